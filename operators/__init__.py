@@ -1,0 +1,1 @@
+"""What Airflow sees: operators, triggers, notifiers and links, a file a stage."""

@@ -1,0 +1,1 @@
+"""Continuous training for a newsroom's models."""

@@ -1,0 +1,1 @@
+"""Everything a user changes, as types, with errors that name file, line, key and remedy."""

@@ -1,0 +1,52 @@
+"""Where a pipeline runs: `config/environments/*.yaml`. A pipeline file never names a place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LakeRoot(_Section):
+    root: str
+    storage_options: dict[str, str] = Field(default_factory=dict)
+
+
+class Spark(_Section):
+    engine: Literal["spark", "duckdb"] = "spark"
+    master: str = "local[2]"
+    driver_memory: str = "1g"
+    conf: dict[str, str] = Field(default_factory=dict)
+
+
+class Mlflow(_Section):
+    tracking_uri: str
+
+
+class Serving(_Section):
+    """The local rollout target: a router in front of one server process an arm."""
+
+    host: str = "127.0.0.1"
+    router_port: int = 8000
+    arm_ports: tuple[int, int] = Field(default=(8010, 8029), description="first and last port that arms may take")
+    workers: int = 1
+
+
+class Environment(_Section):
+    """`home` holds what is local: the lake of a laptop, the operational database, rollout records, reports."""
+
+    name: str
+    home: Path
+    lake: LakeRoot
+    database: str = Field(description="SQLAlchemy URL of the operational database")
+    landing: str = Field(description="folder of new articles; <landing>/<model>/* is read unless articles.read.path is set")
+    mlflow: Mlflow
+    spark: Spark = Spark()
+    serving: Serving = Serving()
+    airflow_url: str = "http://localhost:8080"
+    slack_url: str | None = Field(default=None, description="another base URL of Slack's Web API")

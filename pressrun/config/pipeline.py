@@ -1,0 +1,184 @@
+"""The pipeline file: one model's whole loop, as types. `config/pipelines/*.yaml` is parsed into `Pipeline`."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pressrun.config.values import parse_duration
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
+ArticleField = Literal[
+    "article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"
+]
+
+
+class Section(BaseModel):
+    """A part of a pipeline file; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Read(Section):
+    """How the files of articles are read. `path` is a glob; by default everything in the pipeline's landing folder."""
+
+    path: str | None = None
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet"] = "auto"
+    header: bool = True
+    columns: list[ArticleField | None] | dict[ArticleField, str] = Field(
+        default_factory=dict,
+        description="With no header: our names in the file's order, null to skip. With one: our name → the file's name.",
+    )
+
+
+class Batch(Section):
+    """What a usual batch of articles looks like; outside of it the night stops before a label is bought."""
+
+    min_articles: int = Field(default=1, ge=0)
+    max_volume_ratio: float = Field(default=5.0, gt=1, description="against the median of earlier batches, both ways")
+    max_null_share: Share = Field(default=0.05, description="of articles without a title or a body, and of rejects")
+    max_duplicate_share: Share = 0.5
+    languages: list[str] = Field(default_factory=list, description="empty: any")
+    max_language_share_change: Share = 0.2
+    max_source_share_change: Share = 0.4
+
+
+class Articles(Section):
+    read: Read = Read()
+    batch: Batch = Batch()
+    max_bytes: int = Field(default=1_000_000, gt=0, description="a longer article is a reject")
+
+
+class Sample(Section):
+    rows: int = Field(default=1200, gt=0)
+    strata: list[Literal["source", "section", "predicted_topic"]] = Field(default_factory=lambda: ["predicted_topic"])
+    near_duplicate_jaccard: Share = 0.8
+    engine: Literal["spark", "duckdb"] | None = Field(default=None, description="null: the environment's")
+
+
+class LabelerSpec(Section):
+    """One link of the chain: what it is surer of than `accept_above` is kept, the rest goes to the next."""
+
+    labeler: Literal["static", "llm", "people", "given"] | None = None
+    uses: Uses | None = None
+    accept_above: Share = 0.0
+    model: str | None = Field(default=None, description="any model pydantic-ai reaches, as provider:name")
+    base_url: str | None = Field(default=None, description="of an OpenAI-compatible server")
+    prompt: str | None = None
+    budget_usd: float | None = Field(default=None, ge=0)
+    wait: Duration = timedelta(hours=4)
+    most: int | None = Field(default=None, ge=0, description="at the most so many articles a night")
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> LabelerSpec:
+        if (self.labeler is None) == (self.uses is None):
+            raise ValueError("name either labeler (static, llm, people, given) or uses (package.module:Name)")
+        if self.labeler == "llm" and not self.model:
+            raise ValueError("an llm labeler needs model, for example openai:gpt-5-mini")
+        return self
+
+
+class Audit(Section):
+    """A random share of each night's sample that people label without seeing the machine's answer."""
+
+    share: Share = 0.05
+    floor: Share = Field(default=0.85, description="the machine labels' accuracy on the audit must not fall below")
+    min_rows: int = Field(default=30, ge=1)
+
+
+class Label(Section):
+    taxonomy: str
+    chain: list[LabelerSpec] = Field(min_length=1)
+    audit: Audit = Audit()
+    oracle: bool = Field(default=False, description="answers people's questions from the data's own labels; for demos")
+
+
+class FamilySpec(Section):
+    uses: Uses
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Train(Section):
+    families: list[Literal["svm", "lightgbm"] | FamilySpec] = Field(default_factory=lambda: ["svm", "lightgbm"])
+    features: list[Literal["tfidf", "static"]] = Field(default_factory=lambda: ["tfidf", "static"])
+    self_training: bool = True
+    holdout: Share = Field(default=0.2, description="of the examples, for choosing the family and calibrating")
+    seed: int = 17
+
+
+class Gate(Section):
+    floors: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
+    non_inferiority: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
+    slices: list[Literal["source", "section", "language"]] = Field(default_factory=lambda: ["source", "section"])
+    slice_margin: Share = 0.1
+    topic_margin: Share = 0.1
+    min_audited: int = Field(default=100, ge=1)
+    min_audited_slice: int = Field(default=30, ge=1)
+    max_calibration_error: Share = 0.15
+    latency_p99_ms: float = Field(default=50, gt=0)
+    alpha: Share = 0.05
+    bootstrap: int = Field(default=2000, ge=100)
+    checks: list[Uses] = Field(default_factory=list)
+
+
+class Budgets(Section):
+    """How much worse than the champion's the candidate's traffic may be."""
+
+    error_rate: Share = Field(default=0.01, description="absolute, above the champion's")
+    latency_p99_ratio: float = Field(default=1.5, gt=1)
+    disagreement: Share = Field(default=0.4, description="of shadowed pairs whose top topic differs")
+
+
+class Rollout(Section):
+    steps: list[Annotated[int, Field(gt=0, le=100)]] = Field(default_factory=lambda: [5, 25, 50, 100])
+    min_requests: int = Field(default=100, ge=1, description="of the candidate, a step")
+    max_step: Duration = Field(default=timedelta(minutes=30), description="with too few requests by then: insufficient")
+    bake: Duration = timedelta(minutes=30)
+    shadow: Share = Field(default=0.2, description="of requests sent to both arms, to compare answers")
+    budgets: Budgets = Budgets()
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> Rollout:
+        if self.steps != sorted(set(self.steps)) or self.steps[-1] != 100:
+            raise ValueError(f"steps must rise and end with 100, got {self.steps}")
+        return self
+
+
+class Drift(Section):
+    every: Duration = timedelta(hours=1)
+    window: Duration = timedelta(hours=1)
+    cooldown: Duration = timedelta(hours=6)
+    min_rows: int = Field(default=200, ge=1)
+    max_topic_share_change: Share = 0.15
+    max_confidence_change: Share = 0.08
+    max_drifted_features_share: Share = 0.5
+    tests: list[Uses] = Field(default_factory=list)
+
+
+class Alerts(Section):
+    slack: str | None = Field(default=None, description="a channel, for example #news-ml")
+
+
+class Pipeline(Section):
+    """One model's loop: what it reads, how it is labeled, trained, judged, rolled out and watched."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    task: Literal["classification"] = "classification"
+    owner: str
+    description: str = ""
+    schedule: str | None = "0 2 * * *"
+    fresh_by: time | None = None
+    articles: Articles = Articles()
+    sample: Sample = Sample()
+    label: Label
+    train: Train = Train()
+    gate: Gate = Gate()
+    rollout: Rollout = Rollout()
+    drift: Drift = Drift()
+    alerts: Alerts = Alerts()

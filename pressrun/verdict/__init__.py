@@ -1,0 +1,5 @@
+"""One type for every judgement, and how people read it."""
+
+from pressrun.verdict.model import Assertion, Check, Comparison, Decision, Verdict, VerdictKind, decide
+
+__all__ = ["Assertion", "Check", "Comparison", "Decision", "Verdict", "VerdictKind", "decide"]
