@@ -1,0 +1,1 @@
+"""`make demo`: the whole stack on this machine and a story in five parts, each verdict computed from what happened."""

@@ -1,0 +1,103 @@
+"""Deals the user's own articles out as nights, in the format in which they came."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pressrun.config.pipeline import Read
+
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """A file's records as they came: text lines or a table, and the header line that each night must repeat."""
+
+    format: str
+    rows: Sequence[object]
+    header: Sequence[str] | None
+    schema: pa.Schema | None = None
+
+    def write(self, rows: Sequence[object], path: Path) -> None:
+        """Writes the rows in the file's own format; appears whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hidden = path.with_name(f".{path.name}.part")
+        if self.format == "parquet":
+            pq.write_table(pa.Table.from_pylist(list(rows), schema=self.schema), hidden)
+        elif self.format == "jsonl":
+            hidden.write_text("".join(f"{row}\n" for row in rows))
+        else:
+            with hidden.open("w", newline="") as file:
+                writer = csv.writer(file, delimiter="\t" if self.format == "tsv" else ",", quoting=_quoting(self.format))
+                writer.writerows([self.header] if self.header else [])
+                writer.writerows(rows)  # type: ignore[arg-type]
+        hidden.rename(path)
+
+
+def read_records(path: Path, *, read: Read) -> Records:
+    """Reads a CSV, TSV, JSONL or Parquet file without interpreting its columns. Raises ValueError for another kind."""
+    format = read.format if read.format != "auto" else SUFFIXES.get(path.suffix.lower(), "")
+    if format == "parquet":
+        table = pq.read_table(path)
+        return Records(format=format, rows=table.to_pylist(), header=None, schema=table.schema)
+    if format == "jsonl":
+        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
+        return Records(format=format, rows=lines, header=None)
+    if format not in {"csv", "tsv"}:
+        raise ValueError(f"{path.name}: not CSV, TSV, JSONL or Parquet; name the format in articles.read.format")
+    with path.open(newline="", errors="replace") as file:
+        rows = list(csv.reader(file, delimiter="\t" if format == "tsv" else ",", quoting=_quoting(format)))
+    header = rows.pop(0) if read.header and rows else None
+    return Records(format=format, rows=rows, header=header)
+
+
+def data_files(folder: Path) -> list[Path]:
+    """The articles' files in the folder, or the file itself. Raises ValueError when there are none."""
+    found = [folder] if folder.is_file() else sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ValueError(f"{folder} holds no CSV, TSV, JSONL or Parquet file; set PRESSRUN_DATA to the folder that does")
+    return found
+
+
+def deal(records: Records, *, shares: Sequence[float], time_column: str | int | None) -> list[list[object]]:
+    """Splits the records into nights of the given shares: by time where there is one, else by a hash of each record."""
+
+    def order(row: object) -> str:
+        if time_column is None:
+            return hashlib.sha256(repr(row).encode()).hexdigest()
+        return str(_field(row, time_column, records))
+
+    rows = sorted(records.rows, key=order)
+    cuts = [0]
+    for share in shares:
+        cuts.append(min(len(rows), cuts[-1] + round(share / sum(shares) * len(rows))))
+    cuts[-1] = len(rows)
+    return [list(rows[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+
+
+def time_column(read: Read) -> str | int | None:
+    """Which column of the file holds the time, by the pipeline's mapping; None when the data has no times."""
+    if isinstance(read.columns, dict):
+        return read.columns.get("published_at")
+    return read.columns.index("published_at") if "published_at" in read.columns else None
+
+
+def _field(row: object, column: str | int, records: Records) -> object:
+    if records.format == "jsonl":
+        return json.loads(str(row)).get(str(column), "")
+    if isinstance(row, dict):
+        return row.get(str(column), "")
+    index = column if isinstance(column, int) else list(records.header or []).index(column)
+    return row[index] if isinstance(row, list) and index < len(row) else ""
+
+
+def _quoting(format: str) -> int:
+    return csv.QUOTE_NONE if format == "tsv" else csv.QUOTE_MINIMAL
