@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from pressrun.config.values import parse_duration
+from pressrun.config.values import parse_duration, parse_schedule, parse_share
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
 ArticleField = Literal[
@@ -172,7 +172,7 @@ class Pipeline(Section):
     task: Literal["classification"] = "classification"
     owner: str
     description: str = ""
-    schedule: str | None = "0 2 * * *"
+    schedule: Annotated[str | None, BeforeValidator(parse_schedule)] = "0 2 * * *"
     fresh_by: time | None = None
     articles: Articles = Articles()
     sample: Sample = Sample()

@@ -1,0 +1,146 @@
+"""Turns what pydantic found wrong into problems with a line, a key, a reason and a near miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pressrun.config.document import Document, Path_, dotted
+from pressrun.config.problems import Problem, shown_value
+
+_BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
+_BOUND_WORDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+
+
+def explain(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
+    """All problems, in the order of the file. A union's many errors about one value become one."""
+    details = [(_path(detail, document), detail) for detail in error.errors(include_url=False)]
+    paths = [path for path, _ in details]
+    kept: dict[Path_, ErrorDetails] = {}
+    for path, detail in details:
+        if _says_no_more_than_a_deeper_one(path, detail, document, paths):
+            continue
+        if path not in kept or detail["type"] == "literal_error":
+            kept[path] = detail
+    problems = [_problem(path, detail, document, model) for path, detail in kept.items()]
+    return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def near_miss(given: object, allowed: Iterable[str]) -> str | None:
+    """The allowed word that `given` was probably meant to be."""
+    words = {word.lower(): word for word in allowed}
+    found = get_close_matches(str(given).lower(), list(words), n=1, cutoff=0.6)
+    return words[found[0]] if found else None
+
+
+def models_at(model: type[BaseModel], path: Path_) -> list[type[BaseModel]]:
+    """The sections that may stand at `path` below `model`."""
+    models = [model]
+    for part in path:
+        if isinstance(part, str):
+            fields = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+            models = [found for annotation in fields for found in _models_in(annotation)]
+    return models
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
+
+
+def _path(detail: ErrorDetails, document: Document) -> Path_:
+    """Where in the file: pydantic's location without the names of union branches."""
+    path: Path_ = ()
+    parts = detail["loc"]
+    for i, part in enumerate(parts):
+        here = document.at(path)
+        in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        in_mapping = isinstance(here, Mapping) and part in here
+        absent = detail["type"] == "missing" and i == len(parts) - 1
+        if in_list or in_mapping or absent:
+            path = (*path, part)
+    return path
+
+
+def _says_no_more_than_a_deeper_one(path: Path_, detail: ErrorDetails, document: Document, paths: list[Path_]) -> bool:
+    wrong_branch = detail["type"] == "literal_error" or detail["type"].endswith("_type")
+    is_container = isinstance(document.at(path), dict | list)
+    return wrong_branch and is_container and any(len(p) > len(path) and p[: len(path)] == path for p in paths)
+
+
+def _problem(path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
+    missing = detail["type"] == "missing"
+    value = None if missing or not path else shown_value(document.at(path))
+    reason, suggestion = _reason(path, detail, document, model)
+    return Problem(
+        file=document.file,
+        line=document.line(path),
+        key=dotted(path),
+        value=value,
+        reason=reason,
+        suggestion=suggestion,
+    )
+
+
+def _reason(
+    path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]
+) -> tuple[str, str | None]:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        return _missing(path, document, model)
+    if kind == "extra_forbidden":
+        return _unknown_key(path, document, model)
+    if kind == "literal_error":
+        return _not_one_of(detail, str(context["expected"]))
+    if kind in _BOUNDS:
+        bound = _BOUNDS[kind]
+        return f"it must be {_BOUND_WORDS[bound]} {context[bound]}", None
+    if kind == "string_pattern_mismatch":
+        return _pattern(path, str(context["pattern"]), model), None
+    text = str(context["error"]) if "error" in context else detail["msg"]
+    return _sentence_and_suggestion(text)
+
+
+def _missing(path: Path_, document: Document, model: type[BaseModel]) -> tuple[str, str | None]:
+    given = document.at(path[:-1])
+    known = _keys(models_at(model, path[:-1]))
+    strangers = [key for key in given if key not in known] if isinstance(given, Mapping) else []
+    similar = near_miss(path[-1], strangers)
+    return f"is missing; it is required{f' ({similar} was given)' if similar else ''}", None
+
+
+def _unknown_key(path: Path_, document: Document, model: type[BaseModel]) -> tuple[str, str | None]:
+    known = _keys(models_at(model, path[:-1]))
+    given = document.at(path[:-1])
+    free = [key for key in known if not isinstance(given, Mapping) or key not in given]
+    suggestion = near_miss(path[-1], free)
+    listing = "" if suggestion else f"; known here: {', '.join(known)}" if known else ""
+    return f"there is no such key{listing}", suggestion
+
+
+def _not_one_of(detail: ErrorDetails, expected: str) -> tuple[str, str | None]:
+    words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    if detail["loc"][-1] == "[key]" or len(words) > 1:
+        return f"it must be one of {', '.join(words)}", near_miss(detail["input"], words)
+    return f"it must be {words[0]}", None
+
+
+def _pattern(path: Path_, pattern: str, model: type[BaseModel]) -> str:
+    if ":" in pattern:
+        return "your own code is named as package.module:Name"
+    return f"it must match {pattern}"
+
+
+def _sentence_and_suggestion(text: str) -> tuple[str, str | None]:
+    """A validator's own words may end in a question, which is then the suggestion."""
+    sentence, _, asked = text.partition(" Did you mean ")
+    return sentence[:1].lower() + sentence[1:], asked.rstrip("?") or None
+
+
+def _keys(models: list[type[BaseModel]]) -> list[str]:
+    return list(dict.fromkeys(key for model in models for key in model.model_fields))
