@@ -74,14 +74,14 @@ def _says_no_more_than_a_deeper_one(path: Path_, detail: ErrorDetails, document:
 
 
 def _problem(path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
-    missing = detail["type"] == "missing"
-    value = None if missing or not path else shown_value(document.at(path))
+    given = document.at(path)
+    about_the_whole = detail["type"] == "missing" or (detail["type"] == "value_error" and isinstance(given, dict))
     reason, suggestion = _reason(path, detail, document, model)
     return Problem(
         file=document.file,
         line=document.line(path),
         key=dotted(path),
-        value=value,
+        value=None if about_the_whole else shown_value(given),
         reason=reason,
         suggestion=suggestion,
     )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from pressrun.config.values import parse_duration, parse_schedule, parse_share
 
 Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "examples": ["30s", "20m", "4h", "1h30m"]}),
+]
 Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
 ArticleField = Literal[
     "article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"
@@ -143,11 +147,12 @@ class Rollout(Section):
     shadow: Share = Field(default=0.2, description="of requests sent to both arms, to compare answers")
     budgets: Budgets = Budgets()
 
-    @model_validator(mode="after")
-    def _steps_rise(self) -> Rollout:
-        if self.steps != sorted(set(self.steps)) or self.steps[-1] != 100:
-            raise ValueError(f"steps must rise and end with 100, got {self.steps}")
-        return self
+    @field_validator("steps")
+    @classmethod
+    def _steps_rise(cls, steps: list[int]) -> list[int]:
+        if steps != sorted(set(steps)) or steps[-1:] != [100]:
+            raise ValueError(f"steps must rise and end with 100, got {steps}")
+        return steps
 
 
 class Drift(Section):

@@ -21,9 +21,14 @@ class Problem:
 
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.file and shown_path(self.file), self.line) if part)
-        given = f"{self.key} is {self.value}; " if self.value is not None else f"{self.key}: " if self.key else ""
         remedy = f" Did you mean {self.suggestion}?" if self.suggestion else ""
-        return f"{place + ': ' if place else ''}{given}{self.reason.rstrip('.')}.{remedy}"
+        return f"{place + ': ' if place else ''}{self._given()}{self.reason.rstrip('.')}.{remedy}"
+
+    def _given(self) -> str:
+        if self.value is not None:
+            return f"{self.key} is {self.value}; "
+        # "label is missing", but "label: name either ..."
+        return self.key + (" " if self.reason.startswith("is ") else ": ") if self.key else ""
 
 
 class ConfigError(Exception):

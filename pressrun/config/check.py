@@ -1,0 +1,94 @@
+"""Everything that can be told about config files without running anything: what `pressrun check` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pressrun.config.document import Document, Path_, dotted, read_document
+from pressrun.config.find import find_config, resolve_path
+from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, pipeline_files, resolve_uses
+from pressrun.config.pipeline import FamilySpec, Pipeline
+from pressrun.config.problems import ConfigError, Problem, shown_value
+
+
+def check_all(pipelines: Sequence[str | Path] = (), environment: str | Path | None = None) -> list[Problem]:
+    """The problems of the named pipelines (by default all) and of the environment."""
+    files = [find_config("pipelines", name) for name in pipelines] or pipeline_files()
+    problems = [problem for file in files for problem in check_pipeline(file)]
+    return problems + _same_model_twice(files) + _caught(lambda: load_environment(environment))
+
+
+def check_pipeline(file: Path) -> list[Problem]:
+    """The file's own problems, and those of the taxonomy, prompts and code that it names."""
+    try:
+        pipeline = load_pipeline(file)
+    except ConfigError as error:
+        return list(error.problems)
+    document = read_document(file)
+    return [
+        *_named_file(("label", "taxonomy"), document),
+        *[p for i in range(len(pipeline.label.chain)) for p in _named_file(("label", "chain", i, "prompt"), document)],
+        *[p for path, uses in _uses(pipeline) for p in _check_uses(path, uses, document)],
+        *(_caught(lambda: load_taxonomy(pipeline)) if resolve_path(pipeline.label.taxonomy).is_file() else []),
+    ]
+
+
+def _uses(pipeline: Pipeline) -> list[tuple[Path_, str]]:
+    labelers = [(("label", "chain", i, "uses"), spec.uses) for i, spec in enumerate(pipeline.label.chain)]
+    families = [
+        (("train", "families", i, "uses"), family.uses)
+        for i, family in enumerate(pipeline.train.families)
+        if isinstance(family, FamilySpec)
+    ]
+    checks = [(("gate", "checks", i), uses) for i, uses in enumerate(pipeline.gate.checks)]
+    tests = [(("drift", "tests", i), uses) for i, uses in enumerate(pipeline.drift.tests)]
+    found: list[tuple[Path_, str | None]] = [*labelers, *families, *checks, *tests]
+    return [(path, uses) for path, uses in found if uses]
+
+
+def _check_uses(path: Path_, uses: str, document: Document) -> list[Problem]:
+    problems = _caught(lambda: resolve_uses(uses))
+    return [_at(path, document, problem.reason, problem.suggestion) for problem in problems]
+
+
+def _named_file(path: Path_, document: Document) -> list[Problem]:
+    named = document.at(path)
+    if named is None or resolve_path(named).is_file():
+        return []
+    return [_at(path, document, "there is no such file below the project or the config folder")]
+
+
+def _same_model_twice(files: Sequence[Path]) -> list[Problem]:
+    first: dict[object, Path] = {}
+    problems = []
+    for file in files:
+        try:
+            document = read_document(file)
+        except ConfigError:
+            continue
+        model = document.at(("model",))
+        if model in first:
+            problems.append(_at(("model",), document, f"{first[model].name} has the same model; models need names of their own"))
+        elif model is not None:
+            first[model] = file
+    return problems
+
+
+def _at(path: Path_, document: Document, reason: str, suggestion: str | None = None) -> Problem:
+    return Problem(
+        file=document.file,
+        line=document.line(path),
+        key=dotted(path),
+        value=shown_value(document.at(path)),
+        reason=reason,
+        suggestion=suggestion,
+    )
+
+
+def _caught(load: Callable[[], object]) -> list[Problem]:
+    try:
+        load()
+    except ConfigError as error:
+        return list(error.problems)
+    return []
