@@ -1,0 +1,65 @@
+"""What every test may ask for: a home of its own, an environment and a pipeline in it, and no way out to the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pressrun.config.environment import Environment, LakeRoot, Mlflow, Spark
+from pressrun.config.load import load_pipeline
+from pressrun.config.pipeline import Pipeline
+from pressrun.lake import Lake
+
+REPOSITORY = Path(__file__).parent.parent
+_SECRETS = ("SLACK_BOT_TOKEN", "OPENAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_OFFLINE = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "TRANSFORMERS_OFFLINE": "1",
+}
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*_SECRETS, "PRESSRUN_DATA", "PRESSRUN_ENVIRONMENT", "PRESSRUN_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in _OFFLINE.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home folder, which `PRESSRUN_HOME` names too."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("PRESSRUN_HOME", str(folder))
+    yield folder
+
+
+@pytest.fixture
+def environment(home: Path) -> Environment:
+    """A laptop below `home`, with the small engine, so that no test needs Java unless it says so."""
+    return Environment(
+        name="test",
+        home=home,
+        lake=LakeRoot(root=str(home / "lake")),
+        database=f"sqlite:///{home / 'pressrun.db'}",
+        landing=str(home / "landing"),
+        mlflow=Mlflow(tracking_uri=f"sqlite:///{home / 'mlflow.db'}"),
+        spark=Spark(engine="duckdb"),
+    )
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    """The repository's own config/pipelines/topics.yaml."""
+    return load_pipeline(REPOSITORY / "config" / "pipelines" / "topics.yaml")
+
+
+@pytest.fixture
+def lake(environment: Environment) -> Lake:
+    """An empty lake."""
+    return Lake(environment.lake.root, environment.lake.storage_options)
