@@ -1,0 +1,85 @@
+"""The prediction log: one line of JSON a prediction, in segments that are handed over whole.
+
+A segment being written ends in `.open`; closing it makes it durable and takes that ending off. Who ships segments may
+take an `.open` one too, once its server is dead: a line is written as soon as it is known, so a killed server loses
+nothing that it answered. Names are (server id, sequence): with them a segment is appended to the lake exactly once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+
+OPEN = ".open"
+
+
+def segment_name(server_id: str, sequence: int) -> str:
+    """The file name of one segment; `sequence` counts from 1."""
+    return f"{server_id}-{sequence:010d}.jsonl"
+
+
+class PredictionLog:
+    """Writes predictions to `spool`; a segment ends at `most_rows`, after `most_seconds`, and when closed."""
+
+    def __init__(self, spool: Path, *, server_id: str, most_rows: int = 2000, most_seconds: float = 5.0) -> None:
+        spool.mkdir(parents=True, exist_ok=True)
+        self._spool, self._server_id = spool, server_id
+        self._most_rows, self._most_seconds = most_rows, most_seconds
+        self._lock = Lock()
+        self._file: BinaryIO | None = None
+        self._sequence, self._rows, self._since = 0, 0, 0.0
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds `rows`; they outlive this process from here on, and the machine once their segment ends."""
+        lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+        with self._lock:
+            file = self._file or self._start()
+            file.write(lines.encode())
+            self._rows += len(rows)
+            self._end_if_due()
+
+    def tick(self) -> None:
+        """Ends the segment when its time is over. Call it about once a second."""
+        with self._lock:
+            self._end_if_due()
+
+    def close(self) -> None:
+        """Ends the segment."""
+        with self._lock:
+            self._end()
+
+    def _start(self) -> BinaryIO:
+        self._sequence += 1
+        self._rows, self._since = 0, time.monotonic()
+        self._file = open(self._path(OPEN), "ab", buffering=0)
+        return self._file
+
+    def _path(self, ending: str = "") -> Path:
+        return self._spool / (segment_name(self._server_id, self._sequence) + ending)
+
+    def _end_if_due(self) -> None:
+        if self._rows >= self._most_rows or time.monotonic() - self._since >= self._most_seconds:
+            self._end()
+
+    def _end(self) -> None:
+        if self._file is None:
+            return
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._file = None
+        os.replace(self._path(OPEN), self._path())
+        _sync_folder(self._spool)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
