@@ -1,0 +1,13 @@
+"""Why a task of the loop stops. Each says whether a retry helps."""
+
+from __future__ import annotations
+
+from airflow.sdk.exceptions import AirflowFailException
+
+
+class VerdictStopped(AirflowFailException):
+    """A verdict was not a pass. A retry does not help: the same rows get the same verdict."""
+
+
+class NotUsable(AirflowFailException):
+    """A file that a user wrote cannot be used as it is. A retry without an edit does not help."""

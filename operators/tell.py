@@ -1,0 +1,49 @@
+"""Tells people through the outbox. An unreachable Slack never fails a task: the message waits for the next delivery."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pressrun.config.environment import Environment
+    from pressrun.config.pipeline import Pipeline
+    from pressrun.step import Step
+    from pressrun.verdict import Verdict
+
+log = logging.getLogger(__name__)
+_WORDS = {"report": "Report", "page": "Model page", "mlflow": "MLflow", "run": "Airflow run"}
+
+
+def tell_verdict(verdict: Verdict, step: Step, *, links: Mapping[str, str], run_id: str) -> None:
+    """Puts the verdict into its thread (a model version's, else the run's) and tries to deliver."""
+    from pressrun import alerts
+
+    run = f"{step.environment.airflow_url.rstrip('/')}/dags/{step.key.dag_id}/runs/{run_id}"
+    shown = {_WORDS[name]: url for name, url in {**links, "run": run}.items() if name in _WORDS}
+    alerts.tell(step.environment, step.pipeline, verdict, thread=thread(verdict, run_id), links=shown)
+    deliver(step.environment)
+
+
+def say(environment: Environment, pipeline: Pipeline, *, key: str, thread: str, text: str) -> None:
+    """Puts a message that is no verdict into the outbox and tries to deliver."""
+    from pressrun import alerts
+
+    alerts.say(environment, pipeline, key=key, thread=thread, text=text)
+    deliver(environment)
+
+
+def deliver(environment: Environment) -> None:
+    """Delivers what waits in the outbox; a failure is logged, the messages stay."""
+    from pressrun import alerts
+
+    try:
+        alerts.deliver(environment)
+    except Exception as error:  # noqa: BLE001
+        log.warning("Messages wait in the outbox, delivery failed: %s", error)
+
+
+def thread(verdict: Verdict, run_id: str) -> str:
+    """One thread a model version; what is judged before there is one goes under its run."""
+    return f"{verdict.pipeline} v{verdict.model_version}" if verdict.model_version else f"{verdict.pipeline} {run_id}"

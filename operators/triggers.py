@@ -1,0 +1,83 @@
+"""What deferred tasks wait for. Polled in threads: the triggerer's event loop never blocks on a file or a database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timezone
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+
+class PeopleTrigger(BaseTrigger):
+    """Fires when no question of the step waits for a person any more, or at the deadline."""
+
+    def __init__(self, *, environment: str | None, step_key: str, deadline: str | None, poll_seconds: float = 15) -> None:
+        super().__init__()
+        self.environment = environment
+        self.step_key = step_key
+        self.deadline = deadline
+        self.poll_seconds = poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "operators.triggers.PeopleTrigger", {
+            "environment": self.environment,
+            "step_key": self.step_key,
+            "deadline": self.deadline,
+            "poll_seconds": self.poll_seconds,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        while (waiting := await asyncio.to_thread(self._waiting)) and not past(self.deadline):
+            await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent({"waiting": waiting})
+
+    def _waiting(self) -> int:
+        from pressrun.config.load import load_environment
+        from pressrun.labeling import waiting
+
+        return waiting(load_environment(self.environment), self.step_key)
+
+
+class RolloutTrigger(BaseTrigger):
+    """Fires when the rollout that this step submitted has ended. Killing or clearing the task rolls it back."""
+
+    def __init__(self, *, environment: str | None, model: str, step_key: str, poll_seconds: float = 5) -> None:
+        super().__init__()
+        self.environment = environment
+        self.model = model
+        self.step_key = step_key
+        self.poll_seconds = poll_seconds
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "operators.triggers.RolloutTrigger", {
+            "environment": self.environment,
+            "model": self.model,
+            "step_key": self.step_key,
+            "poll_seconds": self.poll_seconds,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        while not (phase := await asyncio.to_thread(self._ended)):
+            await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent({"phase": phase})
+
+    async def on_kill(self) -> None:
+        await asyncio.to_thread(self._abort)
+
+    def _ended(self) -> str | None:
+        raise NotImplementedError
+
+    def _abort(self) -> None:
+        from pressrun.config.load import load_environment
+        from pressrun.rollout import abort
+
+        environment = load_environment(self.environment)
+        reason = "the Airflow task was stopped or cleared while it waited"
+        abort(environment, self.model, actor="airflow", reason=reason, step_key=self.step_key)
+
+
+def past(deadline: str | None) -> bool:
+    """Whether the ISO 8601 time has come; None never comes."""
+    return deadline is not None and datetime.now(timezone.utc) >= datetime.fromisoformat(deadline)
