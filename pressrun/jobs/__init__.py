@@ -1,0 +1,25 @@
+"""The operational database: people's questions, money reserved and spent, alerts not yet delivered.
+
+SQLite or PostgreSQL, for what is small and concurrent; everything that is kept for good is exported to the lake.
+"""
+
+from pressrun.jobs.budgets import BudgetExceeded, Budgets, Reservation
+from pressrun.jobs.database import open_database
+from pressrun.jobs.outbox import Delivery, Message, Outbox, Thread
+from pressrun.jobs.questions import Answered, AnswerOutcome, NewQuestion, Question, Questions
+
+__all__ = [
+    "AnswerOutcome",
+    "Answered",
+    "BudgetExceeded",
+    "Budgets",
+    "Delivery",
+    "Message",
+    "NewQuestion",
+    "Outbox",
+    "Question",
+    "Questions",
+    "Reservation",
+    "Thread",
+    "open_database",
+]

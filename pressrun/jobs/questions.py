@@ -1,0 +1,192 @@
+"""People's queue: an article a question, leased to one person at a time; the first answer stands."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from enum import StrEnum
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Engine, Row, and_, func, insert, or_, select, update
+
+from pressrun.jobs.database import reading, writing
+from pressrun.jobs.tables import QUESTIONS as Q
+
+Kind = Literal["chain", "audit"]
+
+
+class AnswerOutcome(StrEnum):
+    """What became of an answer."""
+
+    ACCEPTED = "accepted"
+    ALREADY = "already answered"
+    LEASED = "leased to someone else"
+    UNKNOWN = "no such question"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewQuestion:
+    """An article that a person shall label. `audit` questions are asked blind, and never trained on."""
+
+    article_id: str
+    kind: Kind
+    title: str
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a person sees: never why it is asked, nor what a machine said."""
+
+    question_id: str
+    article_id: str
+    title: str
+    body: str
+    taxonomy_version: str
+    deadline: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A person's answer; no labels means that the person could not say."""
+
+    question_id: str
+    step_key: str
+    article_id: str
+    kind: Kind
+    taxonomy_version: str
+    labels: tuple[str, ...]
+    person: str
+    answered_at: datetime
+
+
+class Questions:
+    """The queue of every pipeline."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def ask(
+        self,
+        questions: Sequence[NewQuestion],
+        *,
+        pipeline: str,
+        step_key: str,
+        taxonomy_version: str,
+        wait: timedelta,
+        now: datetime | None = None,
+    ) -> int:
+        """Queues what this step has not asked yet; a retry keeps the first deadline. Returns how many were new."""
+        at = now or _now()
+        with writing(self._engine, lock="questions") as connection:
+            rows = connection.execute(select(Q.c.question_id, Q.c.deadline).where(Q.c.step_key == step_key)).all()
+            known = {row.question_id for row in rows}
+            shared = {"pipeline": pipeline, "step_key": step_key, "taxonomy_version": taxonomy_version}
+            shared |= {"asked_at": at, "deadline": min((row.deadline for row in rows), default=at + wait)}
+            new = [_row(q, shared) for q in questions if question_id(step_key, q.article_id) not in known]
+            if new:
+                connection.execute(insert(Q), new)
+        return len(new)
+
+    def lease(
+        self,
+        *,
+        pipeline: str,
+        holder: str,
+        most: int,
+        lasting: timedelta,
+        step_key: str | None = None,
+        now: datetime | None = None,
+    ) -> list[Question]:
+        """Gives `holder` up to `most` questions that nobody else holds, those already held first, for `lasting`."""
+        at = now or _now()
+        chosen = and_(Q.c.pipeline == pipeline, Q.c.state == "open", _free(holder, at))
+        if step_key is not None:
+            chosen = and_(chosen, Q.c.step_key == step_key)
+        with writing(self._engine, lock="questions") as connection:
+            order = (Q.c.holder.is_(None), Q.c.question_id)
+            rows = connection.execute(select(Q).where(chosen).order_by(*order).limit(most)).all()
+            ids = [row.question_id for row in rows]
+            held = update(Q).where(Q.c.question_id.in_(ids)).values(holder=holder, held_until=at + lasting)
+            connection.execute(held)
+        return [_question(row) for row in rows]
+
+    def answer(
+        self, *, question_id: str, person: str, labels: Sequence[str], now: datetime | None = None
+    ) -> AnswerOutcome:
+        """Records the first answer. Whether the labels are in the taxonomy is the caller's to check."""
+        at = now or _now()
+        chosen = Q.c.question_id == question_id
+        with writing(self._engine, lock="questions") as connection:
+            row = connection.execute(select(Q).where(chosen)).one_or_none()
+            outcome = _outcome(row, person=person, at=at)
+            if outcome is AnswerOutcome.ACCEPTED:
+                values = {"answer": list(labels), "person": person, "answered_at": at, "state": "answered"}
+                connection.execute(update(Q).where(chosen).values(values))
+        return outcome
+
+    def waiting(self, *, step_key: str, now: datetime | None = None) -> int:
+        """Questions of the step that may still be answered in time."""
+        open_now = and_(Q.c.step_key == step_key, Q.c.state == "open", Q.c.deadline > (now or _now()))
+        with reading(self._engine) as connection:
+            return int(connection.execute(select(func.count()).where(open_now)).scalar_one())
+
+    def deadline(self, *, step_key: str) -> datetime | None:
+        """Until when the step waits; None when it asked nothing."""
+        with reading(self._engine) as connection:
+            row = connection.execute(select(Q.c.deadline).where(Q.c.step_key == step_key).limit(1)).one_or_none()
+        return row.deadline if row else None
+
+    def unanswered(self, *, pipeline: str, most: int | None = None) -> list[Question]:
+        """The pipeline's open questions, in an order that says nothing about them."""
+        chosen = and_(Q.c.pipeline == pipeline, Q.c.state == "open")
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(Q).where(chosen).order_by(Q.c.question_id).limit(most)).all()
+        return [_question(row) for row in rows]
+
+    def collect(self, *, pipeline: str, step_key: str) -> list[Answered]:
+        """Takes every answer that no other step has taken, so late ones come with the next night. Idempotent."""
+        taken = and_(Q.c.pipeline == pipeline, Q.c.state == "answered", Q.c.collected_by.is_(None))
+        with writing(self._engine, lock="questions") as connection:
+            connection.execute(update(Q).where(taken).values(collected_by=step_key))
+            rows = connection.execute(select(Q).where(Q.c.collected_by == step_key).order_by(Q.c.question_id)).all()
+        return [_answered(row) for row in rows]
+
+
+def question_id(step_key: str, article_id: str) -> str:
+    """One question an article and step, whatever asks for it."""
+    return hashlib.sha256(f"{step_key}\0{article_id}".encode()).hexdigest()[:32]
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def _free(holder: str, at: datetime) -> ColumnElement[bool]:
+    return or_(Q.c.holder.is_(None), Q.c.holder == holder, Q.c.held_until <= at)
+
+
+def _outcome(row: Row[Any] | None, *, person: str, at: datetime) -> AnswerOutcome:
+    if row is None:
+        return AnswerOutcome.UNKNOWN
+    if row.state == "answered":
+        return AnswerOutcome.ALREADY
+    if row.holder not in (None, person) and row.held_until > at:
+        return AnswerOutcome.LEASED
+    return AnswerOutcome.ACCEPTED
+
+
+def _row(question: NewQuestion, shared: dict[str, Any]) -> dict[str, Any]:
+    own = {"article_id": question.article_id, "kind": question.kind, "title": question.title, "body": question.body}
+    return {**shared, **own, "question_id": question_id(shared["step_key"], question.article_id), "state": "open"}
+
+
+def _question(row: Row[Any]) -> Question:
+    return Question(**{name: getattr(row, name) for name in Question.__dataclass_fields__})
+
+
+def _answered(row: Row[Any]) -> Answered:
+    names = ("question_id", "step_key", "article_id", "kind", "taxonomy_version", "person", "answered_at")
+    return Answered(labels=tuple(row.answer), **{name: getattr(row, name) for name in names})

@@ -1,0 +1,96 @@
+"""The tables of the operational database. Times are UTC; money is in billionths of a dollar, exact in integers."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+METADATA = MetaData()
+
+
+class Utc(TypeDecorator[datetime]):
+    """A time with its zone, also where the database (SQLite) keeps none."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(timezone.utc) if value else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        found: datetime = value
+        return found.astimezone(timezone.utc) if found.tzinfo else found.replace(tzinfo=timezone.utc)
+
+
+QUESTIONS = Table(
+    "questions",
+    METADATA,
+    Column("question_id", String(64), primary_key=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("step_key", String(512), nullable=False, index=True),
+    Column("article_id", String(256), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("taxonomy_version", String(64), nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("holder", String(128)),
+    Column("held_until", Utc),
+    Column("answer", JSON),
+    Column("person", String(128)),
+    Column("asked_at", Utc, nullable=False),
+    Column("deadline", Utc, nullable=False),
+    Column("answered_at", Utc),
+    Column("collected_by", String(512), index=True),
+)
+
+RESERVATIONS = Table(
+    "budget_reservations",
+    METADATA,
+    Column("reservation_id", String(64), primary_key=True),
+    Column("budget", String(512), nullable=False, index=True),
+    Column("nano_usd", BigInteger, nullable=False),
+    Column("settled", Boolean, nullable=False),
+    Column("at", Utc, nullable=False),
+)
+
+THREADS = Table(
+    "alert_threads",
+    METADATA,
+    Column("thread", String(256), primary_key=True),
+    Column("pipeline", String(64), nullable=False, index=True),
+    Column("channel", String(128)),
+    Column("text", Text, nullable=False),
+    Column("links", JSON, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("sent_revision", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("slack_channel", String(64)),
+    Column("slack_ts", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("holder", String(128)),
+    Column("held_until", Utc),
+    Column("updated_at", Utc, nullable=False),
+)
+
+MESSAGES = Table(
+    "alert_messages",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(256), nullable=False, unique=True),
+    Column("thread", String(256), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("slack_ts", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("created_at", Utc, nullable=False),
+    Column("sent_at", Utc),
+)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from pressrun.jobs import Questions, open_database
+
+
+def _open(url: str) -> int:
+    return Questions(open_database(url)).waiting(step_key="none")
+
+
+def test_processes_may_make_the_tables_at_once(url: str) -> None:
+    with get_context("spawn").Pool(3) as pool:
+        assert pool.map(_open, [url] * 3) == [0, 0, 0]
+
+
+@pytest.mark.parametrize("wrong", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])
+def test_a_database_that_cannot_be_shared_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="operational database"):
+        open_database(wrong)
+
+
+def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
+    open_database(f"sqlite:///{tmp_path / 'deep' / 'folder' / 'jobs.db'}")
+    assert (tmp_path / "deep" / "folder" / "jobs.db").exists()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from multiprocessing import get_context
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Engine
+
+from pressrun.jobs import AnswerOutcome, NewQuestion, Questions, open_database
+
+NOW = datetime(2026, 3, 1, 2, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def pipeline() -> str:
+    return uuid4().hex
+
+
+def ask(queue: Questions, pipeline: str, count: int, *, now: datetime = NOW, step: str = "night") -> int:
+    asked = [NewQuestion(article_id=f"a{n}", kind="chain", title=f"Title {n}", body="Body") for n in range(count)]
+    wait = timedelta(hours=4)
+    return queue.ask(
+        asked, pipeline=pipeline, step_key=f"{pipeline}/{step}", taxonomy_version="1", wait=wait, now=now
+    )
+
+
+def lease(queue: Questions, pipeline: str, holder: str, most: int, *, now: datetime = NOW) -> list[str]:
+    held = queue.lease(pipeline=pipeline, holder=holder, most=most, lasting=timedelta(minutes=10), now=now)
+    return [question.question_id for question in held]
+
+
+def test_a_retry_asks_nothing_twice_and_keeps_the_first_deadline(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    assert ask(queue, pipeline, 3) == 3
+    assert ask(queue, pipeline, 4, now=NOW + timedelta(hours=1)) == 1
+    assert queue.deadline(step_key=f"{pipeline}/night") == NOW + timedelta(hours=4)
+    assert queue.waiting(step_key=f"{pipeline}/night", now=NOW) == 4
+
+
+def test_nobody_is_waited_for_after_the_deadline(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    ask(queue, pipeline, 2)
+    assert queue.waiting(step_key=f"{pipeline}/night", now=NOW + timedelta(hours=5)) == 0
+
+
+def test_two_people_never_hold_the_same_question_until_a_lease_runs_out(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    ask(queue, pipeline, 5)
+    ann, ben = lease(queue, pipeline, "ann", 3), lease(queue, pipeline, "ben", 3)
+    assert len(ann) == 3 and len(ben) == 2 and not set(ann) & set(ben)
+    assert lease(queue, pipeline, "ann", 3) == ann
+    assert len(lease(queue, pipeline, "ben", 9, now=NOW + timedelta(minutes=11))) == 5
+
+
+def test_the_first_answer_stands_and_a_lease_is_respected(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    ask(queue, pipeline, 1)
+    (held,) = lease(queue, pipeline, "ann", 1)
+    assert queue.answer(question_id=held, person="ben", labels=["World"], now=NOW) is AnswerOutcome.LEASED
+    assert queue.answer(question_id=held, person="ann", labels=["Sports"], now=NOW) is AnswerOutcome.ACCEPTED
+    assert queue.answer(question_id=held, person="ann", labels=["World"], now=NOW) is AnswerOutcome.ALREADY
+    assert queue.answer(question_id="none", person="ann", labels=[], now=NOW) is AnswerOutcome.UNKNOWN
+    (answer,) = queue.collect(pipeline=pipeline, step_key=f"{pipeline}/night")
+    assert (answer.labels, answer.person) == (("Sports",), "ann")
+
+
+def test_a_late_answer_is_collected_by_the_next_night_and_by_it_alone(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    ask(queue, pipeline, 2)
+    first, second = lease(queue, pipeline, "ann", 2)
+    queue.answer(question_id=first, person="ann", labels=["World"], now=NOW)
+    assert len(queue.collect(pipeline=pipeline, step_key="night 1")) == 1
+    queue.answer(question_id=second, person="ann", labels=["World"], now=NOW)
+    assert [a.question_id for a in queue.collect(pipeline=pipeline, step_key="night 2")] == [second]
+    assert [a.question_id for a in queue.collect(pipeline=pipeline, step_key="night 1")] == [first]
+
+
+def _lease_in_a_process(url: str, pipeline: str, holder: str) -> list[str]:
+    return [held for _ in range(10) for held in lease(Questions(open_database(url)), f"{pipeline}", f"{holder}", 5)]
+
+
+def test_processes_that_lease_at_once_share_nothing(url: str, pipeline: str) -> None:
+    ask(Questions(open_database(url)), pipeline, 40)
+    with get_context("spawn").Pool(2) as pool:
+        held = pool.starmap(_lease_in_a_process, [(url, pipeline, "ann"), (url, pipeline, "ben")])
+    assert not set(held[0]) & set(held[1])
