@@ -11,8 +11,11 @@ from typing import Any, Protocol
 
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from pressrun.lake.fingerprint import fingerprint, stage_code
 from pressrun.lake.lake import Lake
+from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
+from pressrun.verdict import Verdict
 
 
 class Progress(Protocol):
@@ -37,6 +40,12 @@ class Step:
     progress: Progress = field(default=silent)
 
 
+def open_lake(environment: Environment) -> Lake:
+    """The environment's lake; what is staged lies in the environment's home."""
+    place = environment.lake
+    return Lake(place.root, place.storage_options, staging=environment.home / "staging")
+
+
 def run_once(
     step: Step,
     *,
@@ -44,9 +53,48 @@ def run_once(
     inputs: Mapping[str, DatasetRef | str | None],
     section: Any,
     work: Callable[[], StageResult],
+    usable: Callable[[StageResult], bool] = lambda result: True,
 ) -> StageResult:
     """Runs `work` unless this step, or one with the same inputs, config section and code, is already finished.
 
-    The manifest is committed last: other steps see this step's rows from then on.
+    The manifest is committed last: other steps see this step's rows from then on. `usable` may refuse an earlier
+    result for what the lake cannot know, such as a deleted model.
     """
-    raise NotImplementedError
+    finished = step.lake.finished(step.key)
+    if finished is not None:
+        return finished
+    name = step.pipeline.model
+    mark = fingerprint(stage=stage, pipeline=name, inputs=inputs, section=section, code=stage_code(stage))
+    earlier = None if step.fresh else step.lake.reusable(mark)
+    if earlier is not None and usable(earlier):
+        result = _taken_over(earlier, step=step)
+    else:
+        step.lake.bind(step.key, mark)
+        result = work()
+        _keep_verdict(result, step=step)
+    return step.lake.finish(result, key=step.key, pipeline=name, fingerprint=mark)
+
+
+def _taken_over(earlier: StageResult, *, step: Step) -> StageResult:
+    origin = earlier.reused_from or earlier.step_key
+    return earlier.model_copy(update={"step_key": str(step.key), "reused_from": origin})
+
+
+def _keep_verdict(result: StageResult, *, step: Step) -> None:
+    if result.verdict is None:
+        return
+    rows = rows_of("verdicts", [verdict_row(result.verdict)])
+    step.lake.commit("verdicts", rows, key=step.key, pipeline=step.pipeline.model)
+
+
+def verdict_row(verdict: Verdict) -> dict[str, Any]:
+    """The verdict as a row of table `verdicts`; its whole stands as JSON in column `verdict`."""
+    return {
+        "verdict_id": verdict.verdict_id,
+        "kind": verdict.kind,
+        "decision": verdict.decision.value,
+        "at": verdict.at,
+        "verdict": verdict.model_dump_json(),
+        "model_version": verdict.model_version,
+        "model_digest": verdict.model_digest,
+    }

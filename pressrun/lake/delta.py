@@ -1,0 +1,213 @@
+"""The only place that speaks to deltalake: one table, its files, and an atomic commit on a known snapshot."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction, RemoveAction
+
+from pressrun.lake.digest import content_digest
+from pressrun.lake.errors import LakeError, SchemaError
+from pressrun.lake.schema import conform
+from pressrun.lake.tables import HOUSE
+
+# Columns whose least and greatest value stand in the log: enough to find a step's files without opening any.
+_INDEXED = ("pipeline", "step_key", "fingerprint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retention:
+    """How long a table remembers, in days.
+
+    `log`: versions that can still be named. `files`: files that no version since then holds.
+    `transactions`: after it a step's key is only known by its rows, so a retry of a step without any may repeat it.
+    """
+
+    log: int = 365
+    files: int = 365
+    transactions: int = 400
+
+    @property
+    def properties(self) -> dict[str, str]:
+        return {
+            "delta.logRetentionDuration": f"interval {self.log} days",
+            "delta.deletedFileRetentionDuration": f"interval {self.files} days",
+            "delta.setTransactionRetentionDuration": f"interval {self.transactions} days",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One Parquet file of a table: its path below the table's folder, and whose rows it holds."""
+
+    path: str
+    size: int
+    rows: int
+    pipeline: str
+    step_key: str
+    digest: str
+    fingerprint: str = ""
+    written: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Location:
+    """Where a table is and how to reach it."""
+
+    uri: str
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """The table, or None when it has not been created."""
+        try:
+            return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
+        except TableNotFoundError:
+            return None
+
+    def open_or_create(self, schema: pa.Schema, retention: Retention) -> DeltaTable:
+        """The table at its newest version; of several that create it at once, one does and the others open it."""
+        return self.open() or self._create(schema, retention)
+
+    def _create(self, schema: pa.Schema, retention: Retention) -> DeltaTable:
+        nullable = pa.schema([column.with_nullable(True) for column in (*HOUSE, *schema)])
+        try:
+            return DeltaTable.create(
+                self.uri, nullable, configuration=retention.properties, storage_options=dict(self.storage_options)
+            )
+        except DeltaError:
+            table = self.open()
+            if table is None:
+                raise
+            return table
+
+    @property
+    def filesystem(self) -> pafs.FileSystem:
+        """The table's own folder as a file system."""
+        return pafs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+
+
+def write_file(location: Location, rows: pa.Table, digest: str) -> File:
+    """Writes `rows`, all of one step, as a new file that no version holds yet.
+
+    Its name carries the digest, so that a snapshot is named without reading it.
+    """
+    path = f"part-{digest}-{uuid4().hex[:12]}.parquet"
+    filesystem = location.filesystem
+    pq.write_table(rows, path, filesystem=filesystem, compression="zstd")
+    return File(
+        path=path,
+        size=filesystem.get_file_info(path).size,
+        rows=rows.num_rows,
+        digest=digest,
+        **{name: rows[name][0].as_py() for name in _INDEXED if name in rows.column_names},
+    )
+
+
+def adopt(location: Location, path: str, *, table: str, schema: pa.Schema, stamps: Mapping[str, object]) -> File:
+    """Takes over a Parquet file that was written below the table's folder: checks it and renames it to carry its digest.
+
+    Raises SchemaError for rows that do not fit or are not stamped as this step's.
+    """
+    filesystem = location.filesystem
+    relative = path.removeprefix("file://").removeprefix(location.uri).lstrip("/")
+    rows = pq.read_table(relative, filesystem=filesystem)
+    for name in ("pipeline", "step_key"):
+        found = rows[name].unique().to_pylist() if name in rows.column_names else []
+        if found != [stamps[name]]:
+            raise SchemaError(f"{table}.{name} in {path} must be {stamps[name]!r} in every row, found {found[:3]}")
+    digest = content_digest(conform(table, rows, schema))
+    name = f"part-{digest}-{uuid4().hex[:12]}.parquet"
+    filesystem.move(relative, name)
+    size = filesystem.get_file_info(name).size
+    return File(
+        path=name,
+        size=size,
+        rows=rows.num_rows,
+        digest=digest,
+        pipeline=str(stamps["pipeline"]),
+        step_key=str(stamps["step_key"]),
+    )
+
+
+def read_file(location: Location, file: File, *, columns: Sequence[str]) -> pa.Table:
+    """Some columns of one file."""
+    return pq.read_table(file.path, columns=list(columns), filesystem=location.filesystem)
+
+
+def commit(
+    table: DeltaTable, *, add: Sequence[File], remove: Sequence[File], app: str, sequence: int, note: Mapping[str, str]
+) -> None:
+    """Adds and removes files in one version.
+
+    Raises CommitFailedError when, since `table` was read, another commit carried the same `app` or removed such a file.
+    """
+    now = int(time.time() * 1000)
+    table.create_write_transaction(
+        [_added(file, now) for file in add] + [RemoveAction(f.path, True, now, f.size, {}) for f in remove],
+        "append",
+        table.schema(),
+        [],
+        commit_properties=CommitProperties(
+            custom_metadata=dict(note), app_transactions=[Transaction(app, sequence, now)]
+        ),
+    )
+
+
+def _added(file: File, now: int) -> AddAction:
+    keys = {"pipeline": file.pipeline, "step_key": file.step_key}
+    if file.fingerprint:
+        keys["fingerprint"] = file.fingerprint
+    stats = {"numRecords": file.rows, "minValues": keys, "maxValues": keys, "nullCount": dict.fromkeys(keys, 0)}
+    return AddAction(file.path, file.size, {}, now, True, json.dumps(stats))
+
+
+def files_of(table: DeltaTable) -> list[File]:
+    """The files of this version, from the log alone."""
+    return [_file(row) for row in pa.table(table.get_add_actions(flatten=True)).to_pylist()]
+
+
+def _file(row: Mapping[str, object]) -> File:
+    path = str(row["path"])
+    if row["min.step_key"] is None or row["min.step_key"] != row["max.step_key"]:
+        raise LakeError(
+            f"{path} holds rows of several steps, so something other than Pressrun rewrote this table (OPTIMIZE?); "
+            "restore the version before that"
+        )
+    parts = path.rsplit("/", 1)[-1].split("-")
+    return File(
+        path=path,
+        size=int(str(row["size_bytes"])),
+        rows=int(str(row["num_records"])),
+        pipeline=str(row["min.pipeline"]),
+        step_key=str(row["min.step_key"]),
+        digest=parts[1] if len(parts) > 1 and len(parts[1]) == 64 else "",
+        fingerprint=str(row.get("min.fingerprint") or ""),
+        written=int(str(row["modification_time"])),
+    )
+
+
+def version_of(table: DeltaTable, *, app: str, sequence: int) -> tuple[int, str]:
+    """The version and fingerprint of the commit of (app, sequence); the present version when the log forgot it."""
+    for entry in table.history():
+        if entry.get("pressrun.app") == app and int(entry.get("pressrun.sequence", 0)) == sequence:
+            return int(entry["version"]), str(entry.get("pressrun.fingerprint", ""))
+    return table.version(), ""
+
+
+def add_columns(table: DeltaTable, schema: pa.Schema) -> bool:
+    """Adds the columns that `schema` has and the table lacks; True when there were any."""
+    known = {column.name for column in table.schema().fields}
+    new = [column.with_nullable(True) for column in schema if column.name not in known]
+    if new:
+        table.alter.add_columns(list(Schema.from_arrow(pa.schema(new)).fields))
+    return bool(new)

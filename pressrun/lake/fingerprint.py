@@ -1,0 +1,74 @@
+"""What a step's outcome depends on, as one digest: stage, inputs, config section, code."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from pressrun.lake.types import DatasetRef
+
+_USES = re.compile(r"^([A-Za-z_][\w.]*):[A-Za-z_]\w*$")
+
+
+def fingerprint(
+    *, stage: str, pipeline: str, inputs: Mapping[str, DatasetRef | str | None], section: Any, code: str
+) -> str:
+    """64 hex digits. Inputs count by content, so the same rows at another version change nothing."""
+    plain = TypeAdapter(Any).dump_python(section, mode="json")
+    parts = {
+        "stage": stage,
+        "pipeline": pipeline,
+        "inputs": {name: value.digest if isinstance(value, DatasetRef) else value for name, value in inputs.items()},
+        "section": plain,
+        "code": code,
+        "own_code": {name: code_digest(name) for name in sorted(set(_own_modules(plain)))},
+    }
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def stage_code(stage: str) -> str:
+    """The sources of `pressrun.<stage>` and the version of what it stands on."""
+    try:
+        ground = version("pressrun")
+    except PackageNotFoundError:
+        ground = "source"
+    return f"{code_digest(f'pressrun.{stage}')}@{ground}"
+
+
+@cache
+def code_digest(module: str) -> str:
+    """SHA-256 over a module's source, or over all sources of a package; empty when there is none to be found."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        return ""
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    found = [(file.relative_to(folder), file) for folder in folders for file in folder.rglob("*.py")]
+    if not folders and spec.origin:
+        found = [(Path(spec.origin).relative_to(Path(spec.origin).parent), Path(spec.origin))]
+    total = hashlib.sha256()
+    for name, file in sorted(found):
+        total.update(f"{name.as_posix()}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def _own_modules(section: Any) -> Iterator[str]:
+    """Modules named as `package.module:Name` anywhere in a config section."""
+    if isinstance(section, dict):
+        yield from (name for value in section.values() for name in _own_modules(value))
+    elif isinstance(section, list):
+        yield from (name for value in section for name in _own_modules(value))
+    elif isinstance(section, str) and (match := _USES.match(section)):
+        yield match.group(1)

@@ -1,0 +1,96 @@
+"""Reading a dataset at its version, and telling whether that is still possible."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from pressrun.lake import delta
+from pressrun.lake.delta import File, Location
+from pressrun.lake.errors import DatasetGoneError, LakeError
+from pressrun.lake.types import DatasetRef
+
+
+def read(
+    location: Location,
+    dataset: DatasetRef,
+    *,
+    schema: pa.Schema,
+    columns: Sequence[str],
+    where: pc.Expression | None = None,
+) -> pa.Table:
+    """The dataset's rows; a column that a file lacks is null. Raises DatasetGoneError, and LakeError for a wrong count."""
+    unknown = set(columns) - set(schema.names)
+    if unknown:
+        raise LakeError(f"{dataset.table} has no column {', '.join(sorted(unknown))}; it has {', '.join(schema.names)}")
+    found = files(location, dataset)
+    if not found:
+        return schema.empty_table().select(list(columns))
+    try:
+        parts = ds.dataset([f.path for f in found], schema=schema, format="parquet", filesystem=location.filesystem)
+        return parts.to_table(columns=list(columns), filter=where)
+    except FileNotFoundError as error:
+        raise _gone(location, dataset, f"a file is missing ({error})") from error
+
+
+def files(location: Location, dataset: DatasetRef) -> list[File]:
+    """The files of the dataset's version that hold its rows. Raises DatasetGoneError, and LakeError for a wrong count."""
+    if not dataset.rows:
+        return []
+    keys = set(dataset.step_keys)
+    found = [file for file in delta.files_of(_open(location, dataset)) if file.step_key in keys]
+    rows = sum(file.rows for file in found)
+    if rows != dataset.rows:
+        raise LakeError(
+            f"{dataset} should have {dataset.rows} rows and has {rows} in {location.uri}; is this the lake it was made in?"
+        )
+    return found
+
+
+def intact(location: Location, dataset: DatasetRef) -> bool:
+    """Whether every row can still be read: the version is there, and its files are, whole."""
+    try:
+        filesystem = location.filesystem
+        return all(_whole(filesystem, file) for file in files(location, dataset))
+    except (LakeError, pa.ArrowException, OSError):
+        return False
+
+
+def _whole(filesystem: pafs.FileSystem, file: File) -> bool:
+    info = filesystem.get_file_info(file.path)
+    if info.type != pafs.FileType.File or info.size != file.size:
+        return False
+    return int(pq.read_metadata(file.path, filesystem=filesystem).num_rows) == file.rows
+
+
+def _open(location: Location, dataset: DatasetRef) -> DeltaTable:
+    try:
+        table = location.open(dataset.version)
+    except DeltaError as error:
+        if location.open() is None:
+            raise
+        raise _gone(location, dataset, "its version is no longer in the log") from error
+    if table is None:
+        raise _gone(location, dataset, "the table does not exist")
+    return table
+
+
+def _gone(location: Location, dataset: DatasetRef, why: str) -> DatasetGoneError:
+    table = location.open()
+    properties = table.metadata().configuration if table else {}
+    kept = {
+        name: properties.get(f"delta.{name}", "unset")
+        for name in ("logRetentionDuration", "deletedFileRetentionDuration")
+    }
+    limits = ", ".join(f"{name} = {value}" for name, value in kept.items())
+    return DatasetGoneError(
+        f"{dataset} in {location.uri} cannot be read: {why}. The table keeps {limits}; "
+        "run the step that made it again with fresh: true"
+    )

@@ -1,0 +1,115 @@
+"""One commit that happens once: check and commit on the same snapshot, check again when another writer was faster."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
+
+from pressrun.lake import delta
+from pressrun.lake.delta import File, Location, Retention
+from pressrun.lake.errors import ConflictError
+
+# Each lost race means that another writer got through, so a writer that loses this often is not merely unlucky.
+_ATTEMPTS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What is to be committed once: (app, sequence) is its identity.
+
+    With `replace` the rows of `step_key` that are there give way. `fingerprint` names the inputs and code that made the
+    rows: rows of an unfinished step that other code made are no commit of this step, and are replaced.
+    """
+
+    table: str
+    step_key: str
+    app: str
+    sequence: int
+    replace: bool = True
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landed:
+    """Where it is: the version, the step's files there, and whether this call put them there."""
+
+    version: int
+    files: tuple[File, ...]
+    new: bool
+
+
+def commit_once(
+    intent: Intent,
+    *,
+    location: Location,
+    schema: pa.Schema,
+    retention: Retention,
+    write: Callable[[], Sequence[File]],
+) -> Landed:
+    """Commits what `write` makes unless it is committed already. Raises ConflictError after too many lost races."""
+    table = location.open_or_create(schema, retention)
+    written: Sequence[File] | None = None
+    for attempt in range(_ATTEMPTS):
+        sequence, landed = _standing(intent, table=table, location=location)
+        if landed:
+            return landed
+        written = write() if written is None else written
+        try:
+            if delta.add_columns(table, schema):
+                table = _reopened(location)
+            _commit(intent, table=table, files=written, sequence=sequence)
+            return _find(intent, location=location, before=table.version(), sequence=sequence, files=written)
+        except CommitFailedError:
+            time.sleep(random.uniform(0, 0.01 * min(attempt + 1, 10)))
+            table = _reopened(location)
+    raise ConflictError(
+        f"{intent.table}: other writers won {_ATTEMPTS} races for the next version; retry, or let fewer tasks commit "
+        "to this table at once"
+    )
+
+
+def _standing(intent: Intent, *, table: DeltaTable, location: Location) -> tuple[int, Landed | None]:
+    """The sequence to commit under, or what is committed already."""
+    committed = table.transaction_version(intent.app)
+    mine = tuple(f for f in delta.files_of(table) if f.step_key == intent.step_key)
+    if committed is None and mine and intent.replace:
+        committed = 0  # The transaction outlived its retention; the rows are proof enough.
+    if committed is None or committed < intent.sequence:
+        return intent.sequence, None
+    version, fingerprint = delta.version_of(table, app=intent.app, sequence=committed)
+    if intent.fingerprint and fingerprint and fingerprint != intent.fingerprint:
+        return committed + 1, None
+    return committed, Landed(version=version, files=mine, new=False)
+
+
+def _commit(intent: Intent, *, table: DeltaTable, files: Sequence[File], sequence: int) -> None:
+    old = [f for f in delta.files_of(table) if f.step_key == intent.step_key] if intent.replace else []
+    note = {
+        "pressrun.app": intent.app,
+        "pressrun.sequence": str(sequence),
+        "pressrun.step_key": intent.step_key,
+        "pressrun.fingerprint": intent.fingerprint,
+    }
+    delta.commit(table, add=files, remove=old, app=intent.app, sequence=sequence, note=note)
+
+
+def _find(intent: Intent, *, location: Location, before: int, sequence: int, files: Sequence[File]) -> Landed:
+    table = _reopened(location)
+    version = table.version()
+    if version != before + 1:
+        version, _ = delta.version_of(table, app=intent.app, sequence=sequence)
+    mine = files if intent.replace else [f for f in delta.files_of(table) if f.step_key == intent.step_key]
+    return Landed(version=version, files=tuple(mine), new=True)
+
+
+def _reopened(location: Location) -> DeltaTable:
+    table = location.open()
+    if table is None:
+        raise FileNotFoundError(f"{location.uri} was removed while rows were being committed to it")
+    return table
