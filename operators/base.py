@@ -109,15 +109,14 @@ class StageOperator(BaseOperator):
 
     def _step(self, context: Context) -> Step:
         from pressrun.config.load import load_environment
-        from pressrun.lake.lake import Lake
-        from pressrun.step import Step
+        from pressrun.step import Step, open_lake
 
         environment: Environment = load_environment(self.environment)
         return Step(
             key=step_key(context),
             pipeline=self._pipeline(),
             environment=environment,
-            lake=Lake(environment.lake.root, environment.lake.storage_options),
+            lake=open_lake(environment),
             fresh=truth(self.fresh),
             progress=self._progress,
         )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from pressrun.rollout import RolloutRecord
 
 
 class PeopleTrigger(BaseTrigger):
@@ -64,18 +67,32 @@ class RolloutTrigger(BaseTrigger):
         yield TriggerEvent({"phase": phase})
 
     async def on_kill(self) -> None:
-        await asyncio.to_thread(self._abort)
+        await asyncio.to_thread(self.abort)
 
     def _ended(self) -> str | None:
-        raise NotImplementedError
+        from pressrun.config.load import load_environment
+        from pressrun.rollout import status
 
-    def _abort(self) -> None:
+        return rollout_end(status(load_environment(self.environment), self.model), self.step_key)
+
+    def abort(self) -> None:
+        """Writes one intent to abort; the controller rolls back, and a later try begins anew."""
         from pressrun.config.load import load_environment
         from pressrun.rollout import abort
 
         environment = load_environment(self.environment)
-        reason = "the Airflow task was stopped or cleared while it waited"
+        reason = "the Airflow task was stopped or cleared"
         abort(environment, self.model, actor="airflow", reason=reason, step_key=self.step_key)
+
+
+def rollout_end(record: RolloutRecord | None, step_key: str) -> str | None:
+    """How the newest rollout of the step ended; None while it waits its turn or is under way."""
+    if record is None:
+        return None
+    pending = (*record.queue, *((record.plan,) if record.plan and record.active else ()))
+    if any(plan.step_key == step_key for plan in pending):
+        return None
+    return next((outcome.phase.value for outcome in reversed(record.outcomes) if outcome.step_key == step_key), None)
 
 
 def past(deadline: str | None) -> bool:

@@ -34,14 +34,14 @@ _MEANS = {
     "freshness": "{champion} still serves.",
 }
 _REMEDIES = {
-    "batch": "Mend the files or change {section} in {place}, then clear this task.",
-    "labels": "Look at the audited articles, mend the labelers or change {section} in {place}, then clear this task.",
+    "batch": "Mend the files or change {section} in {place}, then trigger the DAG again: what is done is reused.",
+    "labels": "Mend the labelers or change {section} in {place}, then trigger the DAG again: what is done is reused.",
     "gate": "Open the gate report; a policy that is too strict is {section} in {place}.",
     "canary": "Open the rollout; the limits are {section} in {place}.",
     "drift": "Open the drift report; the limits are {section} in {place}.",
     "freshness": "Look at the newest run of the retrain DAG.",
 }
-_MORE_TRUTH = "Answer the queue of questions (`pressrun label --help`) or change {section} in {place}, then clear this task."
+_MORE_TRUTH = "Answer the queue or change {section} in {place}, then trigger the DAG again: what is done is reused."
 
 
 def last_line(verdict: Verdict, pipeline_file: str | Path) -> str:

@@ -1,0 +1,105 @@
+"""The candidate into traffic: submitted, waited for without a worker, concluded."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import conf
+from airflow.sdk.exceptions import AirflowSkipException
+
+from operators.base import StageOperator, truth
+from operators.links import ModelPageLink, RolloutLink, stage_links
+from operators.triggers import RolloutTrigger, rollout_end
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from pressrun.lake.types import StageResult
+    from pressrun.step import Step
+
+
+class RolloutOperator(StageOperator):
+    """Submits the plan to the controller beside the servers and waits for its end.
+
+    The controller needs no Airflow: a worker or triggerer that dies leaves the rollout going on, and the next try
+    finds it by this step's key. Killing or clearing the task asks the controller to roll back.
+
+    :param dry_run: leave traffic alone; the task is skipped
+    :param deferrable: wait in the triggerer; else in the worker
+    :param poll_seconds: how often the rollout is looked at
+    """
+
+    template_fields = (*StageOperator.template_fields, "dry_run")
+    needs = ("trained", "gated")
+    operator_extra_links = (RolloutLink(), ModelPageLink())
+    always_tells = True
+
+    def __init__(
+        self,
+        *,
+        dry_run: bool | str = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_seconds: float = 5,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dry_run = dry_run
+        self.deferrable = deferrable
+        self.poll_seconds = poll_seconds
+        self._submitted: Step | None = None
+
+    def execute(self, context: Context) -> Any:
+        self._skip_if_there_is_nothing_to_do()
+        step = self.step(context)
+        self.links = stage_links(None, step.environment, step.pipeline.model)
+        self._submit(step)
+        if self.deferrable:
+            self.defer(trigger=self._trigger(step), method_name="execute_complete")
+        self._wait(step)
+        return self.conclude(self.work(step), step, context)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Goes on after the rollout has ended."""
+        self.log.info("The rollout has ended: %s", event["phase"])
+        step = self.step(context)
+        return self.conclude(self.work(step), step, context)
+
+    def work(self, step: Step) -> StageResult:
+        from pressrun.rollout import finish
+
+        return finish(step, self.result("trained"), self.result("gated"))
+
+    def on_kill(self) -> None:
+        if self._submitted is not None:
+            self._trigger(self._submitted).abort()
+        super().on_kill()
+
+    def _skip_if_there_is_nothing_to_do(self) -> None:
+        if self.result("gated").facts.get("nothing_new"):
+            raise AirflowSkipException("Nothing new: the candidate is the model that serves already")
+        if truth(self.dry_run):
+            raise AirflowSkipException("Dry run: it ends after the gate, traffic is left alone")
+
+    def _submit(self, step: Step) -> None:
+        from pressrun.rollout import make_plan, served, submit
+
+        champion = served(step.environment, step.pipeline.model)
+        plan = make_plan(step, self.result("trained"), self.result("gated"), champion)
+        self._submitted = step
+        handle = submit(step.environment, plan)
+        self.log.info("Submitted %s as rollout %s; follow it at %s", step.pipeline.model, handle, self.links["rollout"])
+
+    def _trigger(self, step: Step) -> RolloutTrigger:
+        return RolloutTrigger(
+            environment=self.environment,
+            model=step.pipeline.model,
+            step_key=str(step.key),
+            poll_seconds=self.poll_seconds,
+        )
+
+    def _wait(self, step: Step) -> None:
+        from pressrun.rollout import status
+
+        while not rollout_end(status(step.environment, step.pipeline.model), str(step.key)):
+            time.sleep(self.poll_seconds)
