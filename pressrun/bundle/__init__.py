@@ -1,5 +1,8 @@
 """The model bundle: a folder of plain files that scores articles and cannot run code."""
 
+from pressrun.bundle.bundle import Bundle, load_bundle
+from pressrun.bundle.errors import BundleError
 from pressrun.bundle.text import article_text
+from pressrun.bundle.write import write_bundle
 
-__all__ = ["article_text"]
+__all__ = ["Bundle", "BundleError", "article_text", "load_bundle", "write_bundle"]

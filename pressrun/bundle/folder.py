@@ -1,0 +1,50 @@
+"""Reads a bundle's folder without trusting it: each file once, bounded, by its digest, through no link."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from pressrun.bundle.errors import BundleError
+from pressrun.bundle.manifest import MANIFEST, MAX_FILE_BYTES, Manifest, parse_manifest
+
+MAX_MANIFEST_BYTES = 2**20
+
+
+def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest and its files' contents, all verified. Raises BundleError."""
+    manifest = parse_manifest(_read(folder, MANIFEST, MAX_MANIFEST_BYTES))
+    _refuse_strangers(folder, manifest)
+    return manifest, {name: _verified(folder, name, manifest) for name in manifest.files}
+
+
+def _refuse_strangers(folder: Path, manifest: Manifest) -> None:
+    strangers = {entry.name for entry in os.scandir(folder)} - {MANIFEST, *manifest.files}
+    if strangers:
+        raise BundleError(f"{folder} holds files that {MANIFEST} does not name: {', '.join(sorted(strangers))}")
+
+
+def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
+    declared = manifest.files[name]
+    content = _read(folder, name, declared.size)
+    found = hashlib.sha256(content).hexdigest()
+    if found != declared.sha256:
+        raise BundleError(f"{folder / name} was changed: its digest is {found[:12]}, {MANIFEST} says {declared.sha256[:12]}")
+    return content
+
+
+def _read(folder: Path, name: str, limit: int) -> bytes:
+    path = folder / name
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read as a plain file: {error.strerror}") from error
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise BundleError(f"{path} is no plain file")
+        content = file.read(min(limit, MAX_FILE_BYTES) + 1)
+    if len(content) > min(limit, MAX_FILE_BYTES):
+        raise BundleError(f"{path} is larger than the {min(limit, MAX_FILE_BYTES):,} bytes allowed")
+    return content

@@ -1,0 +1,115 @@
+"""Writes a bundle: the same parts give the same bytes, so the same digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save as save_tensors
+
+from pressrun.bundle.bundle import Bundle, load_bundle
+from pressrun.bundle.manifest import (
+    MANIFEST,
+    File,
+    LightgbmSpec,
+    LinearSpec,
+    Manifest,
+    Softmax,
+    StaticStep,
+    TfidfStep,
+)
+from pressrun.bundle.models import Lightgbm, Linear
+from pressrun.bundle.preprocessing import CenteredEmbeddings
+from pressrun.bundle.static_embeddings import TENSOR
+from pressrun.bundle.tfidf import Tfidf
+from pressrun.bundle.vocabulary import dump_vocabulary
+
+Spec = TfidfStep | StaticStep | LinearSpec | LightgbmSpec
+
+
+def write_bundle(
+    folder: str | Path,
+    *,
+    name: str,
+    labels: Sequence[str],
+    steps: Sequence[Tfidf | CenteredEmbeddings],
+    model: Linear | Lightgbm,
+    slope: float,
+    family: str = "",
+    taxonomy_version: str = "",
+) -> Bundle:
+    """Writes the parts into `folder` (made if missing, else empty) and loads them back from there."""
+    written = [_written(part) for part in (*steps, model)]
+    files = {name: content for _, contents in written for name, content in contents.items()}
+    manifest = Manifest.model_validate(
+        {
+            "name": name,
+            "labels": tuple(labels),
+            "family": family,
+            "taxonomy_version": taxonomy_version,
+            "preprocessing": [spec.model_dump() for spec, _ in written[:-1]],
+            "model": written[-1][0].model_dump(),
+            "calibration": Softmax(slope=slope).model_dump(),
+            "files": {name: _file(content).model_dump() for name, content in files.items()},
+        }
+    )
+    _put(Path(folder), {**files, MANIFEST: manifest.canonical()})
+    return load_bundle(folder, digest=manifest.digest)
+
+
+def _put(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty; a bundle is written once into a folder of its own")
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def _file(content: bytes) -> File:
+    return File(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+
+def _written(part: Tfidf | CenteredEmbeddings | Linear | Lightgbm) -> tuple[Spec, dict[str, bytes]]:
+    match part:
+        case Tfidf():
+            return _tfidf(part)
+        case CenteredEmbeddings():
+            return _static(part)
+        case Linear():
+            return _linear(part)
+        case Lightgbm():
+            return LightgbmSpec(text="model.txt"), {"model.txt": part.text.encode()}
+
+
+def _tfidf(part: Tfidf) -> tuple[Spec, dict[str, bytes]]:
+    spec = TfidfStep(
+        ngrams=part.ngram_range,
+        sublinear_tf=part.sublinear_tf,
+        vocabulary="tfidf_vocabulary.json",
+        weights="tfidf.safetensors",
+    )
+    return spec, {
+        spec.vocabulary: dump_vocabulary(part.vocabulary),
+        spec.weights: save_tensors({"idf": part.idf.astype(np.float32)}),
+    }
+
+
+def _static(part: CenteredEmbeddings) -> tuple[Spec, dict[str, bytes]]:
+    spec = StaticStep(
+        scale=part.scale, weights="static.safetensors", center="static_center.safetensors", tokenizer="tokenizer.json"
+    )
+    return spec, {
+        spec.weights: save_tensors({TENSOR: part.embeddings.weights.astype(np.float16)}),
+        spec.center: save_tensors({"center": part.center.astype(np.float32)}),
+        spec.tokenizer: part.embeddings.tokenizer.to_str().encode(),
+    }
+
+
+def _linear(part: Linear) -> tuple[Spec, dict[str, bytes]]:
+    tensors = {
+        "coefficients": np.ascontiguousarray(part.coefficients, dtype=np.float32),
+        "intercept": part.intercept.astype(np.float32),
+    }
+    return LinearSpec(weights="model.safetensors"), {"model.safetensors": save_tensors(tensors)}
