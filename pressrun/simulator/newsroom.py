@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from pressrun.simulator.words import TOPICS, Beat, Slots, beats, common, emerging, fill
@@ -32,7 +32,7 @@ class Newsroom:
     seed: int = 7
     nights: int = 3
     articles_per_night: int = 2000
-    start: datetime = datetime(2026, 1, 5, tzinfo=timezone.utc)
+    start: datetime = datetime(2026, 1, 5, tzinfo=UTC)
     mix: Mapping[str, float] = field(default_factory=lambda: dict(EVEN_MIX))
     shift: Shift | None = None
     rewrites: float = 0.06

@@ -11,6 +11,11 @@ from typing import Any
 
 import yaml
 
+try:
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # a PyYAML built without libyaml
+    from yaml import SafeLoader  # type: ignore[assignment]
+
 TOPICS = ("World", "Sports", "Business", "Sci/Tech")
 _FILES = {"World": "world", "Sports": "sports", "Business": "business", "Sci/Tech": "sci_tech"}
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -101,5 +106,5 @@ def _slots(raw: dict[str, list[str]]) -> Slots:
 
 def _load(file: str) -> dict[str, Any]:
     text = files("pressrun.simulator").joinpath("vocabulary", f"{file}.yaml").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = yaml.safe_load(text)
+    loaded: dict[str, Any] = yaml.load(text, Loader=SafeLoader)
     return loaded

@@ -1,0 +1,57 @@
+"""Which files a night reads, and what kind each is."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Pipeline, Read
+from pressrun.ingest.errors import IngestError
+
+Format = Literal["csv", "tsv", "jsonl", "parquet"]
+_SUFFIXES: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def landed(pipeline: Pipeline, environment: Environment) -> list[Path]:
+    """The files to read, in the order of their names; hidden ones and those that begin with _ are left out.
+
+    Raises IngestError when articles.read.path is set and matches nothing; an empty landing folder is a night with
+    nothing new.
+    """
+    path = pipeline.articles.read.path
+    found = matching(path or str(Path(environment.landing) / pipeline.model / "*"))
+    if path and not found:
+        raise IngestError(f"articles.read.path of pipeline {pipeline.model} is {path}, and no file is there")
+    return found
+
+
+def matching(path: str) -> list[Path]:
+    """The visible files of a glob, or of a folder's first level."""
+    pattern = str(Path(path) / "*") if Path(path).is_dir() else path
+    files = (Path(name) for name in glob.glob(pattern, recursive=True))
+    return sorted(file for file in files if file.is_file() and not file.name.startswith((".", "_")))
+
+
+def format_of(file: Path, read: Read) -> Format | None:
+    """The file's format by articles.read.format or its suffix; None where neither tells."""
+    return _SUFFIXES.get(file.suffix.lower()) if read.format == "auto" else read.format
+
+
+def digest(files: Iterable[Path]) -> str:
+    """One SHA-256 over the files' names and contents."""
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as opened:
+            whole.update(f"{file.name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return whole.hexdigest()

@@ -1,0 +1,167 @@
+"""The stage: what landed becomes rows of the lake, once, and a verdict on the batch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+
+from pressrun.config.load import load_taxonomy
+from pressrun.config.taxonomy import Taxonomy
+from pressrun.ingest.article import Article
+from pressrun.ingest.batch import BatchFacts, History, counted, judge
+from pressrun.ingest.collect import Collected, Reject, RejectKey, collect
+from pressrun.ingest.files import digest, landed
+from pressrun.lake.tables import SCHEMAS, rows_of
+from pressrun.lake.types import DatasetRef, StageResult
+from pressrun.step import Step, run_once
+from pressrun.verdict import Verdict
+
+STAGE = "ingest"
+
+
+def ingest(step: Step) -> StageResult:
+    """Reads the pipeline's files into `articles`, `rejects` and `given`; what the lake already has is not added again.
+
+    Datasets: `batch` (this step's articles), `articles` and `given` (all up to and with them), `rejects`. The verdict
+    says whether the batch is like those before; with nothing new there is none, and facts["nothing_new"] is true.
+    Raises IngestError where the files do not fit `articles.read`.
+    """
+    files = landed(step.pipeline, step.environment)
+    before = step.lake.snapshot("articles", pipeline=step.pipeline.model)
+    taxonomy = load_taxonomy(step.pipeline)
+    return run_once(
+        step,
+        stage=STAGE,
+        inputs={"articles": before, "files": digest(files), "taxonomy": _digest(taxonomy)},
+        section=step.pipeline.articles,
+        work=lambda: _ingest(step, files, before, taxonomy),
+    )
+
+
+def _ingest(step: Step, files: list[Path], before: DatasetRef, taxonomy: Taxonomy) -> StageResult:
+    earlier = step.lake.read(before, columns=["article_id", "source", "language", "step_key"])
+    collected = _collect(step, files, earlier)
+    outside = _outside(collected.articles.values(), taxonomy)
+    datasets = _commit(step, collected, [*collected.rejects, *outside], taxonomy)
+    nothing_new = not collected.articles and not collected.rejects
+    return StageResult(
+        stage=STAGE,
+        step_key=str(step.key),
+        datasets=datasets,
+        verdict=None if nothing_new else _verdict(step, collected, _history(earlier), datasets["batch"]),
+        facts=_facts(collected) | {"labels_outside_taxonomy": len(outside), "nothing_new": nothing_new},
+    )
+
+
+def _collect(step: Step, files: list[Path], earlier: pa.Table) -> Collected:
+    return collect(
+        files,
+        step.pipeline.articles,
+        known=set(earlier["article_id"].to_pylist()),
+        refused=_refused(step),
+        on_file=lambda file: step.progress(f"reading {file.name}", files.index(file), len(files)),
+    )
+
+
+def _refused(step: Step) -> set[RejectKey]:
+    snapshot = step.lake.snapshot("rejects", pipeline=step.pipeline.model)
+    rows = step.lake.read(snapshot, columns=["origin", "line", "reason"]).to_pylist()
+    return {(row["origin"], row["line"], row["reason"]) for row in rows}
+
+
+def _commit(step: Step, collected: Collected, rejects: list[Reject], taxonomy: Taxonomy) -> dict[str, DatasetRef]:
+    articles = list(collected.articles.values())
+    tables = {
+        "articles": articles_table(articles),
+        "rejects": rows_of("rejects", map(asdict, rejects)),
+        "given": given_table(articles, taxonomy),
+    }
+    model = step.pipeline.model
+    own = {name: step.lake.commit(name, rows, key=step.key, pipeline=model) for name, rows in tables.items()}
+    whole = {name: step.lake.snapshot(name, pipeline=model, including=step.key) for name in ("articles", "given")}
+    return {"batch": own["articles"], "rejects": own["rejects"]} | whole
+
+
+def articles_table(articles: Iterable[Article]) -> pa.Table:
+    """Rows of the table `articles`."""
+    names = SCHEMAS["articles"].names
+    return rows_of("articles", ({name: getattr(article, name) for name in names} for article in articles))
+
+
+def given_table(articles: Iterable[Article], taxonomy: Taxonomy) -> pa.Table:
+    """Rows of the table `given`: the topic where the taxonomy knows the label, and what the file said."""
+    labeled = ((article.article_id, article.label) for article in articles if article.label)
+    rows = ({"article_id": id_, "label": taxonomy.resolve(raw), "raw": raw} for id_, raw in labeled)
+    return rows_of("given", rows)
+
+
+def _outside(articles: Iterable[Article], taxonomy: Taxonomy) -> list[Reject]:
+    """The labels, not the articles, that the taxonomy does not know."""
+    return [
+        Reject(
+            origin="label",
+            line=article.line,
+            reason=f"the label {article.label[:60]!r} is not in the taxonomy {taxonomy.name}; the article is kept",
+            excerpt=article.title[:200],
+            article_id=article.article_id,
+        )
+        for article in articles
+        if article.label and taxonomy.resolve(article.label) is None
+    ]
+
+
+def _verdict(step: Step, collected: Collected, history: History, batch: DatasetRef) -> Verdict:
+    policy = step.pipeline.articles.batch
+    return Verdict(
+        kind="batch",
+        pipeline=step.pipeline.model,
+        step_key=str(step.key),
+        checks=judge(_batch_facts(collected), history, policy),
+        dataset=str(batch),
+        policy_digest=hashlib.sha256(policy.model_dump_json().encode()).hexdigest(),
+        synthetic=any(article.synthetic for article in collected.articles.values()),
+    )
+
+
+def _batch_facts(collected: Collected) -> BatchFacts:
+    articles = list(collected.articles.values())
+    return BatchFacts(
+        articles=len(articles),
+        new_rows=collected.new_rows,
+        duplicates=collected.duplicates,
+        incomplete=sum(not (article.title and article.body) for article in articles),
+        rejects=len(collected.rejects),
+        unreadable=[f"{reject.origin}: {reject.reason}" for reject in collected.unreadable],
+        languages=counted(article.language for article in articles),
+        sources=counted(article.source for article in articles),
+    )
+
+
+def _history(earlier: pa.Table) -> History:
+    return History(
+        volumes=sorted(counted(earlier["step_key"].to_pylist()).values()),
+        languages=counted(earlier["language"].to_pylist()),
+        sources=counted(earlier["source"].to_pylist()),
+    )
+
+
+def _facts(collected: Collected) -> dict[str, int | bool]:
+    articles = collected.articles.values()
+    return {
+        "rows": collected.rows,
+        "new": len(articles),
+        "known": collected.known,
+        "rejects": len(collected.rejects),
+        "duplicates": collected.duplicates,
+        "labeled": sum(article.label is not None for article in articles),
+        "timed": sum(article.published_at is not None for article in articles),
+        "synthetic": any(article.synthetic for article in articles),
+    }
+
+
+def _digest(taxonomy: Taxonomy) -> str:
+    return hashlib.sha256(taxonomy.model_dump_json().encode()).hexdigest()
