@@ -1,0 +1,57 @@
+"""The articles of one training, read once: embeddings and TF-IDF rows that every fit shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from pressrun.bundle.preprocessing import CenteredEmbeddings
+from pressrun.bundle.static_embeddings import package_embeddings, unit_rows
+from pressrun.bundle.tfidf import MAX_CHARACTERS, Tfidf
+from pressrun.training.teacher import Reals
+
+MAX_FEATURES = 50_000
+_SCALE = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """`embeddings` (n, 256) are centered unit rows for the teacher; `features` (n, d) are what the `steps` make."""
+
+    texts: tuple[str, ...]
+    embeddings: Reals
+    features: sparse.csr_matrix
+    steps: tuple[Tfidf | CenteredEmbeddings, ...]
+
+
+def read_corpus(texts: Sequence[str], *, features: Sequence[str] = ("tfidf", "static")) -> Corpus:
+    """Learns the vocabulary, its weights and the embeddings' center from the texts; labels play no part."""
+    embeddings = package_embeddings()
+    rows = embeddings.embed(texts)
+    center = rows.mean(axis=0)
+    placed = CenteredEmbeddings(embeddings=embeddings, center=center, scale=_SCALE)
+    columns: list[tuple[Tfidf | CenteredEmbeddings, sparse.csr_matrix]] = []
+    if "tfidf" in features:
+        tfidf = learn_tfidf(texts)
+        columns.append((tfidf, tfidf.transform(texts)))
+    if "static" in features:
+        columns.append((placed, placed.place(rows)))
+    return Corpus(
+        texts=tuple(texts),
+        embeddings=unit_rows(rows - center).astype(np.float64),
+        features=sparse.hstack([part for _, part in columns], format="csr"),
+        steps=tuple(step for step, _ in columns),
+    )
+
+
+def learn_tfidf(texts: Sequence[str]) -> Tfidf:
+    """The vocabulary and idf that scikit-learn's TfidfVectorizer learns from the texts."""
+    often = 2 if len(texts) >= 100 else 1
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=often, max_features=MAX_FEATURES, sublinear_tf=True)
+    vectorizer.fit(text[:MAX_CHARACTERS] for text in texts)
+    vocabulary = {gram: int(column) for gram, column in vectorizer.vocabulary_.items()}
+    return Tfidf(vocabulary=vocabulary, idf=vectorizer.idf_.astype(np.float32).astype(np.float64))

@@ -1,0 +1,192 @@
+"""From texts and few or many labels to a model: the one training code, in the loop and in the benchmark.
+
+People's labels count in full; machine labels and the teacher's confident beliefs fill in where people said nothing
+(self-training, Yarowsky 1995). The family is chosen, and its probabilities calibrated, on held-out examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.optimize import minimize_scalar
+from sklearn.metrics import f1_score
+
+from pressrun.bundle.models import Lightgbm, Linear, softmax
+from pressrun.config.taxonomy import Taxonomy
+from pressrun.training.corpus import Corpus
+from pressrun.training.errors import TrainingError
+from pressrun.training.families import Family
+from pressrun.training.teacher import UNKNOWN, Codes, Reals, teach, zero_shot
+
+Flags = NDArray[np.bool_]
+PSEUDO_WEIGHT = 0.3
+MIN_CONFIDENCE = 0.5
+MIN_HELD_OUT = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """What is known of the corpus's articles, row by row.
+
+    `people`: a topic's number or UNKNOWN. `machine`: probabilities (n, k), rows of nan where no machine answered.
+    `held_out`: rows kept from the first fits, for choosing and calibrating.
+    """
+
+    people: Codes
+    machine: Reals
+    held_out: Flags
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """What a model is fitted on: each row's topic and weight, 0 for rows left out."""
+
+    targets: Codes
+    weights: Reals
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """The model with how it came to be. `truth` and `held_out_scores` are the held-out rows' topics and probabilities."""
+
+    topics: tuple[str, ...]
+    family: str
+    model: Linear | Lightgbm
+    slope: float
+    examples: Examples
+    family_scores: Mapping[str, float]
+    chosen_on: str
+    truth: Codes
+    held_out_scores: Reals
+
+    def scores(self, features: sparse.csr_matrix) -> Reals:
+        """Calibrated probabilities (n, k) in the order of `topics`."""
+        return softmax(self.model.decisions(features), self.slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    name: str
+    family: Family
+    macro_f1: float
+    decisions: Reals
+
+
+def learn(
+    corpus: Corpus,
+    labels: Labels,
+    *,
+    taxonomy: Taxonomy,
+    families: Sequence[tuple[str, Family]],
+    self_training: bool = True,
+    seed: int = 17,
+) -> Learned:
+    """Chooses a family on the held-out rows and fits it on all of them. Raises TrainingError with too few topics."""
+    prior = prior_beliefs(corpus, labels, taxonomy)
+    train = np.where(labels.held_out, UNKNOWN, labels.people)
+    first = make_examples(corpus, train, labels, prior, self_training=self_training, skip=labels.held_out)
+    rows, truth, chosen_on = _judge_rows(labels, prior, first)
+    classes = len(taxonomy.topics)
+    judged = [_judge(name, made, corpus, first, rows, truth, classes=classes, seed=seed) for name, made in families]
+    best = max(judged, key=lambda one: one.macro_f1)
+    slope = calibrate(best.decisions, truth)
+    whole = make_examples(corpus, labels.people, labels, prior, self_training=self_training)
+    return Learned(
+        topics=taxonomy.names,
+        family=best.name,
+        model=fit(best.family, corpus.features, whole, classes=classes, seed=seed),
+        slope=slope,
+        examples=whole,
+        family_scores={one.name: one.macro_f1 for one in judged},
+        chosen_on=chosen_on,
+        truth=truth,
+        held_out_scores=softmax(best.decisions, slope),
+    )
+
+
+def prior_beliefs(corpus: Corpus, labels: Labels, taxonomy: Taxonomy) -> Reals:
+    """The machine labelers' probabilities where they answered, the topics' seeds elsewhere."""
+    answered = ~np.isnan(labels.machine).any(axis=1)
+    return np.where(answered[:, None], labels.machine, zero_shot(corpus.embeddings, taxonomy))
+
+
+def make_examples(
+    corpus: Corpus, people: Codes, labels: Labels, prior: Reals, *, self_training: bool, skip: Flags | None = None
+) -> Examples:
+    """People's labels at weight 1; below it what machines and the teacher believe, the surer the heavier."""
+    known = people != UNKNOWN
+    targets, weights = np.where(known, people, 0), known.astype(np.float64)
+    filled = ~known & (np.ones(len(people), bool) if self_training else ~np.isnan(labels.machine).any(axis=1))
+    if filled.any():
+        beliefs = teach(corpus.embeddings, prior, people) if self_training else prior
+        sure = beliefs.max(axis=1)
+        filled &= sure >= MIN_CONFIDENCE
+        targets = np.where(filled, beliefs.argmax(axis=1), targets)
+        weights = np.where(filled, PSEUDO_WEIGHT * sure, weights)
+    if skip is not None:
+        weights = np.where(skip, 0.0, weights)
+    return Examples(targets=targets.astype(np.int64), weights=weights)
+
+
+def fit(
+    family: Family, features: sparse.csr_matrix, examples: Examples, *, classes: int, seed: int
+) -> Linear | Lightgbm:
+    """Fits on the rows with weight. Raises TrainingError unless two topics at least have some."""
+    used = examples.weights > 0
+    present = np.unique(examples.targets[used])
+    if len(present) < 2:
+        raise TrainingError(
+            f"Only {len(present)} topic has labeled articles, a model needs 2. Label more articles, or turn on "
+            "train.self_training so that the taxonomy's seeds find articles of the others."
+        )
+    return family.fit(
+        features=features[used],
+        targets=examples.targets[used],
+        weights=examples.weights[used],
+        classes=classes,
+        seed=seed,
+    )
+
+
+def _judge_rows(labels: Labels, prior: Reals, first: Examples) -> tuple[Codes, Codes, str]:
+    """Rows to judge on and their truth: people's held-out labels where there are enough, else machines' beliefs."""
+    rows = np.flatnonzero(labels.held_out & (labels.people != UNKNOWN))
+    if len(rows) >= MIN_HELD_OUT:
+        return rows, labels.people[rows], f"{len(rows)} held-out labels by people"
+    rows = np.flatnonzero(labels.held_out)
+    if len(rows) >= MIN_HELD_OUT:
+        truth = np.where(labels.people[rows] != UNKNOWN, labels.people[rows], prior[rows].argmax(axis=1))
+        return rows, truth.astype(np.int64), f"{len(rows)} held-out machine labels: too few by people to choose on"
+    rows = np.flatnonzero(first.weights > 0)
+    return rows, first.targets[rows], "the training examples themselves: too few are held out"
+
+
+def _judge(
+    name: str,
+    family: Family,
+    corpus: Corpus,
+    first: Examples,
+    rows: Codes,
+    truth: Codes,
+    *,
+    classes: int,
+    seed: int,
+) -> _Judged:
+    model = fit(family, corpus.features, first, classes=classes, seed=seed)
+    decisions = model.decisions(corpus.features[rows])
+    macro_f1 = float(f1_score(truth, decisions.argmax(axis=1), average="macro", zero_division=0.0))
+    return _Judged(name=name, family=family, macro_f1=macro_f1, decisions=decisions)
+
+
+def calibrate(decisions: Reals, truth: Codes) -> float:
+    """The slope that makes softmax(slope x decision) likeliest on the truth (temperature scaling, Guo et al. 2017)."""
+
+    def surprise(log_slope: float) -> float:
+        chances = softmax(decisions, float(np.exp(log_slope)))[np.arange(len(truth)), truth]
+        return float(-np.log(np.maximum(chances, 1e-12)).mean())
+
+    return float(np.exp(minimize_scalar(surprise, bounds=(-3.0, 4.0), method="bounded").x))
