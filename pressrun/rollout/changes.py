@@ -1,0 +1,153 @@
+"""What may happen to a record, as pure functions: a plan is submitted, begun, aborted, ended."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pressrun.rollout.machine import candidate_share, worst
+from pressrun.rollout.types import (
+    AbortIntent,
+    Event,
+    Outcome,
+    Phase,
+    RolloutPlan,
+    RolloutRecord,
+    RolloutState,
+    Traffic,
+)
+from pressrun.verdict import Verdict
+
+Kind = Literal["submitted", "phase", "weights", "started", "stopped", "crashed", "abort", "champion", "adopted"]
+
+
+def told(
+    record: RolloutRecord, kind: Kind, text: str, now: datetime, *, generation: int | None = None, **more: Any
+) -> RolloutRecord:
+    """The record with one more event in its history."""
+    present = record.plan.generation if record.plan else 0
+    event = Event(at=now, generation=present if generation is None else generation, kind=kind, text=text, **more)
+    return record.model_copy(update={"history": (*record.history, event)})
+
+
+def known_generation(record: RolloutRecord, step_key: str) -> int | None:
+    """The generation that stands for this step already; None if there is none, or an abort has spent it."""
+    for plan in (*reversed(record.queue), *((record.plan,) if record.plan else ())):
+        if plan.step_key == step_key and not _aborted(record, plan.generation):
+            return plan.generation
+    for outcome in reversed(record.outcomes):
+        if outcome.step_key == step_key:
+            return None if outcome.aborted else outcome.generation
+    return None
+
+
+def submitted(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> RolloutRecord:
+    """The record with `plan` begun or queued; the same step a second time changes nothing."""
+    if known_generation(record, plan.step_key) is not None:
+        return record
+    plan = plan.model_copy(update={"generation": record.generations + 1})
+    text = f"version {plan.candidate.version} by {plan.step_key}"
+    record = record.model_copy(update={"generations": plan.generation, "queue": (*record.queue, plan)})
+    return begun(told(record, "submitted", text, now, generation=plan.generation), now)
+
+
+def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
+    """The record with the next queued plan begun, when none is under way."""
+    if record.active or not record.queue:
+        return record
+    begin = {
+        "plan": record.queue[0],
+        "queue": record.queue[1:],
+        "state": RolloutState(since=now),
+        "abort": None,
+        "traffic": Traffic(),
+        "submitted_at": now,
+    }
+    return record.model_copy(update=begin)
+
+
+def aborted(record: RolloutRecord, *, actor: str, reason: str, step_key: str, now: datetime) -> RolloutRecord:
+    """The record with one abort intent for the step's rollout under way; unchanged when there is none."""
+    record = _without_queued(record, step_key)
+    plan = record.plan
+    if plan is None or not record.active or plan.step_key != step_key or _aborted(record, plan.generation):
+        return record
+    intent = AbortIntent(generation=plan.generation, step_key=step_key, actor=actor, reason=reason, at=now)
+    return told(record.model_copy(update={"abort": intent}), "abort", f"{actor}: {reason}", now)
+
+
+def ended(record: RolloutRecord, now: datetime) -> RolloutRecord:
+    """The record with the outcome of the rollout that has just ended, and the next one begun."""
+    plan, state = record.plan, record.state
+    if plan is None or state is None or not state.ended or any(o.generation == plan.generation for o in record.outcomes):
+        return record
+    outcomes = (*record.outcomes, _outcome(record, plan, state, now))
+    return begun(record.model_copy(update={"outcomes": outcomes}), now)
+
+
+def _outcome(record: RolloutRecord, plan: RolloutPlan, state: RolloutState, now: datetime) -> Outcome:
+    decided, back = state.decided_at, state.back_at
+    return Outcome(
+        generation=plan.generation,
+        step_key=plan.step_key,
+        phase=state.phase,
+        aborted=state.aborted is not None,
+        at=now,
+        seconds=(now - (record.submitted_at or now)).total_seconds(),
+        back_seconds=(back - decided).total_seconds() if back and decided else None,
+        weight=_weight(plan, state),
+        traffic=record.traffic,
+        verdict=verdict_of(plan, state),
+    )
+
+
+def _weight(plan: RolloutPlan, state: RolloutState) -> int:
+    """The candidate's share when it was decided."""
+    if state.phase is Phase.PROMOTED:
+        return 100
+    return state.decided_weight
+
+
+def verdict_of(plan: RolloutPlan, state: RolloutState) -> Verdict:
+    """The canary's verdict: the checks that decided."""
+    return Verdict(
+        kind="canary",
+        pipeline=plan.pipeline,
+        step_key=plan.step_key,
+        checks=state.checks,
+        model_version=plan.candidate.version,
+        model_digest=plan.candidate.digest,
+        champion_version=plan.champion.version if plan.champion else None,
+        champion_digest=plan.champion.digest if plan.champion else None,
+        notes=(state.aborted,) if state.aborted else (),
+    )
+
+
+def moved(record: RolloutRecord, state: RolloutState, now: datetime) -> RolloutRecord:
+    """The record in its new state, with a line of history for each thing that can be seen to change."""
+    old, plan = record.state, record.plan
+    record = record.model_copy(update={"state": state})
+    if old is None or plan is None:
+        return record
+    if (old.phase, old.step) != (state.phase, state.step):
+        record = told(record, "phase", _phase_text(plan, state), now, weight=candidate_share(plan, state))
+    if old.weights != state.weights:
+        text = ", ".join(f"{arm} {weight}%" for arm, weight in state.weights.items()) or "no arm is ready"
+        record = told(record, "weights", text, now, weight=state.weights.get("candidate", 0))
+    return record
+
+
+def _phase_text(plan: RolloutPlan, state: RolloutState) -> str:
+    if state.phase is Phase.STEPPING:
+        return f"{plan.policy.steps[state.step]}% of the traffic"
+    reason = worst(state.checks) if state.phase is Phase.ROLLING_BACK else None
+    return f"{state.phase.value.replace('_', ' ')}{': ' + reason.reason if reason else ''}"
+
+
+def _aborted(record: RolloutRecord, generation: int) -> bool:
+    return record.abort is not None and record.abort.generation == generation
+
+
+def _without_queued(record: RolloutRecord, step_key: str) -> RolloutRecord:
+    queue = tuple(plan for plan in record.queue if plan.step_key != step_key)
+    return record if len(queue) == len(record.queue) else record.model_copy(update={"queue": queue})

@@ -1,0 +1,267 @@
+"""The rollout's state machine under every order of events that Hypothesis thinks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pressrun.config.pipeline import Rollout
+from pressrun.registry import ModelRef
+from pressrun.rollout.machine import (
+    ArmSeen,
+    Observed,
+    SetWeights,
+    StartArm,
+    StopArm,
+    SwitchChampion,
+    advance,
+    resume,
+)
+from pressrun.rollout.types import CANDIDATE, CHAMPION, AbortIntent, Arm, Phase, RolloutPlan, RolloutState
+from pressrun.verdict import Assertion, Decision
+
+T0 = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
+POLICY = Rollout(steps=[10, 50, 100], min_requests=10, max_step=timedelta(seconds=60), bake=timedelta(seconds=5))
+OLD = ModelRef(name="topics", version="1", digest="old", run_id="r1", bundle="/b1")
+NEW = ModelRef(name="topics", version="2", digest="new", run_id="r2", bundle="/b2")
+
+
+def plan_of(*, first: bool = False) -> RolloutPlan:
+    arms = () if first else (Arm(name=CHAMPION, model=OLD),)
+    return RolloutPlan(
+        model="topics", pipeline="topics", step_key="d/r/t/-1", generation=7, policy=POLICY,
+        arms=(*arms, Arm(name=CANDIDATE, model=NEW)), start_within=timedelta(seconds=30),
+    )  # fmt: skip
+
+
+def abort_of(generation: int) -> AbortIntent:
+    return AbortIntent(generation=generation, step_key="d/r/t/-1", actor="ann", reason="no", at=T0)
+
+
+def check(decision: Decision) -> Assertion:
+    return Assertion(metric="error_rate", decision=decision, reason="as the test says")
+
+
+@dataclass
+class World:
+    """Does what the machine says, and lets things go wrong in between."""
+
+    plan: RolloutPlan
+    state: RolloutState = field(default_factory=lambda: RolloutState(since=T0))
+    now: datetime = T0
+    running: dict[str, bool] = field(default_factory=dict)
+    ready: dict[str, bool] = field(default_factory=dict)
+    weights: dict[str, int] = field(default_factory=dict)
+    crashes: int = 0
+    switched: bool = False
+    abort: AbortIntent | None = None
+    checks: tuple[Assertion, ...] = (check(Decision.PASS),)
+    requests: int = 0
+    stops: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.plan.champion:
+            self.running[CHAMPION] = self.ready[CHAMPION] = True
+            self.weights = {CHAMPION: 100}
+
+    def seen(self, generation: int | None = None) -> Observed:
+        champion = NEW if self.switched else self.plan.champion
+        arms = {
+            name: ArmSeen(
+                running=self.running.get(name, False),
+                ready=self.ready.get(name, False),
+                crashes=self.crashes if name == CANDIDATE else 0,
+            )
+            for name in (CHAMPION, CANDIDATE)
+        }
+        return Observed(
+            generation=self.plan.generation if generation is None else generation, arms=arms, weights=self.weights,
+            champion_digest=champion.digest if champion else None, champion_generation=7 if self.switched else 3,
+            abort=self.abort, checks=self.checks, requests=self.requests,
+        )  # fmt: skip
+
+    def tick(self, seconds: float = 1.0) -> None:
+        self.now += timedelta(seconds=seconds)
+        observed, before = self.seen(), self.state
+        self.state, actions = advance(self.plan, observed, self.state, self.now)
+        assert advance(self.plan, self.seen(generation=6), before, self.now) == (before, ())
+        self.hold(observed, before, actions)
+        for action in actions:
+            self.do(action)
+
+    def hold(self, observed: Observed, before: RolloutState, actions: tuple[object, ...]) -> None:
+        weights = self.state.weights
+        assert not weights or sum(weights.values()) == 100
+        assert all(observed.arm(arm).ready for arm in weights)
+        if self.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
+            assert weights.get(CANDIDATE, 0) == 0
+        if StopArm(CHAMPION) in actions:
+            assert self.switched and self.weights == {CANDIDATE: 100}
+        if StopArm(CANDIDATE) in actions:
+            assert not self.weights.get(CANDIDATE, 0) and not self.switched
+        if SwitchChampion() in actions:
+            assert observed.arm(CANDIDATE).ready
+
+    def do(self, action: object) -> None:
+        match action:
+            case StartArm(arm):
+                self.running[arm] = self.ready[arm] = True
+            case StopArm(arm):
+                self.running[arm] = self.ready[arm] = False
+                self.stops.append(arm)
+            case SetWeights(weights):
+                self.weights = dict(weights)
+            case SwitchChampion():
+                self.switched = True
+
+
+def run(world: World, *, ticks: int = 100) -> World:
+    for _ in range(ticks):
+        if world.state.ended:
+            break
+        world.requests += 5
+        world.tick()
+    return world
+
+
+def test_a_good_candidate_takes_every_step_bakes_and_replaces_the_champion() -> None:
+    world, phases, weights = World(plan_of()), [], []
+    for _ in range(60):
+        world.requests = 20
+        world.tick()
+        phases.append(world.state.phase)
+        weights.append(world.state.weights.get(CANDIDATE, 0))
+    assert list(dict.fromkeys(phases)) == [
+        Phase.STARTING, Phase.STEPPING, Phase.BAKING, Phase.PROMOTING, Phase.PROMOTED,
+    ]  # fmt: skip
+    assert sorted(set(weights)) == [0, 10, 50, 100]
+    assert world.switched and world.stops == [CHAMPION]
+
+
+def test_the_first_champion_is_promoted_as_soon_as_it_is_ready() -> None:
+    world = run(World(plan_of(first=True)), ticks=5)
+    assert world.state.phase is Phase.PROMOTED
+    assert world.switched and world.weights == {CANDIDATE: 100}
+    assert [c.reason for c in world.state.checks] == ["first champion, no canary"]
+
+
+@pytest.mark.parametrize("decision", [Decision.FAIL, Decision.ERROR])
+def test_a_failed_check_sends_the_candidate_back_with_that_check_as_the_reason(decision: Decision) -> None:
+    world = World(plan_of())
+    run(world, ticks=3)
+    world.checks = (check(decision),)
+    run(world)
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert world.state.checks == (check(decision),)
+    assert world.running == {CHAMPION: True, CANDIDATE: False}
+
+
+def test_too_few_requests_by_the_end_of_a_step_are_insufficient_and_go_back() -> None:
+    world = World(plan_of())
+    for _ in range(80):
+        world.requests = 3
+        world.tick()
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert world.state.checks[-1].decision is Decision.INSUFFICIENT
+    assert world.state.checks[-1].reason == "3 requests of the candidate in 60 s, 10 needed"
+
+
+def test_a_crash_while_the_counts_look_clean_goes_back() -> None:
+    world = run(World(plan_of()), ticks=4)
+    world.crashes = 1
+    run(world)
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert world.state.checks[-1].metric == "crashes"
+
+
+def test_a_regression_in_the_bake_brings_the_old_champion_back() -> None:
+    world = World(plan_of())
+    while world.state.phase is not Phase.BAKING:
+        run(world, ticks=1)
+    world.checks = (check(Decision.FAIL),)
+    run(world)
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert world.weights == {CHAMPION: 100} and not world.switched
+
+
+def test_a_champion_that_changed_since_the_gate_makes_the_rollout_insufficient() -> None:
+    world = World(plan_of(first=True))
+    world.plan = plan_of()
+    world.plan = world.plan.model_copy(update={"arms": (Arm(name=CANDIDATE, model=NEW),)})
+    observed = Observed(generation=7, champion_digest="another")
+    state, _ = advance(world.plan, observed, world.state, T0)
+    assert state.phase is Phase.ROLLING_BACK
+    assert "run the gate again" in state.checks[-1].reason
+
+
+def test_a_supervisor_that_comes_back_measures_the_present_step_anew() -> None:
+    world = World(plan_of())
+    while world.state.step < 1:
+        run(world, ticks=1)
+    world.state = resume(world.state, world.now)
+    world.running[CANDIDATE] = world.ready[CANDIDATE] = False
+    world.weights = {}
+    world.tick()
+    assert world.state.phase is Phase.STARTING and world.weights == {CHAMPION: 100}
+    run(world, ticks=1)
+    assert world.state.phase is Phase.STEPPING and world.state.step == 1
+
+
+EVENTS = st.one_of(
+    st.sampled_from(["tick", "tick", "tick", "long", "resume", "crash", "champion_down", "champion_up", "unready"]),
+    st.sampled_from(list(Decision)),
+    st.sampled_from([6, 7]),
+)
+
+
+def happen(world: World, event: object) -> None:
+    match event:
+        case Decision():
+            world.checks = (check(event),)
+        case int():
+            world.abort = abort_of(event)
+        case "resume":
+            world.state = resume(world.state, world.now)
+            world.running = {arm: False for arm in world.running}
+            world.ready, world.weights = {}, {}
+        case "crash" | "unready":
+            world.ready[CANDIDATE] = False
+            world.crashes += event == "crash"
+        case "champion_down" | "champion_up":
+            world.ready[CHAMPION] = world.running.get(CHAMPION, False) and event == "champion_up"
+        case "long":
+            world.tick(45)
+
+
+@settings(max_examples=200, deadline=None)
+@given(events=st.lists(EVENTS, max_size=40), first=st.booleans(), requests=st.integers(0, 8))
+def test_whatever_happens_the_invariants_hold_and_the_rollout_ends(
+    events: list[object], first: bool, requests: int
+) -> None:
+    world = World(plan_of(first=first))
+    for event in events:
+        happen(world, event)
+        world.requests += requests
+        world.tick()
+    world.ready = {arm: on for arm, on in world.running.items()}
+    for _ in range(400):
+        world.tick()
+    assert world.state.ended
+    if world.state.phase is Phase.ROLLED_BACK:
+        assert not world.switched and not world.running.get(CANDIDATE, False)
+    else:
+        assert world.switched and not world.running.get(CHAMPION, False)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ticks=st.integers(0, 12))
+def test_after_an_abort_the_candidate_carries_nothing_unless_it_was_champion_already(ticks: int) -> None:
+    world = run(World(plan_of()), ticks=ticks)
+    was_champion, world.abort = world.switched, abort_of(7)
+    world.tick()
+    world.tick()
+    assert was_champion or world.weights.get(CANDIDATE, 0) == 0
