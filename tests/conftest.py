@@ -1,8 +1,7 @@
-"""What every test may ask for: a home of its own, an environment and a pipeline in it, and no way out to the network."""
+"""What every test may ask for: a home of its own, an environment and a pipeline in it, nothing from outside."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from pressrun.config.environment import Environment, LakeRoot, Mlflow, Spark
 from pressrun.config.load import load_pipeline
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import Lake
+from pressrun.step import open_lake
 
 REPOSITORY = Path(__file__).parent.parent
 _SECRETS = ("SLACK_BOT_TOKEN", "OPENAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -31,12 +31,12 @@ def _offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder, which `PRESSRUN_HOME` names too."""
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("PRESSRUN_HOME", str(folder))
-    yield folder
+    return folder
 
 
 @pytest.fixture
@@ -62,4 +62,4 @@ def pipeline() -> Pipeline:
 @pytest.fixture
 def lake(environment: Environment) -> Lake:
     """An empty lake."""
-    return Lake(environment.lake.root, environment.lake.storage_options)
+    return open_lake(environment)

@@ -69,7 +69,8 @@ def _same_model_twice(files: Sequence[Path]) -> list[Problem]:
             continue
         model = document.at(("model",))
         if model in first:
-            problems.append(_at(("model",), document, f"{first[model].name} has the same model; models need names of their own"))
+            reason = f"{first[model].name} has the same model; each file needs a name of its own"
+            problems.append(_at(("model",), document, reason))
         elif model is not None:
             first[model] = file
     return problems

@@ -44,7 +44,7 @@ class Environment(_Section):
     home: Path
     lake: LakeRoot
     database: str = Field(description="SQLAlchemy URL of the operational database")
-    landing: str = Field(description="folder of new articles; <landing>/<model>/* is read unless articles.read.path is set")
+    landing: str = Field(description="new articles are in <landing>/<model>/, unless articles.read.path is set")
     mlflow: Mlflow
     spark: Spark = Spark()
     serving: Serving = Serving()

@@ -35,7 +35,7 @@ class Read(Section):
     header: bool = True
     columns: list[ArticleField | None] | dict[ArticleField, str] = Field(
         default_factory=dict,
-        description="With no header: our names in the file's order, null to skip. With one: our name → the file's name.",
+        description="no header: our names in the file's order, null to skip; with one: our name → the file's name",
     )
 
 

@@ -46,4 +46,5 @@ def parse_schedule(value: object) -> object:
     """Lets null, Airflow's presets and five-field cron through. Raises ValueError for anything else."""
     if value is None or value in _PRESETS or (isinstance(value, str) and _CRON.match(value.strip())):
         return value
-    raise ValueError(f'it is no schedule; write five cron fields, for example "0 2 * * *", or one of {", ".join(_PRESETS)}')
+    presets = ", ".join(_PRESETS)
+    raise ValueError(f'it is no schedule; write five cron fields, for example "0 2 * * *", or one of {presets}')

@@ -1,0 +1,42 @@
+# `make demo` and `make test` are all the set-up there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARGS ?=
+WORKERS ?= 2
+RUN := uv run --no-sync
+export PATH := $(HOME)/.local/bin:$(PATH)
+
+define NO_UV
+uv is missing and could not be installed. Install it (https://docs.astral.sh/uv/) and run make again.
+endef
+export NO_UV
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10 | sed 's/^/  make /'
+
+uv:
+	@command -v uv >/dev/null \
+		|| { echo "Installing uv"; python3 -m pip install --user --quiet uv 2>/dev/null; } \
+		|| { curl -LsSf https://astral.sh/uv/install.sh | sh; }; \
+	command -v uv >/dev/null || { echo "$$NO_UV" >&2; exit 2; }
+
+setup: uv ## the locked environment in .venv, installing uv if it is missing
+	@uv sync --locked
+
+demo: setup ## the whole loop on this machine, told in five parts; ARGS=--exit stops after the story
+	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && exec $(RUN) pressrun demo $(ARGS)
+
+lint: setup ## ruff, mypy, import-linter and pressrun check
+	$(RUN) ruff check .
+	$(RUN) mypy
+	$(RUN) lint-imports
+	$(RUN) pressrun check
+
+test: lint ## lint, then every test, in parallel; ARGS go to pytest
+	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
+		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+clean: ## removes what was made here, but not your data in .pressrun
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
+
+.PHONY: help uv setup demo lint test clean
