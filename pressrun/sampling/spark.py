@@ -1,0 +1,138 @@
+"""Spark: plain Parquet in, plain Parquet out; the lake commits what it wrote.
+
+Spark's own Delta writer has no safe commit for several writers on S3, and a job on plain Parquet runs on any Spark.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as sf
+
+from pressrun.config.environment import Spark
+from pressrun.java import NoJavaError, find_java
+from pressrun.lake.lake import Lake
+from pressrun.lake.tables import SCHEMAS
+from pressrun.lake.types import DatasetRef
+from pressrun.sampling.functions import ArrowFunction
+from pressrun.step import Step
+
+_CONF = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Tens of thousands of articles: more partitions cost more than they save.
+    "spark.sql.shuffle.partitions": "4",
+    "spark.default.parallelism": "2",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
+}
+
+
+class SparkEngine:
+    """The engine of a Spark session."""
+
+    def __init__(self, session: Any, lake: Lake) -> None:
+        self._session, self._lake = session, lake
+
+    def load(self, view: str, dataset: DatasetRef, columns: Sequence[str]) -> None:
+        files = [_hadoop(file) for file in self._lake.files(dataset)]
+        if not files:
+            return self.put(view, SCHEMAS[dataset.table].empty_table().select(list(columns)))
+        rows = self._session.read.schema(_ddl(dataset.table, columns)).parquet(*files)
+        return self._keep(view, rows)
+
+    def put(self, view: str, rows: pa.Table) -> None:
+        self._keep(view, self._session.createDataFrame(rows))
+
+    def define(self, view: str, sql: str) -> None:
+        self._keep(view, self._session.sql(sql))
+
+    def apply(self, view: str, function: ArrowFunction, sql: str) -> None:
+        self._keep(view, self._session.sql(sql).mapInArrow(function.apply, function.ddl))
+
+    def fetch(self, sql: str) -> pa.Table:
+        return self._session.sql(sql).toArrow()
+
+    def commit(self, table: str, sql: str, *, step: Step) -> DatasetRef:
+        model = step.pipeline.model
+        rows = self._session.sql(sql).select(*SCHEMAS[table].names)
+        for name, value in self._lake.stamps(key=step.key, pipeline=model).items():
+            rows = rows.withColumn(name, sf.lit(value))
+        folder = f"{self._lake.root}/{table}/spark-{uuid4().hex}"
+        rows.coalesce(1).write.parquet(_hadoop(folder))
+        filesystem, path, scheme = _filesystem(folder)
+        found = filesystem.get_file_info(pafs.FileSelector(path))
+        files = [scheme + info.path for info in found if info.path.endswith(".parquet")]
+        committed = self._lake.commit_files(table, files, key=step.key, pipeline=model)
+        filesystem.delete_dir(path)
+        return committed
+
+    def _keep(self, view: str, rows: Any) -> None:
+        rows.persist().createOrReplaceTempView(view)
+
+
+@contextmanager
+def spark_engine(step: Step) -> Iterator[SparkEngine]:
+    """A session by environment.spark, stopped afterwards; one that already runs in this process is used and left.
+
+    Raises NoJavaError when there is no Java that Spark can use.
+    """
+    running = SparkSession.getActiveSession()
+    session = running or start_session(step.environment.spark)
+    try:
+        yield SparkEngine(session, step.lake)
+    finally:
+        session.catalog.clearCache()
+        if running is None:
+            session.stop()
+
+
+def start_session(spark: Spark) -> Any:
+    """A Spark session that listens on nothing but this machine's loopback."""
+    java = find_java()
+    if java is None:
+        raise NoJavaError(
+            "sample.engine is spark, and no Java 17 or later with the module jdk.incubator.vector was found. Set "
+            "JAVA_HOME to one, install one (Debian: apt-get install openjdk-17-jre-headless), or set spark.engine to "
+            "duckdb in the environment"
+        )
+    os.environ["JAVA_HOME"] = str(java.home)
+    # Workers must be this interpreter, and the driver's address must not be looked up.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.appName("pressrun sample").master(spark.master)
+    for key, value in (_CONF | {"spark.driver.memory": spark.driver_memory} | spark.conf).items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def _ddl(table: str, columns: Sequence[str]) -> str:
+    if any(SCHEMAS[table].field(name).type != pa.string() for name in columns):
+        raise TypeError(f"only text columns are read here, of {table} these were asked for: {', '.join(columns)}")
+    return ", ".join(f"{name} string" for name in columns)
+
+
+def _hadoop(uri: str) -> str:
+    """The lake's address as Hadoop's file systems call it."""
+    return re.sub(r"^s3://", "s3a://", uri)
+
+
+def _filesystem(folder: str) -> tuple[pafs.FileSystem, str, str]:
+    """The file system, the folder's path on it, and what goes before a path to make it an address again."""
+    if "://" not in folder:
+        return pafs.LocalFileSystem(), folder, ""
+    filesystem, path = pafs.FileSystem.from_uri(folder)
+    return filesystem, path, folder.split("://")[0] + "://"
