@@ -32,13 +32,14 @@ class Records:
         hidden = path.with_name(f".{path.name}.part")
         if self.format == "parquet":
             pq.write_table(pa.Table.from_pylist(list(rows), schema=self.schema), hidden)
-        elif self.format == "jsonl":
-            hidden.write_text("".join(f"{row}\n" for row in rows))
-        else:
+        elif self.format == "csv":
             with hidden.open("w", newline="") as file:
-                writer = csv.writer(file, delimiter="\t" if self.format == "tsv" else ",", quoting=_quoting(self.format))
+                writer = csv.writer(file)
                 writer.writerows([self.header] if self.header else [])
                 writer.writerows(rows)  # type: ignore[arg-type]
+        else:
+            head = ["\t".join(self.header)] if self.header else []
+            hidden.write_text("".join(f"{line}\n" for line in [*head, *rows]))
         hidden.rename(path)
 
 
@@ -48,13 +49,14 @@ def read_records(path: Path, *, read: Read) -> Records:
     if format == "parquet":
         table = pq.read_table(path)
         return Records(format=format, rows=table.to_pylist(), header=None, schema=table.schema)
-    if format == "jsonl":
-        lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-        return Records(format=format, rows=lines, header=None)
-    if format not in {"csv", "tsv"}:
+    if format in {"jsonl", "tsv"}:
+        lines = [line for line in path.read_text(errors="replace").split("\n") if line.strip()]
+        header = lines.pop(0).split("\t") if format == "tsv" and read.header and lines else None
+        return Records(format=format, rows=lines, header=header)
+    if format != "csv":
         raise ValueError(f"{path.name}: not CSV, TSV, JSONL or Parquet; name the format in articles.read.format")
     with path.open(newline="", errors="replace") as file:
-        rows = list(csv.reader(file, delimiter="\t" if format == "tsv" else ",", quoting=_quoting(format)))
+        rows = list(csv.reader(file))
     header = rows.pop(0) if read.header and rows else None
     return Records(format=format, rows=rows, header=header)
 
@@ -96,8 +98,5 @@ def _field(row: object, column: str | int, records: Records) -> object:
     if isinstance(row, dict):
         return row.get(str(column), "")
     index = column if isinstance(column, int) else list(records.header or []).index(column)
-    return row[index] if isinstance(row, list) and index < len(row) else ""
-
-
-def _quoting(format: str) -> int:
-    return csv.QUOTE_NONE if format == "tsv" else csv.QUOTE_MINIMAL
+    fields = str(row).split("\t") if records.format == "tsv" else row
+    return fields[index] if isinstance(fields, list) and index < len(fields) else ""
