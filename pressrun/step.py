@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pressrun.basis import basis_of
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake.fingerprint import fingerprint, stage_code
@@ -64,7 +65,8 @@ def run_once(
     if finished is not None:
         return finished
     name = step.pipeline.model
-    mark = fingerprint(stage=stage, pipeline=name, inputs=inputs, section=section, code=stage_code(stage))
+    code = stage_code(stage)
+    mark = fingerprint(stage=stage, pipeline=name, inputs=inputs, section=section, code=code)
     earlier = None if step.fresh else step.lake.reusable(mark)
     if earlier is not None and usable(earlier):
         result = _taken_over(earlier, step=step)
@@ -72,7 +74,8 @@ def run_once(
         step.lake.bind(step.key, mark)
         result = work()
         _keep_verdict(result, step=step)
-    return step.lake.finish(result, key=step.key, pipeline=name, fingerprint=mark)
+    basis = basis_of(step.pipeline, code).model_dump_json()
+    return step.lake.finish(result, key=step.key, pipeline=name, fingerprint=mark, basis=basis)
 
 
 def _taken_over(earlier: StageResult, *, step: Step) -> StageResult:

@@ -114,7 +114,7 @@ def write_file(location: Location, rows: pa.Table, digest: str) -> File:
 
 
 def adopt(location: Location, path: str, *, table: str, schema: pa.Schema, stamps: Mapping[str, object]) -> File:
-    """Takes over a Parquet file that was written below the table's folder: checks it and renames it to carry its digest.
+    """Takes over a Parquet file written below the table's folder: checks it, and renames it to carry its digest.
 
     Raises SchemaError for rows that do not fit or are not stamped as this step's.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -43,5 +43,5 @@ def _canonical(row: dict[str, Any], maps: frozenset[str]) -> bytes:
 
 def _plain(value: object) -> str:
     if isinstance(value, datetime):
-        return value.astimezone(timezone.utc).isoformat()
+        return value.astimezone(UTC).isoformat()
     raise TypeError(f"no canonical form for {type(value).__name__}; add one to pressrun/lake/digest.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,13 +36,13 @@ class Lake:
         *,
         staging: Path | None = None,
         schemas: Mapping[str, pa.Schema] = SCHEMAS,
-        retention: Retention = Retention(),
+        retention: Retention | None = None,
     ) -> None:
         self.root = root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
         self.storage_options = dict(storage_options or {})
         self._staging = staging or _default_staging(self.root)
         self._schemas = schemas
-        self._retention = retention
+        self._retention = retention or Retention()
         self._fingerprints: dict[str, str] = {}
 
     def commit(self, table: str, rows: pa.Table, *, key: StepKey, pipeline: str, generation: int = 0) -> DatasetRef:
@@ -116,13 +116,19 @@ class Lake:
         keys = tuple(sorted({f.step_key for f in visible}))
         return _dataset(table, present.version(), visible, pipeline=pipeline, step_keys=keys)
 
-    def finish(self, result: StageResult, *, key: StepKey, pipeline: str, fingerprint: str) -> StageResult:
-        """Commits the manifest that makes the step's rows visible. Idempotent: the first result stands."""
+    def finish(
+        self, result: StageResult, *, key: StepKey, pipeline: str, fingerprint: str, basis: str | None = None
+    ) -> StageResult:
+        """Commits the manifest that makes the step's rows visible. Idempotent: the first result stands.
+
+        `basis` is what the step was made with, as JSON, for people to read.
+        """
         row = {
             "stage": result.stage,
             "fingerprint": fingerprint,
             "result": result.model_dump_json(),
             "reused_from": result.reused_from,
+            "basis": basis,
         }
         intent = Intent(table="steps", step_key=str(key), app=str(key), sequence=0)
         landed = self._write(intent, rows_of("steps", [row]), pipeline=pipeline)
@@ -159,7 +165,7 @@ class Lake:
 
     def stamps(self, *, key: StepKey, pipeline: str) -> dict[str, str | datetime]:
         """The values of the house columns for this step's rows."""
-        return {"pipeline": pipeline, "step_key": str(key), "written_at": datetime.now(timezone.utc)}
+        return {"pipeline": pipeline, "step_key": str(key), "written_at": datetime.now(UTC)}
 
     def _intent(self, table: str, *, key: StepKey, generation: int) -> Intent:
         if generation < 0:
@@ -195,7 +201,7 @@ def _writer(location: Location, rows: pa.Table, *, pipeline: str, step_key: str)
     def write() -> list[File]:
         if not rows.num_rows:
             return []
-        values = (pipeline, step_key, datetime.now(timezone.utc))
+        values = (pipeline, step_key, datetime.now(UTC))
         house = [pa.repeat(pa.scalar(v, f.type), rows.num_rows) for v, f in zip(values, HOUSE, strict=True)]
         stamped = pa.table([*house, *rows.columns], schema=pa.schema([*HOUSE, *rows.schema]))
         return [delta.write_file(location, stamped, content_digest(rows))]

@@ -26,7 +26,7 @@ def read(
     columns: Sequence[str],
     where: pc.Expression | None = None,
 ) -> pa.Table:
-    """The dataset's rows; a column that a file lacks is null. Raises DatasetGoneError, and LakeError for a wrong count."""
+    """The dataset's rows; a column that a file lacks is null. Raises what `files` raises."""
     unknown = set(columns) - set(schema.names)
     if unknown:
         raise LakeError(f"{dataset.table} has no column {', '.join(sorted(unknown))}; it has {', '.join(schema.names)}")
@@ -41,7 +41,10 @@ def read(
 
 
 def files(location: Location, dataset: DatasetRef) -> list[File]:
-    """The files of the dataset's version that hold its rows. Raises DatasetGoneError, and LakeError for a wrong count."""
+    """The files of the dataset's version that hold its rows.
+
+    Raises DatasetGoneError, and LakeError when they hold another number of rows.
+    """
     if not dataset.rows:
         return []
     keys = set(dataset.step_keys)
@@ -49,7 +52,8 @@ def files(location: Location, dataset: DatasetRef) -> list[File]:
     rows = sum(file.rows for file in found)
     if rows != dataset.rows:
         raise LakeError(
-            f"{dataset} should have {dataset.rows} rows and has {rows} in {location.uri}; is this the lake it was made in?"
+            f"{dataset} should have {dataset.rows} rows and has {rows} in {location.uri}; "
+            "is this the lake it was made in?"
         )
     return found
 

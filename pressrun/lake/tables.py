@@ -1,4 +1,4 @@
-"""The arrow schema of every table. `pipeline`, `step_key` and `written_at` are on all of them and are added by the lake.
+"""The arrow schema of every table. The lake adds `pipeline`, `step_key` and `written_at` to each.
 
 A column that must never be null is declared so; `commit` checks it. Add columns at will (older rows read as null);
 renaming one or changing its type needs a new table.
@@ -124,7 +124,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         },
     ),
     # The manifest: a step is finished, and its rows are seen, when it has a row here.
-    "steps": _table({"stage": TEXT, "fingerprint": TEXT, "result": TEXT}, {"reused_from": TEXT}),
+    "steps": _table({"stage": TEXT, "fingerprint": TEXT, "result": TEXT}, {"reused_from": TEXT, "basis": TEXT}),
 }
 
 

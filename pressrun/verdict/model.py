@@ -6,7 +6,7 @@ UI, Slack and MLflow from this type alone.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import uuid4
@@ -74,7 +74,7 @@ class Verdict(_Frozen):
     kind: VerdictKind
     pipeline: str
     step_key: str = ""
-    at: datetime = Field(default_factory=lambda: datetime.now(timezone.utc))
+    at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     checks: tuple[Check, ...]
     model_version: str | None = None
     model_digest: str | None = None
