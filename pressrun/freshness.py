@@ -1,0 +1,61 @@
+"""The model-freshness deadline: a champion must be promoted, or found to be current, since yesterday's deadline."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pressrun.lake.lake import Lake
+from pressrun.lake.types import StageResult
+from pressrun.overview.steps import Done, finished_steps
+from pressrun.step import Step, run_once
+from pressrun.verdict import Comparison, Decision, Verdict
+
+ALLOWED = timedelta(hours=24)
+
+
+def check_freshness(step: Step, now: datetime | None = None) -> StageResult:
+    """Judges the age of the champion. The verdict is of kind "freshness"; it fails when the age is above a day."""
+    at = now or datetime.now(UTC)
+
+    def work() -> StageResult:
+        verdict = judge(step.pipeline.model, refreshed_at(step.lake, step.pipeline.model), now=at)
+        return StageResult(
+            stage="freshness", step_key=str(step.key), verdict=verdict.model_copy(update={"step_key": str(step.key)})
+        )
+
+    return run_once(step, stage="freshness", inputs={"at": at.isoformat()}, section=None, work=work)
+
+
+def refreshed_at(lake: Lake, model: str) -> datetime | None:
+    """When a run last ended with a champion that serves or found that the champion is what it would train again."""
+    times = [done.at for done in finished_steps(lake, model) if _refreshes(done)]
+    return max(times, default=None)
+
+
+def judge(model: str, refreshed: datetime | None, *, now: datetime) -> Verdict:
+    """The verdict on a champion last refreshed at `refreshed`; None means that there has never been one."""
+    limit = ALLOWED.total_seconds() / 3600
+    age = (now - refreshed).total_seconds() / 3600 if refreshed else None
+    fresh = age is not None and age <= limit
+    check = Comparison(
+        metric="champion_age_hours",
+        candidate=age,
+        threshold=limit,
+        samples=0 if refreshed is None else 1,
+        method="time since the last promotion or the last night with nothing new",
+        decision=Decision.PASS if fresh else Decision.FAIL,
+        reason=_reason(model, age, limit),
+    )
+    return Verdict(kind="freshness", pipeline=model, at=now, checks=(check,))
+
+
+def _refreshes(done: Done) -> bool:
+    if done.stage == "gate":
+        return bool(done.result.facts.get("nothing_new"))
+    return done.stage == "rollout" and bool(done.result.facts.get("promoted"))
+
+
+def _reason(model: str, age: float | None, limit: float) -> str:
+    if age is None:
+        return f"{model} has no champion yet"
+    return f"the champion of {model} was last refreshed {age:.1f} h ago, at most {limit:.0f} h are allowed"
