@@ -1,0 +1,128 @@
+"""The chain's links from the pipeline file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic_ai.models import Model
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+from pressrun.config.find import resolve_path
+from pressrun.config.load import load_taxonomy, resolve_uses
+from pressrun.config.pipeline import LabelerSpec, Pipeline
+from pressrun.config.problems import ConfigError, Problem
+from pressrun.config.taxonomy import Taxonomy
+from pressrun.jobs import Budgets, open_database
+from pressrun.labeling.chain import Keep, Link
+from pressrun.labeling.given import GivenLabeler
+from pressrun.labeling.llm import LlmLabeler, LlmOptions, Purse
+from pressrun.labeling.price import Price, find_price
+from pressrun.labeling.prompt import Prompt, load_prompt
+from pressrun.labeling.static import StaticLabeler
+from pressrun.labeling.types import Labeler
+from pressrun.step import Step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What labelers are built from: the step, its taxonomy, and the data's own labels by article."""
+
+    step: Step
+    taxonomy: Taxonomy
+    given: Mapping[str, str]
+
+
+def make_links(step: Step, *, given: Mapping[str, str]) -> list[Link]:
+    """A link for each machine labeler of the chain. Raises ConfigError for what cannot be made."""
+    setting = Setting(step=step, taxonomy=load_taxonomy(step.pipeline), given=given)
+    return [_link(spec, setting) for spec in machine_specs(step.pipeline)]
+
+
+def machine_specs(pipeline: Pipeline) -> list[LabelerSpec]:
+    """The chain without its people, who come last. Raises ConfigError when someone comes after them."""
+    chain = pipeline.label.chain
+    people = [index for index, spec in enumerate(chain) if spec.labeler == "people"]
+    if people and people != [len(chain) - 1]:
+        reason = "people must be the last link, once: nobody can wait for them and go on within a night"
+        raise ConfigError([Problem(key=f"label.chain.{people[0]}", reason=reason)])
+    return [spec for spec in chain if spec.labeler != "people"]
+
+
+def _link(spec: LabelerSpec, setting: Setting) -> Link:
+    if spec.labeler == "llm":
+        return _llm(spec, setting)
+    made = _made(spec, setting)
+    return Link(name=made.name, make=lambda _keep: made, accept_above=spec.accept_above, most=spec.most)
+
+
+def _made(spec: LabelerSpec, setting: Setting) -> Labeler:
+    if spec.labeler == "given":
+        return GivenLabeler(taxonomy=setting.taxonomy, given=setting.given)
+    factory = resolve_uses(spec.uses) if spec.uses else StaticLabeler
+    try:
+        return cast(Labeler, factory(taxonomy=setting.taxonomy, **spec.options))
+    except TypeError as error:
+        what = spec.uses or spec.labeler
+        reason = f"{what} cannot be made as {what}(taxonomy=..., **options): {error}"
+        raise ConfigError([Problem(key="label.chain.options", reason=reason)]) from error
+
+
+def _llm(spec: LabelerSpec, setting: Setting) -> Link:
+    options = LlmOptions.model_validate(spec.options)
+    prompt = load_prompt(resolve_path(spec.prompt) if spec.prompt else None, taxonomy=setting.taxonomy)
+    name = f"llm:{spec.model}@{prompt.name}"
+    purse = _purse(spec, options, budget=f"{setting.step.key}/{name}", step=setting.step)
+
+    def make(keep: Keep) -> Labeler:
+        return _llm_labeler(spec, name=name, prompt=prompt, purse=purse, options=options, setting=setting, keep=keep)
+
+    return Link(name=name, make=make, accept_above=spec.accept_above, most=spec.most)
+
+
+def _llm_labeler(
+    spec: LabelerSpec, *, name: str, prompt: Prompt, purse: Purse, options: LlmOptions, setting: Setting, keep: Keep
+) -> Labeler:
+    return LlmLabeler(
+        name=name,
+        make_model=lambda: _model(spec),
+        prompt=prompt,
+        topics=setting.taxonomy.names,
+        purse=purse,
+        options=options,
+        keep=keep,
+    )
+
+
+def _model(spec: LabelerSpec) -> Model | str:
+    if spec.base_url is None:
+        return str(spec.model)
+    name = str(spec.model).partition(":")[2] or str(spec.model)
+    # A server of one's own seldom wants a key; the client insists on one. OPENAI_API_KEY never goes to another host.
+    return OpenAIChatModel(name, provider=OpenAIProvider(base_url=spec.base_url, api_key="none"))
+
+
+def _purse(spec: LabelerSpec, options: LlmOptions, *, budget: str, step: Step) -> Purse:
+    price = find_price(str(spec.model), given=(options.input_usd, options.output_usd), local=spec.base_url is not None)
+    _can_be_kept(spec, price)
+    budgets = Budgets(open_database(step.environment.database))
+    return Purse(budgets=budgets, budget=budget, limit_usd=spec.budget_usd, price=price)
+
+
+def _can_be_kept(spec: LabelerSpec, price: Price) -> None:
+    if spec.budget_usd is None or price.known:
+        return
+    reason = (
+        f"no price is known for {spec.model}, so budget_usd cannot be kept; give options: "
+        "{input_usd: ..., output_usd: ...}, USD a million tokens"
+    )
+    raise ConfigError([Problem(key="label.chain.budget_usd", value=str(spec.budget_usd), reason=reason)])
+
+
+def options_of(spec: LabelerSpec) -> dict[str, Any]:
+    """What else than the file decides the labeler's answers: the prompt's text, as a digest by name."""
+    if spec.labeler != "llm" or not spec.prompt:
+        return {}
+    return {"prompt": resolve_path(spec.prompt).read_text(encoding="utf-8")}
