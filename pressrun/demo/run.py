@@ -1,0 +1,121 @@
+"""The demo from preflight to Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from pressrun.config.find import default_home
+from pressrun.config.load import load_pipeline
+from pressrun.demo.overlay import MODEL
+from pressrun.demo.preflight import PreflightError, check_disk, check_ports, java_version
+from pressrun.demo.screen import Screen
+from pressrun.demo.stack import Ports, Stack, fresh_home, start_stack
+from pressrun.demo.stock import Stock, simulated_stock, users_stock
+from pressrun.demo.story import Story, reports
+from pressrun.demo.traffic import Traffic
+
+READERS_PER_SECOND = 40.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """`data`: the user's folder of articles, None for the simulator; `exit`: stop after the story."""
+
+    data: Path | None = None
+    ports: Ports = Ports()
+    exit: bool = False
+
+
+def demo(options: DemoOptions, screen: Screen | None = None) -> None:
+    """Starts the stack, tells the story, then runs on until Ctrl-C; leaves no process behind.
+
+    Raises PreflightError, ServiceError or StoryStopped, each with its remedy.
+    """
+    screen = screen or Screen()
+    home = default_home() / "demo"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    lock = FileLock(home.parent / "demo.lock", timeout=0)
+    try:
+        with lock:
+            _demo(options, home, screen)
+    except Timeout:
+        raise PreflightError(f"Another demo runs in {home}. Stop it with Ctrl-C, or set PRESSRUN_HOME for a second one.") from None
+
+
+def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
+    started = time.monotonic()
+    ended = fresh_home(home)
+    stock = _stock(options.data)
+    screen.console.print(f"[bold]Pressrun[/bold] · {stock.described}")
+    if ended:
+        screen.line("cleaned", f"{ended} services that an earlier demo had left")
+    _preflight(options, home, screen)
+    with screen.waiting("starting MLflow, the router and Airflow"):
+        stack = start_stack(home=home, ports=options.ports, stock=stock, told=lambda name, s: screen.line(name, "ready", seconds=s))
+    traffic = Traffic(router_url=stack.router_url, model=MODEL, rate=READERS_PER_SECOND)
+    try:
+        _tell(Story(stack=stack, stock=stock, screen=screen, traffic=traffic), screen, since=started)
+        if not options.exit:
+            _until_interrupted(screen)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        with screen.waiting("stopping everything"):
+            traffic.stop()
+            stack.services.stop()
+        screen.console.print("Everything is stopped. What it wrote stays in", str(home))
+
+
+def _tell(story: Story, screen: Screen, *, since: float) -> None:
+    _show_addresses(story.stack, screen)
+    story.tell()
+    screen.console.print()
+    screen.verdicts(story.verdicts())
+    screen.line("took", f"{(time.monotonic() - since) / 60:.1f} minutes")
+    _show_addresses(story.stack, screen)
+    for report in reports(story.stack.home)[:4]:
+        screen.line("report", str(report))
+
+
+def _show_addresses(stack: Stack, screen: Screen) -> None:
+    user, password = stack.login
+    screen.line("Airflow", f"{stack.airflow_url}  user {user}  password {password}")
+    screen.line("MLflow", stack.mlflow_url)
+    screen.line("rollout", f"{stack.router_url}/rollouts/{MODEL}")
+
+
+def _stock(data: Path | None) -> Stock:
+    if data is None:
+        return simulated_stock()
+    return users_stock(data.expanduser().absolute(), read=load_pipeline(MODEL).articles.read)
+
+
+def _preflight(options: DemoOptions, home: Path, screen: Screen) -> None:
+    ports = options.ports
+    check_ports(ports={"airflow": ports.airflow, "mlflow": ports.mlflow, "router": ports.router})
+    check_disk(home=home)
+    screen.line("Java", java_version())
+
+
+def _until_interrupted(screen: Screen) -> None:
+    screen.console.print("\n  [bold]Ctrl-C[/bold] stops everything.")
+    while True:
+        time.sleep(3600)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def data_from_environment() -> Path | None:
+    """`PRESSRUN_DATA`, where it is set."""
+    named = os.environ.get("PRESSRUN_DATA")
+    return Path(named) if named else None

@@ -1,0 +1,136 @@
+"""The stack on this machine: MLflow, the supervisor with its router, Airflow; all on the loopback address."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pressrun.config.environment import Environment
+from pressrun.config.load import load_environment, load_pipeline
+from pressrun.config.pipeline import Pipeline
+from pressrun.demo.airflow_client import AirflowClient
+from pressrun.demo.airflow_settings import airflow_environment, airflow_login
+from pressrun.demo.overlay import write_demo_config
+from pressrun.demo.services import Service, Services, answers
+from pressrun.demo.stock import Stock
+
+HOST = "127.0.0.1"
+PROJECT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    airflow: int = 8080
+    mlflow: int = 5000
+    router: int = 8000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What runs, and how to reach it."""
+
+    home: Path
+    ports: Ports
+    environment: Environment
+    pipeline: Pipeline
+    airflow: AirflowClient
+    login: tuple[str, str]
+    services: Services
+
+    @property
+    def airflow_url(self) -> str:
+        return f"http://localhost:{self.ports.airflow}"
+
+    @property
+    def mlflow_url(self) -> str:
+        return f"http://localhost:{self.ports.mlflow}"
+
+    @property
+    def router_url(self) -> str:
+        return f"http://{HOST}:{self.ports.router}"
+
+    @property
+    def landing(self) -> Path:
+        return Path(self.environment.landing) / self.pipeline.model
+
+
+def start_stack(*, home: Path, ports: Ports, stock: Stock, told: Callable[[str, float], None]) -> Stack:
+    """Writes the demo's config, starts every service and waits for each; `told` hears of each one that is ready.
+
+    Raises ServiceError, with everything that was started ended again.
+    """
+    file = write_demo_config(folder=home / "config", read=stock.read)
+    os.environ.update(_settings(home=home, ports=ports, config=file.parents[1]))
+    services = Services(home=home)
+    airflow_home = home / "airflow"
+    wanted = [_mlflow(home=home, port=ports.mlflow), _supervisor(ports.router), _airflow(airflow_home, ports.airflow)]
+    try:
+        for service in wanted:
+            services.start(service)
+        for service in wanted:
+            told(service.name, services.wait(service))
+        login = airflow_login(airflow_home)
+        client = AirflowClient(f"http://{HOST}:{ports.airflow}", *login)
+    except BaseException:
+        services.stop()
+        raise
+    return Stack(
+        home=home,
+        ports=ports,
+        environment=load_environment(),
+        pipeline=load_pipeline(file),
+        airflow=client,
+        login=login,
+        services=services,
+    )
+
+
+def fresh_home(home: Path) -> int:
+    """Ends what an earlier demo in `home` left running and forgets its state; returns how many services were ended."""
+    home.mkdir(parents=True, exist_ok=True)
+    left = Services(home=home).clean_up_after_crash()
+    for entry in home.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    return left
+
+
+def _settings(*, home: Path, ports: Ports, config: Path) -> Mapping[str, str]:
+    return {
+        "PRESSRUN_HOME": str(home),
+        "PRESSRUN_CONFIG": str(config),
+        "PRESSRUN_ENVIRONMENT": "laptop",
+        "PRESSRUN_ROUTER_PORT": str(ports.router),
+        "PRESSRUN_AIRFLOW_URL": f"http://localhost:{ports.airflow}",
+        "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
+        # A folder of compiled modules saves most of the start of each of Airflow's many processes.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "DO_NOT_TRACK": "1",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+
+
+def _mlflow(*, home: Path, port: int) -> Service:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", f"{home}/mlartifacts"]
+    return Service(name="mlflow", command=command, ready=answers(f"http://{HOST}:{port}/health"))
+
+
+def _supervisor(port: int) -> Service:
+    command = [sys.executable, "-m", "pressrun.cli", "supervise"]
+    return Service(name="router", command=command, ready=answers(f"http://{HOST}:{port}/healthz"))
+
+
+def _airflow(home: Path, port: int) -> Service:
+    environment = airflow_environment(home, port, PROJECT / "dags", PROJECT / "plugins")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return Service(
+        name="airflow",
+        command=[sys.executable, "-m", "airflow", "standalone"],
+        ready=answers(f"http://{HOST}:{port}/api/v2/monitor/health"),
+        environment={**environment, "PATH": path},
+        patience=300,
+    )

@@ -1,0 +1,155 @@
+"""The demo's story in five parts. What goes wrong is done to the loop from outside; what follows is for the loop to find."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from pressrun.demo.loop import Run, StoryStopped, follow, start_run
+from pressrun.demo.mishap import import_labels_shifted, import_labels_right, most_common_label, readable_articles
+from pressrun.demo.neighbour import NoisyNeighbour
+from pressrun.demo.screen import Screen
+from pressrun.demo.stack import Stack
+from pressrun.demo.stock import Stock
+from pressrun.demo.traffic import Traffic
+from pressrun.rollout import status
+from pressrun.rollout.types import CANDIDATE
+from pressrun.step import open_lake
+from pressrun.verdict import Verdict
+
+SAMPLE_ROWS = {1: 250, 2: 1200, 3: 600, 4: 600}
+LEAN = 0.75
+DRIFT_PATIENCE = 150.0
+
+
+@dataclass(kw_only=True)
+class Story:
+    """Tells the five parts on a running stack."""
+
+    stack: Stack
+    stock: Stock
+    screen: Screen
+    traffic: Traffic
+    runs: list[Run] = field(default_factory=list)
+
+    def tell(self) -> None:
+        """All five parts, in order."""
+        for dag in ("retrain", "drift"):
+            self.stack.airflow.unpause(f"{self.stack.pipeline.model}_{dag}")
+        self.first_champion()
+        self.better_candidate()
+        self.spoilt_labels()
+        self.slow_candidate()
+        self.drift()
+
+    def first_champion(self) -> Run:
+        self.screen.title("Night 1  a first model becomes champion")
+        run = self._night(1)
+        self.traffic.offer(self._readable())
+        return run
+
+    def better_candidate(self) -> Run:
+        self.screen.title("Night 2  more labels, a better model: gate, canary under replayed traffic, promotion")
+        return self._night(2)
+
+    def spoilt_labels(self) -> Run:
+        self._land(3)
+        spoilt = import_labels_shifted(self.stack)
+        self.screen.title(f"Night 3  a desk imported {spoilt:,} labels with its topic codes off by one")
+        return self._run(3)
+
+    def slow_candidate(self) -> Run:
+        self._land(4)
+        mended = import_labels_right(self.stack)
+        self.screen.title(f"Night 4  the desk mended its {mended:,} labels; a noisy neighbour slows the canary's process")
+        run = start_run(self.stack, self._dag("retrain"), {"sample_rows": SAMPLE_ROWS[4]})
+        self.runs.append(follow(run, self.stack, self.screen, until="rollout"))
+        pid = self._candidate_pid(run)
+        if pid is None:
+            return run
+        with NoisyNeighbour(pid):
+            return follow(run, self.stack, self.screen)
+
+    def drift(self) -> Run | None:
+        topic = most_common_label(self.stack)
+        if topic is None:
+            self.screen.title("Drift  the data has no labels of its own, so the mix cannot be shifted; skipped")
+            return None
+        self._wait_for_a_usual_window()
+        self.traffic.lean_to(topic, share=LEAN)
+        self._land(5)
+        self.screen.title(f"Drift  readers turn to one topic: {LEAN:.0%} of requests are now about {topic}")
+        known = set(self.stack.airflow.runs(self._dag("retrain")))
+        with self.screen.waiting("a window of the new traffic"):
+            time.sleep(self.stack.pipeline.drift.window.total_seconds() * 1.2)
+        self.runs.append(follow(start_run(self.stack, self._dag("drift")), self.stack, self.screen))
+        return self._retrain_that_started(known)
+
+    def verdicts(self) -> list[Verdict]:
+        """Every verdict so far, oldest first."""
+        lake = open_lake(self.stack.environment)
+        snapshot = lake.snapshot("verdicts", pipeline=self.stack.pipeline.model)
+        rows = lake.read(snapshot, ["verdict"]).column("verdict").to_pylist()
+        return sorted((Verdict.model_validate_json(row) for row in rows), key=lambda verdict: verdict.at)
+
+    def _night(self, night: int) -> Run:
+        self._land(night)
+        return self._run(night)
+
+    def _land(self, night: int) -> None:
+        landed = self.stock.land(night, landing=self.stack.landing)
+        self.screen.line("landed", f"{landed:,} articles")
+
+    def _run(self, night: int) -> Run:
+        run = start_run(self.stack, self._dag("retrain"), {"sample_rows": SAMPLE_ROWS[night]})
+        self.runs.append(run)
+        return follow(run, self.stack, self.screen)
+
+    def _dag(self, loop: str) -> str:
+        return f"{self.stack.pipeline.model}_{loop}"
+
+    def _readable(self) -> pa.Table:
+        return readable_articles(self.stack)
+
+    def _candidate_pid(self, run: Run) -> int | None:
+        """The canary's process, once it is there; None when the rollout ends before."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            record = status(self.stack.environment, self.stack.pipeline.model)
+            handles = record.handles if record is not None and record.active else ()
+            found = [handle.pid for handle in handles if handle.arm == CANDIDATE]
+            if found:
+                return found[0]
+            states = self.stack.airflow.task_states(run.dag_id, run.run_id)
+            if states.get("rollout") in {"success", "failed", "skipped", "upstream_failed"}:
+                return None
+            time.sleep(0.2)
+        raise StoryStopped(f"no canary of {run.run_id} was started within two minutes; see {self.stack.services.logs / 'router.log'}")
+
+    def _wait_for_a_usual_window(self) -> None:
+        with self.screen.waiting("a window of usual traffic"):
+            time.sleep(self.stack.pipeline.drift.window.total_seconds())
+
+    def _retrain_that_started(self, known: set[str]) -> Run | None:
+        deadline = time.monotonic() + DRIFT_PATIENCE
+        with self.screen.waiting("the retrain that drift asked for"):
+            while time.monotonic() < deadline:
+                new = [run for run in self.stack.airflow.runs(self._dag("retrain")) if run not in known]
+                if new:
+                    break
+                time.sleep(1)
+            else:
+                self.screen.line("retrain", "[yellow]none was asked for: see the drift verdict[/yellow]")
+                return None
+        self.screen.line("retrain", f"started by itself: {new[0]}")
+        run = Run(dag_id=self._dag("retrain"), run_id=new[0])
+        self.runs.append(run)
+        return follow(run, self.stack, self.screen)
+
+
+def reports(home: Path) -> list[Path]:
+    """The reports that the story has made, newest first."""
+    return sorted((home / "reports").rglob("*.html"), key=lambda path: path.stat().st_mtime, reverse=True)
