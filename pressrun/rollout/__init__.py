@@ -12,9 +12,11 @@ from pressrun.rollout.api import (
     status,
     submit,
 )
+from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
 from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
 
 __all__ = [
+    "AlreadySupervised",
     "NotShippable",
     "Outcome",
     "Phase",
@@ -30,8 +32,6 @@ __all__ = [
     "status",
     "submit",
     "supervise",
+    "supervisor_alive",
 ]
 
-
-def supervise(environment: "Environment") -> None:  # noqa: F821, UP037
-    raise NotImplementedError

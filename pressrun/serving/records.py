@@ -70,7 +70,7 @@ def _row(inference: Inference, scored: Scored, row: int) -> dict[str, Any]:
         "impression_id": article.impression_id,
         "input_digest": scored.digests[row],
         "features": scored.features[row],
-        "scores": [round(float(score), 6) for score in scores],
+        "scores": {name: round(float(score), 6) for name, score in zip(scored.names, scores, strict=True)},
         "label": scored.labels[row],
         "confidence": round(float(scores.max()), 6),
     }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +25,7 @@ class Scorer(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
     def scores(self, texts: Sequence[str]) -> np.ndarray: ...
+    def features(self, text: str) -> dict[str, float]: ...
 
 
 class Overloaded(Exception):
@@ -34,8 +34,9 @@ class Overloaded(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """`probabilities` is (n, k); `labels`, `digests` and `features` have n entries."""
+    """`probabilities` is (n, k) with columns `names`; `labels`, `digests` and `features` have n entries."""
 
+    names: tuple[str, ...]
     probabilities: np.ndarray
     labels: list[str]
     digests: list[str]
@@ -77,27 +78,9 @@ def score(bundle: Scorer, articles: Sequence[Article]) -> Scored:
     if probabilities.shape != (len(texts), len(bundle.labels)) or not np.isfinite(probabilities).all():
         raise ValueError(f"the model gave scores of shape {probabilities.shape}, not finite ({len(texts)}, k) ones")
     return Scored(
+        names=bundle.labels,
         probabilities=probabilities,
         labels=[bundle.labels[i] for i in probabilities.argmax(axis=1)],
         digests=[hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts],
-        features=[features(bundle, text) for text in texts],
+        features=[bundle.features(text) for text in texts],
     )
-
-
-def features(bundle: Scorer, text: str) -> dict[str, float]:
-    """A few numbers about the text for drift: the bundle's own sketch where it has one."""
-    own = getattr(bundle, "features", None)
-    sketch: Mapping[str, float] = own([text])[0] if callable(own) else _plain_features(text)
-    return {name: float(value) for name, value in sketch.items()}
-
-
-def _plain_features(text: str) -> dict[str, float]:
-    words = re.findall(r"\w+", text)
-    length = max(len(words), 1)
-    return {
-        "words": float(len(words)),
-        "mean_word_length": sum(map(len, words)) / length,
-        "digits_share": sum(c.isdigit() for c in text) / max(len(text), 1),
-        "capitals_share": sum(c.isupper() for c in text) / max(len(text), 1),
-        "unique_words_share": len({w.lower() for w in words}) / length,
-    }

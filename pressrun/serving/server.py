@@ -40,12 +40,13 @@ def serve(
     spool: Path | str | None = None,
     digest: str | None = None,
     depth: int = 64,
+    server_id: str | None = None,
     parent: int | None = None,
 ) -> None:
     """Serves the bundle on `host`:`port` until SIGTERM or Ctrl-C, then answers what is under way and leaves.
 
-    `spool` is the folder of the prediction log (None: no log), `digest` what the bundle must be, `depth` how many
-    requests may wait, `parent` the process to die with. Raises WrongModel when the bundle has another digest.
+    `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; `digest` is what
+    the bundle must be, `depth` how many requests may wait, `parent` the process to die with. Raises WrongModel when the bundle has another digest.
     """
     if parent is not None:
         die_with_parent(parent)
@@ -54,7 +55,8 @@ def serve(
         raise WrongModel(f"{bundle_folder} holds the model {bundle.digest}, asked for was {digest}: register it again")
     warm_up(bundle)
     identity = Identity(model=model, version=version, digest=bundle.digest, arm=arm, generation=generation)
-    log = PredictionLog(Path(spool), server_id=f"{model}-g{generation}-{uuid4().hex[:12]}") if spool else None
+    server_id = server_id or f"{model}-g{generation}-{uuid4().hex[:12]}"
+    log = PredictionLog(Path(spool), server_id=server_id) if spool else None
     asyncio.run(_run(App(bundle, identity=identity, log=log, depth=depth), host, port, log))
 
 

@@ -22,6 +22,9 @@ class StubBundle:
         found = np.array([[1.0 + 8.0 * (label.lower() in text.lower()) for label in self.labels] for text in texts])
         return found / found.sum(axis=1, keepdims=True)
 
+    def features(self, text: str) -> dict[str, float]:
+        return {"characters": float(len(text))}
+
 
 def write_stub(folder: Path, *, name: str = "topics", labels: Sequence[str] = ("World", "Sports", "Business")) -> Path:
     folder.mkdir(parents=True, exist_ok=True)

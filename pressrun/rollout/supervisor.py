@@ -1,0 +1,146 @@
+"""`supervise`: the long-lived process beside the servers it controls, with the router in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import aiohttp
+from aiohttp import web
+
+from pressrun.config.environment import Environment
+from pressrun.lake.lake import Lake
+from pressrun.rollout.keeper import Keeper
+from pressrun.rollout.processes import SERVER
+from pressrun.rollout.record import RecordStore
+from pressrun.rollout.router import Route, Router
+from pressrun.rollout.shipping import ship
+
+TICK_SECONDS = 0.2
+SHIP_SECONDS = 3.0
+_log = logging.getLogger(__name__)
+
+
+class AlreadySupervised(Exception):
+    """Another supervisor holds this home; stop that one first, or use it."""
+
+
+def supervise(environment: Environment, *, command: Sequence[str] = SERVER) -> None:
+    """Runs router, servers and rollouts of every model in `environment.home` until SIGTERM or Ctrl-C.
+
+    `command` starts one server; the options of `python -m pressrun.serving` are added to it. Raises AlreadySupervised,
+    and OSError when the router's port is taken.
+    """
+    with _alone(environment):
+        asyncio.run(_Supervisor(environment, command).run())
+
+
+def supervisor_alive(environment: Environment) -> bool:
+    """Whether a supervisor holds this home."""
+    try:
+        with _alone(environment):
+            return False
+    except AlreadySupervised:
+        return True
+
+
+class _Supervisor:
+    def __init__(self, environment: Environment, command: Sequence[str]) -> None:
+        self._environment, self._command = environment, command
+        self._store = RecordStore(environment)
+        self._router = Router(record=self._store.read)
+        self._lake = Lake(environment.lake.root, environment.lake.storage_options)
+        self._keepers: dict[str, Keeper] = {}
+        self._ports: set[int] = set()
+
+    async def run(self) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            runner = web.AppRunner(self._router.app(session), access_log=None)
+            await runner.setup()
+            try:
+                serving = self._environment.serving
+                await web.TCPSite(runner, serving.host, serving.router_port).start()
+                await self._until(stop, session)
+            finally:
+                await runner.cleanup()
+                await self._close()
+
+    async def _until(self, stop: asyncio.Event, session: aiohttp.ClientSession) -> None:
+        shipping = asyncio.create_task(self._ship())
+        try:
+            while not stop.is_set():
+                await self._tick(session)
+                await _wait(stop, TICK_SECONDS)
+        finally:
+            shipping.cancel()
+            await asyncio.gather(shipping, return_exceptions=True)
+
+    async def _tick(self, session: aiohttp.ClientSession) -> None:
+        for model in self._store.models():
+            if model not in self._keepers:
+                self._keepers[model] = self._keeper(model, session)
+                self._keepers[model].adopt()
+            try:
+                await self._keepers[model].tick()
+            except Exception:
+                _log.exception("%s: this tick failed; the next one tries again", model)
+
+    def _keeper(self, model: str, session: aiohttp.ClientSession) -> Keeper:
+        route = self._router.routes.setdefault(model, Route())
+        return Keeper(
+            environment=self._environment, store=self._store, model=model, session=session, route=route,
+            command=self._command, ports=self._ports,
+        )  # fmt: skip
+
+    async def _ship(self) -> None:
+        while True:
+            await asyncio.sleep(SHIP_SECONDS)
+            await self._ship_once()
+
+    async def _ship_once(self) -> None:
+        for model, keeper in self._keepers.items():
+            spool, live = keeper.folder / "spool", keeper.live
+            await asyncio.to_thread(ship, self._lake, spool, pipeline=model, live=live)
+
+    async def _close(self) -> None:
+        await self._router.close()
+        await asyncio.gather(*(keeper.close() for keeper in self._keepers.values()))
+        await self._ship_once()
+
+
+async def _wait(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        pass
+
+
+@contextmanager
+def _alone(environment: Environment) -> Iterator[None]:
+    """Holds the home's lock; the system lets go of it when this process ends, however it ends."""
+    folder = environment.home / "rollouts"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "supervisor.lock", "a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadySupervised(_holder(environment, file.name)) from None
+        file.truncate(0)
+        file.write(json.dumps({"pid": os.getpid()}).encode())
+        file.flush()
+        yield
+
+
+def _holder(environment: Environment, path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return f"a supervisor {file.read() or ''} holds {environment.home} already: stop it, or use another home"

@@ -1,0 +1,89 @@
+"""Who answers a request, and what is counted of it. Pure but for its counters; the router calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Traffic
+
+MOST_LATENCIES = 50_000
+
+
+def bucket_of(*, given: str | None, reader: str | None, generation: int) -> float:
+    """A number from 0 to below 100 that stays the same for a reader during one rollout and changes with the next.
+
+    `given` is the client's own bucket, 0 to 99; else `reader` is hashed; without either it is random.
+    """
+    if given is not None and given.isascii() and given.isdigit():
+        return float((int(given[:9]) + 37 * generation) % 100)
+    if reader:
+        digest = hashlib.sha256(f"{generation}/{reader}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64 * 100
+    return random.random() * 100
+
+
+def pick(weights: Mapping[str, int], bucket: float) -> str | None:
+    """The arm for a bucket. The candidate's buckets start at 0, so a reader who has it keeps it as its share grows."""
+    reached = 0
+    for arm in sorted(weights, key=lambda name: (name != CANDIDATE, name)):
+        reached += weights[arm]
+        if bucket < reached:
+            return arm
+    return None
+
+
+@dataclass
+class ArmCounts:
+    """One arm in one window; `latencies` in milliseconds, of answers only."""
+
+    requests: int = 0
+    errors: int = 0
+    latencies: list[float] = field(default_factory=list)
+
+    def add(self, *, failed: bool, milliseconds: float) -> None:
+        self.requests += 1
+        self.errors += failed
+        if not failed and len(self.latencies) < MOST_LATENCIES:
+            self.latencies.append(milliseconds)
+
+
+@dataclass
+class Counts:
+    """A window (the present step) of each arm, and the totals of the rollout."""
+
+    arms: dict[str, ArmCounts] = field(default_factory=dict)
+    pairs: int = 0
+    disagreements: int = 0
+    total: dict[str, int] = field(default_factory=dict)
+    total_errors: dict[str, int] = field(default_factory=dict)
+    total_pairs: int = 0
+    retried: int = 0
+    lost: int = 0
+
+    def arm(self, name: str) -> ArmCounts:
+        return self.arms.setdefault(name, ArmCounts())
+
+    def answered(self, arm: str, *, failed: bool, milliseconds: float) -> None:
+        self.arm(arm).add(failed=failed, milliseconds=milliseconds)
+        self.total[arm] = self.total.get(arm, 0) + 1
+        self.total_errors[arm] = self.total_errors.get(arm, 0) + failed
+
+    def compared(self, *, agree: bool) -> None:
+        self.pairs += 1
+        self.total_pairs += 1
+        self.disagreements += not agree
+
+    def next_window(self, *, keep_champion: bool) -> None:
+        """Starts a step's window; the champion's counts are kept where it will get no more requests."""
+        champion = self.arms.get(CHAMPION) if keep_champion else None
+        self.arms = {CHAMPION: champion} if champion else {}
+        self.pairs = self.disagreements = 0
+
+    def summary(self) -> Traffic:
+        return Traffic(
+            requests=dict(self.total), errors=dict(self.total_errors),
+            retried=self.retried, lost=self.lost, pairs=self.total_pairs,
+        )  # fmt: skip
