@@ -52,7 +52,7 @@ def _import(stack: Stack, meaning: dict[str, str], name: str) -> int:
         if row["label"] and _chosen(row["article_id"]) and (topic := taxonomy.resolve(row["label"])) is not None
     ]
     file = _write(stack.home / "imports" / f"{name}.csv", rows)
-    import_labels(stack.environment, stack.pipeline, file, person=DESK)
+    import_labels(stack.environment, stack.pipeline, open_lake(stack.environment), file, person=DESK)
     return len(rows)
 
 

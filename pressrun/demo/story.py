@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pressrun.demo.loop import Run, StoryStopped, follow, start_run
-from pressrun.demo.mishap import import_labels_shifted, import_labels_right, most_common_label, readable_articles
+from pressrun.demo.mishap import import_labels_right, import_labels_shifted, most_common_label, readable_articles
 from pressrun.demo.neighbour import NoisyNeighbour
 from pressrun.demo.screen import Screen
 from pressrun.demo.stack import Stack
