@@ -62,8 +62,15 @@ class AirflowClient:
         end = time.monotonic() + patience
         while missing := sorted(set(dag_ids) - set(self.dags())):
             if time.monotonic() > end:
-                raise AirflowError(f"Airflow has not read {', '.join(missing)} in {patience:.0f} s: {self.import_errors()}")
+                raise AirflowError(
+                    f"Airflow has not read {', '.join(missing)} in {patience:.0f} s: {self.import_errors()}"
+                )
             time.sleep(1)
+
+    def unpause(self, dag_id: str) -> None:
+        """Lets the DAG run, once Airflow has read it."""
+        self.wait_for_dags(dag_id)
+        self._ask("PATCH", f"/api/v2/dags/{quote(dag_id)}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Starts a run with `conf` laid over the DAG's params; returns its id."""
@@ -77,12 +84,18 @@ class AirflowClient:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """The DAG's newest runs, the newest first."""
-        found: list[dict[str, Any]] = self.get(f"dags/{quote(dag_id)}/dagRuns", order_by="-run_after", limit=50)["dag_runs"]
+        found: list[dict[str, Any]] = self.get(f"dags/{quote(dag_id)}/dagRuns", order_by="-run_after", limit=50)[
+            "dag_runs"
+        ]
         return found
 
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         """Where every task of the run stands."""
         return [_task(row) for row in self.get(f"{_run_path(dag_id, run_id)}/taskInstances")["task_instances"]]
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """The state of every task of the run; "none" before it is scheduled."""
+        return {task.task_id: task.state or "none" for task in self.tasks(dag_id, run_id)}
 
     def wait(
         self, dag_id: str, run_id: str, *, patience: float = 900, poll: float = 1.0, watch: Watch | None = None
