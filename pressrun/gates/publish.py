@@ -1,0 +1,87 @@
+"""Where a gate's report goes, and what MLflow knows of the champion. MLflow away is a note, never a failed gate."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from pressrun.config.environment import Environment
+from pressrun.gates.evidence import Evidence
+from pressrun.gates.report import to_html
+from pressrun.lake.types import DatasetRef
+from pressrun.step import Step
+from pressrun.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pressrun.registry import ModelRef
+
+EXAMPLES_TAG = "pressrun.examples"
+_log = logging.getLogger(__name__)
+
+
+def publish(step: Step, verdict: Verdict, evidence: Evidence | None, candidate: ModelRef) -> Verdict:
+    """Writes the report below the environment's home and beside the candidate's MLflow run; the verdict names it."""
+    environment, model = step.environment, step.pipeline.model
+    name = hashlib.sha256(str(step.key).encode()).hexdigest()[:16]
+    file = environment.home / "reports" / model / f"gate-v{candidate.version}-{name}.html"
+    named = verdict.model_copy(update={"report": str(file)})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(to_html(named, evidence, links=_links(environment, candidate)), encoding="utf-8")
+    if _log_artifact(environment, candidate, file):
+        return named
+    return named.model_copy(update={"notes": (*named.notes, "MLflow did not take the report; it is kept locally.")})
+
+
+def champion_examples(environment: Environment, champion: ModelRef) -> DatasetRef | None:
+    """What the champion was trained on, from its reference or its MLflow run's tag; None where neither says."""
+    recorded = getattr(champion, "examples", None)
+    if recorded is not None:
+        return DatasetRef.model_validate(recorded)
+    client = _client(environment)
+    if client is None or not champion.run_id:
+        return None
+    try:
+        text = client.get_run(champion.run_id).data.tags.get(EXAMPLES_TAG)
+        return DatasetRef.model_validate(json.loads(text)) if text else None
+    except Exception as error:  # noqa: BLE001 - MLflow raises many kinds; what is not recorded is handled by the caller
+        _log.warning("MLflow does not say what champion v%s was trained on: %s", champion.version, error)
+        return None
+
+
+def _links(environment: Environment, candidate: ModelRef) -> dict[str, str]:
+    place = environment.mlflow.tracking_uri
+    links = {"Airflow": environment.airflow_url}
+    if place.startswith("http") and candidate.run_id:
+        links["MLflow run"] = f"{place.rstrip('/')}/#/experiments/0/runs/{candidate.run_id}"
+    return links
+
+
+def _log_artifact(environment: Environment, candidate: ModelRef, file: Path) -> bool:
+    client = _client(environment)
+    if client is None or not candidate.run_id:
+        return False
+    try:
+        client.log_artifact(candidate.run_id, str(file), "gate")
+    except Exception as error:  # noqa: BLE001 - the verdict stands whatever happens to the copy of its report
+        _log.warning("MLflow did not take the gate's report: %s", error)
+        return False
+    return True
+
+
+def _client(environment: Environment) -> Any:
+    """An MLflow client, or None when the server does not answer within seconds (the client itself tries for minutes)."""
+    place = environment.mlflow.tracking_uri
+    if place.startswith("http"):
+        try:
+            httpx.get(f"{place.rstrip('/')}/health", timeout=3)
+        except httpx.HTTPError:
+            _log.warning("MLflow does not answer at %s", place.split("@")[-1])
+            return None
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=place)

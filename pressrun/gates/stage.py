@@ -1,0 +1,170 @@
+"""The gate as a stage: reads the truth, scores candidate and champion, judges, reports."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pressrun.gates.evidence import Evidence, evidence_of
+from pressrun.gates.judge import judge, too_few, verdict_of
+from pressrun.gates.publish import champion_examples, publish
+from pressrun.gates.scoring import answers_check, latency_check, open_model, predictions, texts_of
+from pressrun.gates.truth import Truth, read_truth
+from pressrun.lake.types import DatasetRef, StageResult
+from pressrun.step import Step, run_once
+from pressrun.verdict import Assertion, Check, Decision, Verdict
+
+if TYPE_CHECKING:
+    from pressrun.registry import ModelRef
+
+STAGE = "gates"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    checks: tuple[Check, ...]
+    evidence: Evidence | None = None
+
+
+def gate(
+    step: Step,
+    ingested: StageResult,
+    sampled: StageResult,
+    labeled: StageResult,
+    trained: StageResult,
+    champion: ModelRef | None,
+) -> StageResult:
+    """Judges the trained candidate against the served champion, or against floors alone where there is none.
+
+    The same model again is no candidate: facts {"nothing_new": True} and no verdict. `facts["rows"]` counts the truth.
+    """
+    from pressrun.registry import ModelRef
+
+    given = trained.facts.get("model")
+    candidate = ModelRef.model_validate(given) if given else None
+    if candidate is None or (champion is not None and champion.digest == candidate.digest):
+        return run_once(
+            step, stage=STAGE, inputs={"candidate": None}, section=None, work=lambda: _nothing_new(step, champion)
+        )
+    upstream = (ingested, sampled, labeled, trained)
+    return run_once(
+        step,
+        stage=STAGE,
+        inputs=_inputs(upstream, candidate, champion),
+        section=step.pipeline.gate,
+        work=lambda: _gate(step, upstream, candidate, champion),
+    )
+
+
+def _inputs(
+    upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None
+) -> Mapping[str, DatasetRef | str | None]:
+    ingested, sampled, labeled, trained = upstream
+    return {
+        "articles": ingested.datasets["articles"],
+        "groups": sampled.datasets.get("groups"),
+        "labels": labeled.datasets["all_labels"],
+        "examples": trained.datasets.get("examples"),
+        "candidate": f"{candidate.version}:{candidate.digest}",
+        "champion": champion.digest if champion else None,
+    }
+
+
+def _nothing_new(step: Step, champion: ModelRef | None) -> StageResult:
+    kept = f"champion v{champion.version} is this very model" if champion else "no model was trained"
+    step.progress(f"Gate: nothing new, {kept}")
+    return StageResult(stage=STAGE, step_key=str(step.key), facts={"nothing_new": True})
+
+
+def _gate(
+    step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None
+) -> StageResult:
+    ingested, sampled, labeled, trained = upstream
+    seen, notes = _examples(step, trained, champion)
+    truth = read_truth(step.lake, ingested=ingested, sampled=sampled, labeled=labeled, examples=seen)
+    step.progress(f"Gate: {len(truth.rows)} true-labeled articles that no model has seen")
+    judged = _judge(step, truth, candidate, champion)
+    verdict = verdict_of(
+        judged.checks,
+        step.pipeline.gate,
+        pipeline=step.pipeline.model,
+        step_key=str(step.key),
+        model_version=candidate.version,
+        model_digest=candidate.digest,
+        champion_version=champion.version if champion else None,
+        champion_digest=champion.digest if champion else None,
+        dataset=str(labeled.datasets["all_labels"]),
+        synthetic=truth.synthetic,
+        notes=(*notes, *_notes(truth)),
+    )
+    published = publish(step, verdict, judged.evidence, candidate)
+    _tell(step, published)
+    return StageResult(
+        stage=STAGE,
+        step_key=str(step.key),
+        verdict=published,
+        facts={"rows": len(truth.rows), "trained_on": truth.trained_on, "report": published.report},
+    )
+
+
+def _examples(step: Step, trained: StageResult, champion: ModelRef | None) -> tuple[list[DatasetRef], tuple[str, ...]]:
+    """The training rows of both models. Where the champion's are not recorded, those of every model of the pipeline."""
+    own = [trained.datasets["examples"]] if "examples" in trained.datasets else []
+    if champion is None:
+        return own, ()
+    recorded = champion_examples(step.environment, champion)
+    if recorded is not None:
+        return [*own, recorded], ()
+    note = "The champion's examples are not recorded, so truth leaves out what any model of this pipeline was trained on."
+    return [*own, step.lake.snapshot("examples", pipeline=step.pipeline.model)], (note,)
+
+
+def _notes(truth: Truth) -> tuple[str, ...]:
+    said = []
+    if truth.oracle:
+        said.append("Truth comes from the marked oracle, which answers from the data's own labels.")
+    if truth.trained_on:
+        said.append(f"{truth.trained_on} true labels were left out: a model was trained on the article or a near-duplicate.")
+    return tuple(said)
+
+
+def _judge(step: Step, truth: Truth, candidate: ModelRef, champion: ModelRef | None) -> _Judged:
+    policy = step.pipeline.gate
+    try:
+        bundle = open_model(step.environment, candidate)
+        first: tuple[Check, ...] = (answers_check(bundle), latency_check(bundle, texts_of(truth), policy))
+        if len(truth.rows) < policy.min_audited:
+            return _Judged(checks=(*first, too_few(len(truth.rows), policy, _remedy(step, champion))))
+        own = predictions(bundle, truth)
+    except (ValueError, OSError) as error:
+        return _Judged(checks=(_broken("candidate", candidate, Decision.FAIL, error),))
+    try:
+        other = predictions(open_model(step.environment, champion), truth) if champion else None
+    except (ValueError, OSError) as error:
+        return _Judged(checks=(*first, _broken("champion", champion, Decision.ERROR, error)))
+    evidence = evidence_of(own, other, truth.table)
+    return _Judged(checks=(*first, *judge(evidence, policy)), evidence=evidence)
+
+
+def _broken(who: str, model: ModelRef | None, decision: Decision, error: Exception) -> Assertion:
+    version = model.version if model else "?"
+    return Assertion(metric="bundle", decision=decision, reason=f"the {who} v{version} cannot be used: {str(error)[:300]}")
+
+
+def _remedy(step: Step, champion: ModelRef | None) -> str:
+    from pressrun.jobs import Questions, open_database
+
+    waiting = len(Questions(open_database(step.environment.database)).unanswered(pipeline=step.pipeline.model, most=1000))
+    queue = f"Answer the queue ({waiting} waiting)" if waiting else "Raise label.audit.share"
+    stays = f" Champion v{champion.version} stays." if champion else ""
+    return f"{queue} or lower gate.min_audited in config/pipelines/{step.pipeline.model}.yaml.{stays}"
+
+
+def _tell(step: Step, verdict: Verdict) -> None:
+    reason = "; ".join(check.reason for check in verdict.decisive[:3])
+    line = f"Gate: {verdict.decision.value}, {reason}"
+    step.progress(line)
+    _log.log(logging.INFO if verdict.decision is Decision.PASS else logging.WARNING, "%s", line)

@@ -1,0 +1,107 @@
+"""Which labels count as truth, and which of those neither model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pressrun.lake.lake import Lake
+from pressrun.lake.types import DatasetRef, StageResult
+
+_PERSON = "person:"
+_ORACLE = "person:oracle"
+_COLUMNS = ("article_id", "title", "body", "source", "section", "language")
+_PROVENANCE = ("published_at_provenance", "source_provenance", "section_provenance")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """True-labeled articles, one row each, sorted by article: target, group_id, title, body, source, section, language.
+
+    `trained_on` counts the true labels left out because a model has seen the article or a near-duplicate of it.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    trained_on: int
+    oracle: bool
+    synthetic: bool
+
+    @property
+    def table(self) -> pa.Table:
+        return pa.Table.from_pylist([{k: v for k, v in row.items() if k != "body"} for row in self.rows])
+
+
+def rank_of(label: Mapping[str, Any]) -> int:
+    """How much a label counts as truth: gold 3, a person's blind audit 2, given 1, anything else 0."""
+    if label["abstained"] or len(label["labels"] or ()) != 1:
+        return 0
+    if label["role"] == "gold":
+        return 3
+    if label["role"] == "audit" and str(label["labeler"]).startswith(_PERSON):
+        return 2
+    return 1 if label["labeler"] == "given" else 0
+
+
+def true_labels(labels: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The best true label of each article; of equals the newest."""
+    best: dict[str, Mapping[str, Any]] = {}
+    for label in sorted(labels, key=lambda row: (rank_of(row), str(row["labeled_at"] or ""))):
+        if rank_of(label):
+            best[str(label["article_id"])] = label
+    return best
+
+
+def unseen(articles: Iterable[str], trained: frozenset[str], groups: Mapping[str, str]) -> frozenset[str]:
+    """The articles that are neither in `trained` nor near-duplicates of one that is."""
+    trained_groups = {groups.get(article, article) for article in trained}
+    return frozenset(a for a in articles if a not in trained and groups.get(a, a) not in trained_groups)
+
+
+def read_truth(
+    lake: Lake, *, ingested: StageResult, sampled: StageResult, labeled: StageResult, examples: Iterable[DatasetRef]
+) -> Truth:
+    """The truth that no model trained on `examples` has seen."""
+    columns = ["article_id", "labeler", "role", "labels", "abstained", "labeled_at"]
+    known = true_labels(lake.read(labeled.datasets["all_labels"], columns).to_pylist())
+    groups = _groups(lake, sampled.datasets.get("groups"))
+    trained = _trained(lake, examples)
+    kept = unseen(known, trained, groups)
+    articles = _articles(lake, ingested.datasets["articles"], kept)
+    rows = [
+        {
+            **{name: article[name] for name in _COLUMNS},
+            "target": known[article["article_id"]]["labels"][0],
+            "group_id": groups.get(article["article_id"], article["article_id"]),
+        }
+        for article in articles
+    ]
+    return Truth(
+        rows=tuple(rows),
+        trained_on=len(known) - len(kept),
+        oracle=any(known[row["article_id"]]["labeler"] == _ORACLE for row in rows),
+        synthetic=any(article[name] == "synthetic" for article in articles for name in _PROVENANCE),
+    )
+
+
+def _groups(lake: Lake, dataset: DatasetRef | None) -> dict[str, str]:
+    if dataset is None:
+        return {}
+    table = lake.read(dataset, ["article_id", "group_id"])
+    return dict(zip(table["article_id"].to_pylist(), table["group_id"].to_pylist(), strict=True))
+
+
+def _trained(lake: Lake, examples: Iterable[DatasetRef]) -> frozenset[str]:
+    found: set[str] = set()
+    for dataset in examples:
+        found.update(lake.read(dataset, ["article_id"])["article_id"].to_pylist())
+    return frozenset(found)
+
+
+def _articles(lake: Lake, dataset: DatasetRef, wanted: frozenset[str]) -> list[dict[str, Any]]:
+    table = lake.read(dataset, [*_COLUMNS, *_PROVENANCE])
+    held = table.filter(pc.is_in(table["article_id"], pa.array(sorted(wanted), pa.string())))
+    return sorted({row["article_id"]: row for row in held.to_pylist()}.values(), key=lambda row: str(row["article_id"]))
