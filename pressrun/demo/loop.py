@@ -17,7 +17,7 @@ ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 PATIENCE = 600.0
 
 
-class StoryStopped(RuntimeError):
+class StoryStoppedError(RuntimeError):
     """A run did not end as far as can be waited for; the message names the run and where to look."""
 
 
@@ -45,7 +45,7 @@ def start_run(stack: Stack, dag_id: str, conf: Mapping[str, Any] | None = None) 
 
 
 def follow(run: Run, stack: Stack, screen: Screen, *, until: str | None = None) -> Run:
-    """Shows each task as it ends, until all have ended or task `until` runs. Raises StoryStopped after ten minutes."""
+    """Shows each task as it ends, until all have ended or task `until` runs. Raises StoryStoppedError after ten minutes."""
     lake = open_lake(stack.environment)
     since = time.monotonic()
     with screen.waiting(f"{run.dag_id} · Airflow {stack.airflow_url}"):
@@ -59,7 +59,9 @@ def follow(run: Run, stack: Stack, screen: Screen, *, until: str | None = None) 
             if _over(states) or (until is not None and states.get(until) in {"running", "deferred"}):
                 return run
             if run.seconds > PATIENCE:
-                raise StoryStopped(f"{run.dag_id} {run.run_id} still runs after {PATIENCE:.0f} s; see {stack.airflow_url}")
+                raise StoryStoppedError(
+                    f"{run.dag_id} {run.run_id} still runs after {PATIENCE:.0f} s; see {stack.airflow_url}"
+                )
             time.sleep(1.0)
 
 
@@ -72,9 +74,7 @@ def _over(states: Mapping[str, str]) -> bool:
     return bool(states) and all(state in ENDED for state in states.values())
 
 
-def _show(
-    task: str, state: str, result: StageResult | None, run: Run, screen: Screen, *, seconds: float
-) -> None:
+def _show(task: str, state: str, result: StageResult | None, run: Run, screen: Screen, *, seconds: float) -> None:
     if result is not None:
         run.results[task] = result
         screen.stage(result, seconds=seconds)

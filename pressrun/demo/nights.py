@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,7 +66,9 @@ def data_files(folder: Path) -> list[Path]:
     """The articles' files in the folder, or the file itself. Raises ValueError when there are none."""
     found = [folder] if folder.is_file() else sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise ValueError(f"{folder} holds no CSV, TSV, JSONL or Parquet file; set PRESSRUN_DATA to the folder that does")
+        raise ValueError(
+            f"{folder} holds no CSV, TSV, JSONL or Parquet file; set PRESSRUN_DATA to the folder that does"
+        )
     return found
 
 
@@ -82,7 +85,7 @@ def deal(records: Records, *, shares: Sequence[float], time_column: str | int | 
     for share in shares:
         cuts.append(min(len(rows), cuts[-1] + round(share / sum(shares) * len(rows))))
     cuts[-1] = len(rows)
-    return [list(rows[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [list(rows[a:b]) for a, b in pairwise(cuts)]
 
 
 def time_column(read: Read) -> str | int | None:

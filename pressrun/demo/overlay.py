@@ -15,7 +15,7 @@ MODEL = "topics"
 
 
 def write_demo_config(*, folder: Path, read: Mapping[str, Any] | None = None) -> Path:
-    """Copies the config folder to `folder` and lays the demo's keys over the pipeline; `read` replaces how files are read.
+    """Copies the config folder to `folder`, the demo's keys laid over the pipeline; `read` replaces how files are read.
 
     Returns the pipeline file. It is validated like any other when it is loaded.
     """

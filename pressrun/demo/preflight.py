@@ -20,11 +20,13 @@ class PreflightError(RuntimeError):
 
 
 def check_ports(*, ports: Mapping[str, int], host: str = "127.0.0.1") -> None:
-    """Raises PreflightError naming every port that is taken, by whom as far as can be seen, and the option to change it."""
+    """Raises PreflightError naming every port that is taken, by whom where that can be seen, and the option for it."""
     taken = [f"port {port} ({name}) is in use{_holder(port)}" for name, port in ports.items() if _listening(host, port)]
     if taken:
         options = " ".join(f"--{name}-port N" for name, port in ports.items() if _listening(host, port))
-        raise PreflightError(f"{'; '.join(taken)}. Stop what listens there, or choose another: make demo ARGS=\"{options}\"")
+        raise PreflightError(
+            f'{"; ".join(taken)}. Stop what listens there, or choose another: make demo ARGS="{options}"'
+        )
 
 
 def check_disk(*, home: Path, needed_gb: float = NEEDED_DISK_GB) -> None:
@@ -40,14 +42,18 @@ def check_disk(*, home: Path, needed_gb: float = NEEDED_DISK_GB) -> None:
 
 def java_version() -> str:
     """The version of the `java` that Spark will use. Raises PreflightError when there is none or it is older than 17."""
-    remedy = "Install OpenJDK 17 or later (Debian: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17)."
+    remedy = (
+        "Install OpenJDK 17 or later (Debian: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk)."
+    )
     java = shutil.which("java")
     if java is None:
         raise PreflightError(f"No java on PATH, and Spark needs Java {NEEDED_JAVA} or later. {remedy}")
     said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
     found = re.search(r'version "(\d+)([^"]*)"', said)
     if found is None or int(found[1]) < NEEDED_JAVA:
-        raise PreflightError(f"{java} is {found[0] if found else 'unreadable'}; Spark needs {NEEDED_JAVA} or later. {remedy}")
+        raise PreflightError(
+            f"{java} is {found[0] if found else 'unreadable'}; Spark needs {NEEDED_JAVA} or later. {remedy}"
+        )
     return found[1] + found[2]
 
 
@@ -60,7 +66,12 @@ def _listening(host: str, port: int) -> bool:
 def _holder(port: int) -> str:
     try:
         for connection in psutil.net_connections(kind="tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
+            if (
+                connection.laddr
+                and connection.laddr.port == port
+                and connection.status == psutil.CONN_LISTEN
+                and connection.pid
+            ):
                 return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -29,14 +29,14 @@ class DemoOptions:
     """`data`: the user's folder of articles, None for the simulator; `exit`: stop after the story."""
 
     data: Path | None = None
-    ports: Ports = Ports()
+    ports: Ports = field(default_factory=Ports)
     exit: bool = False
 
 
 def demo(options: DemoOptions, screen: Screen | None = None) -> None:
     """Starts the stack, tells the story, then runs on until Ctrl-C; leaves no process behind.
 
-    Raises PreflightError, ServiceError or StoryStopped, each with its remedy.
+    Raises PreflightError, ServiceError or StoryStoppedError, each with its remedy.
     """
     screen = screen or Screen()
     home = default_home() / "demo"
@@ -47,7 +47,9 @@ def demo(options: DemoOptions, screen: Screen | None = None) -> None:
         with lock:
             _demo(options, home, screen)
     except Timeout:
-        raise PreflightError(f"Another demo runs in {home}. Stop it with Ctrl-C, or set PRESSRUN_HOME for a second one.") from None
+        raise PreflightError(
+            f"Another demo runs in {home}. Stop it with Ctrl-C, or set PRESSRUN_HOME for a second one."
+        ) from None
 
 
 def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
@@ -59,7 +61,9 @@ def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
         screen.line("cleaned", f"{ended} services that an earlier demo had left")
     _preflight(options, home, screen)
     with screen.waiting("starting MLflow, the router and Airflow"):
-        stack = start_stack(home=home, ports=options.ports, stock=stock, told=lambda name, s: screen.line(name, "ready", seconds=s))
+        stack = start_stack(
+            home=home, ports=options.ports, stock=stock, told=lambda name, s: screen.line(name, "ready", seconds=s)
+        )
     traffic = Traffic(router_url=stack.router_url, model=MODEL, rate=READERS_PER_SECOND)
     try:
         _tell(Story(stack=stack, stock=stock, screen=screen, traffic=traffic), screen, since=started)

@@ -70,9 +70,13 @@ class Services:
         started = time.monotonic()
         while not service.ready():
             if self._running[service.name].poll() is not None:
-                raise ServiceError(f"{service.name} ended with {self._running[service.name].returncode}. {self.tail(service.name)}")
+                raise ServiceError(
+                    f"{service.name} ended with {self._running[service.name].returncode}. {self.tail(service.name)}"
+                )
             if time.monotonic() - started > service.patience:
-                raise ServiceError(f"{service.name} was not ready after {service.patience:.0f} s. {self.tail(service.name)}")
+                raise ServiceError(
+                    f"{service.name} was not ready after {service.patience:.0f} s. {self.tail(service.name)}"
+                )
             time.sleep(0.25)
         return time.monotonic() - started
 

@@ -41,7 +41,7 @@ class Stock:
 
 
 def users_stock(data: Path, *, read: Read) -> Stock:
-    """The user's files below `data`, read as the pipeline says. Raises ValueError when there is none that can be read."""
+    """The user's files below `data`, read as the pipeline says. Raises ValueError when none can be read."""
     files = [read_records(path, read=read) for path in data_files(data)]
     when = time_column(read)
     order = "nights follow the articles' times" if when is not None else "no times given: nights are a staged order"
@@ -58,7 +58,9 @@ def simulated_stock(*, articles_per_night: int = 900, shift: Shift | None = None
     """A simulated newsroom's nights, the same each time."""
     newsroom = Newsroom(seed=SEED, nights=len(SHARES), articles_per_night=articles_per_night, shift=shift)
     return Stock(
-        described=f"a simulated newsroom, {articles_per_night * len(SHARES):,} synthetic articles; PRESSRUN_DATA=DIR takes yours",
+        described=(
+            f"a simulated newsroom, {articles_per_night * len(SHARES):,} synthetic articles; PRESSRUN_DATA=DIR takes yours"
+        ),
         synthetic=True,
         files=(),
         dealt=(),

@@ -1,4 +1,4 @@
-"""The demo's story in five parts. What goes wrong is done to the loop from outside; what follows is for the loop to find."""
+"""The demo's story in five parts. What goes wrong is done to the loop from outside; the loop has to find it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pressrun.demo.loop import Run, StoryStopped, follow, start_run
+from pressrun.demo.loop import Run, StoryStoppedError, follow, start_run
 from pressrun.demo.mishap import import_labels_right, import_labels_shifted, most_common_label, readable_articles
 from pressrun.demo.neighbour import NoisyNeighbour
 from pressrun.demo.screen import Screen
@@ -64,7 +64,9 @@ class Story:
     def slow_candidate(self) -> Run:
         self._land(4)
         mended = import_labels_right(self.stack)
-        self.screen.title(f"Night 4  the desk mended its {mended:,} labels; a noisy neighbour slows the canary's process")
+        self.screen.title(
+            f"Night 4  the desk mended its {mended:,} labels; a noisy neighbour slows the canary's process"
+        )
         run = start_run(self.stack, self._dag("retrain"), {"sample_rows": SAMPLE_ROWS[4]})
         self.runs.append(follow(run, self.stack, self.screen, until="rollout"))
         pid = self._candidate_pid(run)
@@ -127,7 +129,9 @@ class Story:
             if states.get("rollout") in {"success", "failed", "skipped", "upstream_failed"}:
                 return None
             time.sleep(0.2)
-        raise StoryStopped(f"no canary of {run.run_id} was started within two minutes; see {self.stack.services.logs / 'router.log'}")
+        raise StoryStoppedError(
+            f"no canary of {run.run_id} was started within two minutes; see {self.stack.services.logs / 'router.log'}"
+        )
 
     def _wait_for_a_usual_window(self) -> None:
         with self.screen.waiting("a window of usual traffic"):

@@ -27,7 +27,7 @@ def test_dealing_loses_and_repeats_no_record_and_keeps_the_format(tmp_path: Path
 
 def test_each_night_repeats_the_header(tmp_path: Path) -> None:
     source = tmp_path / "articles.tsv"
-    source.write_text("id\ttitle\n1\tOne\n2\tTwo \"x\n")
+    source.write_text('id\ttitle\n1\tOne\n2\tTwo "x\n')
     records = read_records(source, read=Read())
     records.write(records.rows[1:], tmp_path / "night.tsv")
     assert (tmp_path / "night.tsv").read_text().splitlines() == ["id\ttitle", '2\tTwo "x']
@@ -50,5 +50,5 @@ def test_dealing_is_the_same_each_time(tmp_path: Path) -> None:
 
 def test_a_folder_without_articles_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
-    with pytest.raises(ValueError, match="no CSV, TSV, JSONL or Parquet.*PRESSRUN_DATA"):
+    with pytest.raises(ValueError, match=r"no CSV, TSV, JSONL or Parquet.*PRESSRUN_DATA"):
         data_files(tmp_path)

@@ -9,11 +9,14 @@ import pytest
 
 from pressrun.demo.services import Service, ServiceError, Services
 
-SPAWNER = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"
+SLEEPER = "import time; time.sleep(60)"
+SPAWNER = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {SLEEPER!r}]); {SLEEPER}"
 
 
 def _tree(home: Path) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("PRESSRUN_TEST_HOME") == str(home)]
+    return [
+        p for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("PRESSRUN_TEST_HOME") == str(home)
+    ]
 
 
 def _spawner(home: Path) -> Service:
@@ -45,8 +48,10 @@ def test_what_a_killed_demo_left_is_cleaned_up_by_the_next(tmp_path: Path) -> No
 
 def test_a_service_that_ends_early_shows_its_log(tmp_path: Path) -> None:
     services = Services(home=tmp_path)
-    service = Service(name="broken", command=[sys.executable, "-c", "print('no such database'); exit(3)"], ready=lambda: False)
+    service = Service(
+        name="broken", command=[sys.executable, "-c", "print('no such database'); exit(3)"], ready=lambda: False
+    )
     services.start(service)
-    with pytest.raises(ServiceError, match="(?s)broken ended with 3.*no such database"):
+    with pytest.raises(ServiceError, match=r"(?s)broken ended with 3.*no such database"):
         services.wait(service)
     services.stop()
