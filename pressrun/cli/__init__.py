@@ -1,0 +1,46 @@
+"""`pressrun` on the command line. Commands import what they need when they run: `pressrun --help` stays quick."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pressrun.cli import judges, machine, stages
+from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
+
+app = typer.Typer(
+    name="pressrun",
+    cls=FriendlyGroup,
+    help="Continuous training for a newsroom's models.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+LOOP, JUDGES, HERE, CONFIG = "One stage of a loop", "Judges", "On this machine", "Config files"
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", envvar="PRESSRUN_DEBUG", help="show tracebacks")] = False,
+) -> None:
+    """Continuous training for a newsroom's models."""
+
+
+app.command("try", rich_help_panel=HERE)(machine.try_)
+app.command(
+    rich_help_panel=HERE,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)(machine.demo)
+app.command(rich_help_panel=HERE)(machine.serve)
+app.command(rich_help_panel=HERE)(machine.supervise)
+app.command(rich_help_panel=LOOP)(stages.ingest)
+app.command(rich_help_panel=LOOP)(stages.sample)
+app.add_typer(stages.label_app, name="label", rich_help_panel=LOOP)
+app.command(rich_help_panel=LOOP)(stages.train)
+app.command(rich_help_panel=LOOP, epilog=EXIT_CODES)(judges.gate)
+app.command(rich_help_panel=LOOP)(stages.rollout)
+app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(judges.drift)
+app.command(rich_help_panel=JUDGES)(judges.verdicts)
+app.command(rich_help_panel=CONFIG)(machine.check)
+app.command(rich_help_panel=CONFIG)(machine.schema)

@@ -1,0 +1,109 @@
+"""`pressrun gate`, `drift` and `verdicts`: the judges, in a loop or alone on files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from pressrun.cli.options import Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of
+from pressrun.cli.stages import run_one
+from pressrun.cli.terminal import COLOURS, conclude, exit_code, headline, out, tell_verdict
+
+if TYPE_CHECKING:
+    from pressrun.verdict import Verdict
+
+def gate(
+    pipeline: PipelineName = None,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="alone: Parquet of the candidate's predictions on true-labeled rows"),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="alone: the champion's, on the same rows")
+    ] = None,
+    environment: EnvironmentName = None,
+    run: Run = None,
+    dag: Dag = None,
+    fresh: Fresh = False,
+) -> None:
+    """May the candidate ship? In a loop, or alone on files of predictions."""
+    if predictions is None:
+        conclude(run_one("gate", pipeline, environment, run, dag, fresh))
+        return
+    from pressrun.gates import gate_files
+
+    _leave(gate_files(predictions, against, policy=pipeline_of(pipeline).gate))
+
+
+def drift(
+    pipeline: PipelineName = None,
+    reference: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="alone: Parquet of predictions when all was well")
+    ] = None,
+    current: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="alone: Parquet of predictions to judge")
+    ] = None,
+    environment: EnvironmentName = None,
+    run: Run = None,
+    dag: Dag = None,
+    fresh: Fresh = False,
+) -> None:
+    """Have articles or predictions moved? In a loop, or alone on two files."""
+    if reference is None and current is None:
+        conclude(run_one("drift", pipeline, environment, run, dag, fresh))
+        return
+    if reference is None or current is None:
+        raise ValueError("drift alone needs both files: --reference before.parquet --current now.parquet")
+    from pressrun.drift import compare_files
+
+    _leave(compare_files(reference, current, policy=pipeline_of(pipeline).drift))
+
+
+def verdicts(
+    pipeline: PipelineName = None,
+    show: Annotated[str | None, typer.Option(help="one verdict with all its checks, by the start of its id")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="the newest so many")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object a line")] = False,
+    environment: EnvironmentName = None,
+) -> None:
+    """What was decided, newest first."""
+    from pressrun.config.load import load_environment
+    from pressrun.loop import read_verdicts
+
+    model = pipeline_of(pipeline).model
+    found = read_verdicts(load_environment(environment), model)
+    if show:
+        found = [verdict for verdict in found if verdict.verdict_id.startswith(show)]
+    if as_json:
+        for verdict in found[:limit]:
+            print(verdict.model_dump_json())
+    elif show:
+        _one(found, show, model)
+    else:
+        out.print(_table(found[:limit]) if found else f"no verdicts on {model} yet")
+
+
+def _one(found: list[Verdict], wanted: str, model: str) -> None:
+    if len(found) != 1:
+        said = "several verdicts start" if found else "no verdict starts"
+        raise ValueError(f"{said} with {wanted}; `pressrun verdicts {model}` lists them")
+    tell_verdict(found[0])
+
+
+def _table(found: list[Verdict]) -> Table:
+    table = Table("verdict", "at", "of", "decision", "why", box=None, pad_edge=False)
+    for verdict in found:
+        decision = verdict.decision.value
+        why = verdict.decisive[0].reason if verdict.decisive else ""
+        at = f"{verdict.at:%Y-%m-%d %H:%M}"
+        coloured = f"[{COLOURS[decision]}]{decision}[/]"
+        table.add_row(verdict.verdict_id[:8], at, f"{verdict.kind} {headline(verdict)}", coloured, why)
+    return table
+
+
+def _leave(verdict: Verdict) -> None:
+    tell_verdict(verdict)
+    raise typer.Exit(exit_code(verdict))

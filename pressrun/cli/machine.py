@@ -1,0 +1,91 @@
+"""`pressrun check`, `schema`, `serve`, `supervise`, `try` and `demo`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pressrun.cli.options import EnvironmentName, PipelineName, pipeline_of
+from pressrun.cli.terminal import ExitCode, err, exit_code, out
+
+
+def check(
+    pipelines: Annotated[list[str] | None, typer.Argument(help="names or paths; by default all in config/pipelines")] = None,
+    environment: EnvironmentName = None,
+) -> None:
+    """Tells all that is wrong with pipelines, their taxonomies, prompts and code, and the environment."""
+    from pressrun.config.check import check_all
+    from pressrun.config.load import pipeline_files
+
+    problems = check_all(pipelines or (), environment)
+    for problem in problems:
+        err.print(str(problem), style="red", markup=False, highlight=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(ExitCode.ERROR)
+    names = pipelines or [file.stem for file in pipeline_files()]
+    out.print(f"{', '.join(names) or 'no pipeline'}: nothing wrong", highlight=False)
+
+
+def schema(
+    folder: Annotated[Path | None, typer.Argument(help="where to; by default the config folder's schema/")] = None,
+) -> None:
+    """Writes JSON Schemas of the config files, for editors."""
+    from pressrun.config.find import config_folder
+    from pressrun.config.schema import write_schemas
+
+    for file in write_schemas(folder or config_folder() / "schema"):
+        out.print(str(file), highlight=False, soft_wrap=True)
+
+
+def serve(
+    pipeline: PipelineName = None,
+    version: Annotated[str | None, typer.Option(help="of the registered model; by default the newest")] = None,
+    bundle: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="a model bundle's folder instead")] = None,
+    host: str = "127.0.0.1",
+    port: int = 8010,
+    environment: EnvironmentName = None,
+) -> None:
+    """Serves one model: Open Inference Protocol v2, /metrics, /healthz and /readyz."""
+    from pressrun.config.load import load_environment
+    from pressrun.serving import serve as serve_bundle
+
+    model = pipeline_of(pipeline).model
+    if bundle is None:
+        from pressrun.registry import fetch
+
+        reference = fetch(load_environment(environment), model, version or "latest")
+        bundle, version = Path(reference.bundle), reference.version
+    serve_bundle(bundle, host, port, model=model, version=version or "0", arm="champion", generation=0, spool=None)
+
+
+def supervise(environment: EnvironmentName = None) -> None:
+    """Runs the router and the model servers of this machine until stopped, and rolls candidates out and back."""
+    from pressrun.config.load import load_environment
+    from pressrun.rollout import supervise as supervise_rollouts
+
+    supervise_rollouts(load_environment(environment))
+
+
+def try_(
+    pipeline: PipelineName = None,
+    data: Annotated[
+        Path | None, typer.Option(exists=True, help="your articles, a folder or a file; PRESSRUN_DATA, else made-up ones")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(help="keep all that is made in this folder")] = None,
+) -> None:
+    """A first taste: articles to a gate verdict in this process; no Airflow, no server, no Java."""
+    from pressrun.cli.tasting import show_taste
+
+    named = os.environ.get("PRESSRUN_DATA")
+    verdict = show_taste(pipeline, data=data or (Path(named) if named else None), keep=keep)
+    raise typer.Exit(exit_code(verdict) if verdict else ExitCode.ERROR)
+
+
+def demo(ctx: typer.Context) -> None:
+    """The whole stack on this machine and a story in five parts; what `make demo` runs."""
+    from pressrun.demo import main
+
+    raise typer.Exit(main(ctx.args))

@@ -1,0 +1,158 @@
+"""One stage of a loop by its name, for the command line and for whoever has no Airflow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Pipeline
+from pressrun.lake import StageResult, StepKey
+from pressrun.step import Progress, Step, open_lake, silent
+from pressrun.verdict import Verdict
+
+# What each stage is given, in the order of its arguments.
+UPSTREAM: dict[str, tuple[str, ...]] = {
+    "ingest": (),
+    "sample": ("ingest",),
+    "label": ("ingest", "sample"),
+    "train": ("ingest", "sample", "label"),
+    "gate": ("ingest", "sample", "label", "train"),
+    "rollout": ("train", "gate"),
+    "drift": (),
+}
+POLL_SECONDS = 0.5
+
+
+class UpstreamMissing(RuntimeError):
+    """A stage was asked for before the ones that it stands on; the message names the first to run."""
+
+
+def run_stage(
+    name: str,
+    *,
+    pipeline: Pipeline,
+    environment: Environment,
+    dag_id: str,
+    run_id: str,
+    fresh: bool = False,
+    progress: Progress = silent,
+) -> StageResult:
+    """Runs one stage of one run, as the task of that name in the DAG does.
+
+    `name` is one of `UPSTREAM`. Results of the stages before it are found in the lake by the same `dag_id` and
+    `run_id`. A stage that has finished before hands back what it did. Raises UpstreamMissing, and what the stage does.
+    """
+    key = StepKey(dag_id=dag_id, run_id=run_id, task_id=name)
+    lake = open_lake(environment)
+    step = Step(key=key, pipeline=pipeline, environment=environment, lake=lake, fresh=fresh, progress=progress)
+    return stage(name)(step, *_upstream(step))
+
+
+def stage(name: str) -> Callable[..., StageResult]:
+    """The function behind a stage's name: `(step, *upstream results) → StageResult`. Imports only that stage."""
+    return _STAGES[name]
+
+
+def _upstream(step: Step) -> list[StageResult]:
+    name = step.key.task_id
+    found = []
+    for before in UPSTREAM[name]:
+        result = step.lake.finished(step.key.model_copy(update={"task_id": before}))
+        if result is None:
+            run = step.key.run_id
+            raise UpstreamMissing(f"{name} needs {before}, which run {run} has not finished. Run {before} first")
+        found.append(result)
+    return found
+
+
+def _ingest(step: Step) -> StageResult:
+    from pressrun.ingest import ingest
+
+    return ingest(step)
+
+
+def _sample(step: Step, ingested: StageResult) -> StageResult:
+    from pressrun.sampling import sample
+
+    return sample(step, ingested)
+
+
+def _label(step: Step, ingested: StageResult, sampled: StageResult) -> StageResult:
+    from pressrun.labeling import label
+
+    return label(step, ingested, sampled)
+
+
+def _train(step: Step, ingested: StageResult, sampled: StageResult, labeled: StageResult) -> StageResult:
+    from pressrun.training import train
+
+    return train(step, ingested, sampled, labeled)
+
+
+def _gate(
+    step: Step, ingested: StageResult, sampled: StageResult, labeled: StageResult, trained: StageResult
+) -> StageResult:
+    from pressrun.gates import gate
+    from pressrun.rollout import served
+
+    champion = served(step.environment, step.pipeline.model)
+    return gate(step, ingested, sampled, labeled, trained, champion)
+
+
+def _rollout(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
+    from pressrun.rollout import finish, make_plan, outcome, served, submit
+
+    model = step.pipeline.model
+    if gated.facts.get("nothing_new"):
+        return StageResult(stage="rollout", step_key=str(step.key), facts={"nothing_new": True})
+    submit(step.environment, make_plan(step, trained, gated, served(step.environment, model)))
+    watch = _Watch(step=step)
+    while outcome(step.environment, model, str(step.key)) is None:
+        watch.tell()
+        time.sleep(POLL_SECONDS)
+    return finish(step, trained, gated)
+
+
+def _drift(step: Step) -> StageResult:
+    from pressrun.drift import watch
+
+    return watch(step)
+
+
+_STAGES: dict[str, Callable[..., StageResult]] = {
+    "ingest": _ingest,
+    "sample": _sample,
+    "label": _label,
+    "train": _train,
+    "gate": _gate,
+    "rollout": _rollout,
+    "drift": _drift,
+}
+
+
+@dataclass(kw_only=True)
+class _Watch:
+    """Tells a rollout's phase when it changes, and that a supervisor is wanted when nothing does."""
+
+    step: Step
+    said: str = ""
+
+    def tell(self) -> None:
+        from pressrun.rollout import status
+
+        record = status(self.step.environment, self.step.pipeline.model)
+        state = record.state if record else None
+        words = f"{state.phase.value} at {state.weights.get('candidate', 0)}%" if state else "waiting for `pressrun supervise`"
+        if words != self.said:
+            self.step.progress(words)
+            self.said = words
+
+
+def read_verdicts(environment: Environment, model: str) -> list[Verdict]:
+    """Every verdict of a model's finished steps, newest first."""
+    lake = open_lake(environment)
+    rows = lake.read(lake.snapshot("verdicts", pipeline=model), columns=["verdict"])
+    found = [Verdict.model_validate_json(text) for text in rows.column("verdict").to_pylist()]
+    return sorted(found, key=lambda verdict: verdict.at, reverse=True)
