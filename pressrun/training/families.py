@@ -6,13 +6,13 @@ A family of the user's own (`uses: package.module:Name`) follows `Family`; `pres
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 from scipy import sparse
 
 from pressrun.bundle.models import Lightgbm, Linear
+from pressrun.config.load import resolve_uses
 from pressrun.config.pipeline import FamilySpec
 from pressrun.training.teacher import Codes, Reals
 
@@ -92,12 +92,8 @@ _BUILT_IN: Mapping[str, type[Svm] | type[BoostedTrees]] = {"svm": Svm, "lightgbm
 
 
 def family(spec: str | FamilySpec) -> tuple[str, Family]:
-    """The family's name and the family. Raises ImportError that names what could not be found."""
+    """The family's name and the family. Raises ConfigError that names what could not be found."""
     if isinstance(spec, str):
         return spec, _BUILT_IN[spec]()
-    module, _, name = spec.uses.partition(":")
-    try:
-        made: Family = getattr(import_module(module), name)(**spec.options)
-    except (ImportError, AttributeError) as error:
-        raise ImportError(f"train.families: {spec.uses} cannot be found: {error}. Is it installed here?") from error
+    made: Family = resolve_uses(spec.uses, Family)(**spec.options)
     return spec.name, made

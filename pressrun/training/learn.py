@@ -51,7 +51,10 @@ class Examples:
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """The model with how it came to be. `truth` and `held_out_scores` are the held-out rows' topics and probabilities."""
+    """The model with how it came to be. `truth` and `held_out_scores` are the held-out rows' topics and probabilities.
+
+    `curve` gives the family's macro-F1 on the held-out rows for numbers of training rows.
+    """
 
     topics: tuple[str, ...]
     family: str
@@ -62,6 +65,7 @@ class Learned:
     chosen_on: str
     truth: Codes
     held_out_scores: Reals
+    curve: tuple[tuple[int, float], ...] = ()
 
     def scores(self, features: sparse.csr_matrix) -> Reals:
         """Calibrated probabilities (n, k) in the order of `topics`."""
@@ -84,6 +88,7 @@ def learn(
     families: Sequence[tuple[str, Family]],
     self_training: bool = True,
     seed: int = 17,
+    curve_shares: Sequence[float] = (),
 ) -> Learned:
     """Chooses a family on the held-out rows and fits it on all of them. Raises TrainingError with too few topics."""
     prior = prior_beliefs(corpus, labels, taxonomy)
@@ -94,6 +99,8 @@ def learn(
     judged = [_judge(name, made, corpus, first, rows, truth, classes=classes, seed=seed) for name, made in families]
     best = max(judged, key=lambda one: one.macro_f1)
     slope = calibrate(best.decisions, truth)
+    parts = [thin(first, share, seed) for share in curve_shares]
+    curve = [(p, _judge(best.name, best.family, corpus, p, rows, truth, classes=classes, seed=seed)) for p in parts]
     whole = make_examples(corpus, labels.people, labels, prior, self_training=self_training)
     return Learned(
         topics=taxonomy.names,
@@ -105,7 +112,22 @@ def learn(
         chosen_on=chosen_on,
         truth=truth,
         held_out_scores=softmax(best.decisions, slope),
+        curve=tuple((_count(part), one.macro_f1) for part, one in [*curve, (first, best)]),
     )
+
+
+def thin(examples: Examples, share: float, seed: int) -> Examples:
+    """The examples with only a share of them kept; the first of each topic always stays."""
+    order = np.random.default_rng(seed).permutation(len(examples.weights))
+    kept = np.zeros(len(order), dtype=bool)
+    kept[order[: int(share * len(order))]] = True
+    used = np.flatnonzero(examples.weights > 0)
+    kept[used[np.unique(examples.targets[used], return_index=True)[1]]] = True
+    return Examples(targets=examples.targets, weights=np.where(kept, examples.weights, 0.0))
+
+
+def _count(examples: Examples) -> int:
+    return int((examples.weights > 0).sum())
 
 
 def prior_beliefs(corpus: Corpus, labels: Labels, taxonomy: Taxonomy) -> Reals:

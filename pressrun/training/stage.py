@@ -1,0 +1,157 @@
+"""The train stage: labels and articles to a registered model, with its run in MLflow."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pressrun.bundle import Bundle, write_bundle
+from pressrun.config.load import load_taxonomy
+from pressrun.config.taxonomy import Taxonomy
+from pressrun.lake.tables import rows_of
+from pressrun.lake.types import DatasetRef, StageResult
+from pressrun.registry import ModelRef, register
+from pressrun.registry.tracking import connect
+from pressrun.step import Step, run_once
+from pressrun.training.corpus import Corpus, read_corpus
+from pressrun.training.errors import TrainingError
+from pressrun.training.examples import Material, gather, trusted
+from pressrun.training.families import family
+from pressrun.training.learn import Learned, learn
+from pressrun.training.report import report
+
+PARITY = 1e-5
+
+
+def train(step: Step, ingested: StageResult, sampled: StageResult, labeled: StageResult) -> StageResult:
+    """Trains on all nights' labels, registers the best family's bundle, and hands on its ModelRef in `facts`.
+
+    Raises TrainingError (labels or settings make no model) and RegistryError (MLflow is out of reach).
+    """
+    inputs: dict[str, DatasetRef | str | None] = {
+        "articles": ingested.datasets["articles"],
+        "groups": sampled.datasets["groups"],
+        "labels": labeled.datasets["all_labels"],
+    }
+    taxonomy = load_taxonomy(step.pipeline)
+    section = {"train": step.pipeline.train.model_dump(mode="json"), "taxonomy": taxonomy.model_dump(mode="json")}
+    return run_once(
+        step, stage="train", inputs=inputs, section=section, work=lambda: _train(step, inputs, taxonomy)
+    )
+
+
+def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy) -> StageResult:
+    connect(step.environment)  # an MLflow out of reach shows before minutes of fitting
+    settings = step.pipeline.train
+    tables = {name: step.lake.read(dataset) for name, dataset in inputs.items()}
+    material = gather(**tables, taxonomy=taxonomy, holdout=settings.holdout, fill=settings.self_training)
+    step.progress(f"train: {len(material.articles):,} articles, split by {material.split_by}")
+    corpus = read_corpus(material.texts, features=settings.features)
+    learned = learn(
+        corpus,
+        material.known,
+        taxonomy=taxonomy,
+        families=[family(spec) for spec in settings.families],
+        self_training=settings.self_training,
+        seed=settings.seed,
+        curve_shares=(0.25, 0.5),
+    )
+    step.progress(f"train: kept {learned.family}")
+    with tempfile.TemporaryDirectory(prefix="pressrun-") as scratch:
+        model = _publish(step, inputs, taxonomy, material, corpus, learned, Path(scratch) / "bundle")
+    dataset = step.lake.commit(
+        "examples", _examples(step.pipeline.model, material, learned), key=step.key, pipeline=step.pipeline.model
+    )
+    return StageResult(
+        stage="train",
+        step_key=str(step.key),
+        datasets={"examples": dataset},
+        facts=_facts(model, material, learned),
+    )
+
+
+def _publish(
+    step: Step,
+    inputs: dict[str, Any],
+    taxonomy: Taxonomy,
+    material: Material,
+    corpus: Corpus,
+    learned: Learned,
+    folder: Path,
+) -> ModelRef:
+    bundle = write_bundle(
+        folder,
+        name=step.pipeline.model,
+        labels=learned.topics,
+        steps=corpus.steps,
+        model=learned.model,
+        slope=learned.slope,
+        family=learned.family,
+        taxonomy_version=taxonomy.version,
+    )
+    check_parity(bundle, corpus, learned)
+    run_id = report(step, inputs, learned, split_by=material.split_by, digest=bundle.digest)
+    tags = {"pressrun.family": learned.family, "pressrun.labels": str(inputs["labels"])}
+    return register(
+        step.environment,
+        name=step.pipeline.model,
+        step_key=str(step.key),
+        run_id=run_id,
+        bundle=folder,
+        digest=bundle.digest,
+        tags=tags,
+    )
+
+
+def check_parity(bundle: Bundle, corpus: Corpus, learned: Learned, rows: int = 200) -> None:
+    """The bundle, read back from its files, must answer as the trained model. Raises TrainingError beyond 1e-5."""
+    from_files = bundle.scores(corpus.texts[:rows])
+    furthest = float(np.abs(from_files - learned.scores(corpus.features[:rows])).max())
+    if furthest > PARITY:
+        raise TrainingError(
+            f"The bundle's scores differ from the model's by {furthest:.2g}, {PARITY:.0g} is allowed; nothing was "
+            "registered. Report this with the bundle."
+        )
+
+
+def _examples(task: str, material: Material, learned: Learned) -> pa.Table:
+    weights = learned.examples.weights
+    return rows_of("examples", (_example(task, material, learned, int(i)) for i in np.flatnonzero(weights > 0)))
+
+
+def _example(task: str, material: Material, learned: Learned, place: int) -> dict[str, Any]:
+    article, label = material.articles[place]["article_id"], material.labels[place]
+    provenance = "pseudo" if label is None else "people" if trusted(label["labeler"]) else "machine"
+    return {
+        "example_id": f"{task}:{article}",
+        "article_id": article,
+        "task": task,
+        "entities": {"article": article},
+        "group_id": material.groups[place],
+        "target": learned.topics[learned.examples.targets[place]],
+        "weight": float(learned.examples.weights[place]),
+        "split": "holdout" if material.known.held_out[place] else "train",
+        "provenance": provenance,
+        "labeler": label["labeler"] if label else "teacher",
+    }
+
+
+def _facts(model: ModelRef, material: Material, learned: Learned) -> dict[str, Any]:
+    told = [label for label in material.labels if label is not None]
+    people = sum(trusted(label["labeler"]) for label in told)
+    return {
+        "model": model.model_dump(mode="json"),
+        "family": learned.family,
+        "families": dict(learned.family_scores),
+        "chosen_on": learned.chosen_on,
+        "split_by": material.split_by,
+        "people": people,
+        "machine": len(told) - people,
+        "unlabeled": len(material.labels) - len(told),
+        "set_aside": material.set_aside,
+        "examples": int((learned.examples.weights > 0).sum()),
+    }
