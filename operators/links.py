@@ -50,7 +50,7 @@ class DriftReportLink(_StageLink):
 
 
 class RolloutLink(_StageLink):
-    """The model page's part on the rollout."""
+    """The rollout as its controller shows it."""
 
     name = "Rollout"
     shows = "rollout"
@@ -66,7 +66,7 @@ class ModelPageLink(_StageLink):
 def stage_links(result: StageResult | None, environment: Environment, model: str) -> dict[str, str]:
     """What there is to open after a stage (or before it ended: None), by what it shows."""
     page = model_page_url(environment, model)
-    links = {"page": page, "rollout": f"{page}#rollout"}
+    links = {"page": page, "rollout": rollout_url(environment, model)}
     if result and result.verdict and result.verdict.report:
         links["report"] = report_url(environment, result.verdict.report)
     if result and (run_id := (result.facts.get("model") or {}).get("run_id")):
@@ -79,6 +79,11 @@ def model_page_url(environment: Environment, model: str) -> str:
     return f"{environment.airflow_url.rstrip('/')}{PAGES}/models/{quote(model)}"
 
 
+def rollout_url(environment: Environment, model: str) -> str:
+    """Where the plugin shows the model's rollout."""
+    return f"{environment.airflow_url.rstrip('/')}{PAGES}/rollouts/{quote(model)}"
+
+
 def report_url(environment: Environment, report: str) -> str:
     """Where the plugin serves a report that lies below the environment's reports; empty for one elsewhere."""
     folder = (environment.home / "reports").resolve()
@@ -86,7 +91,7 @@ def report_url(environment: Environment, report: str) -> str:
     if not path.is_relative_to(folder):
         return ""
     relative = path.relative_to(folder).as_posix()
-    return f"{environment.airflow_url.rstrip('/')}{PAGES}/reports/{quote(environment.name)}/{quote(relative)}"
+    return f"{environment.airflow_url.rstrip('/')}{PAGES}/reports/{quote(relative)}"
 
 
 def mlflow_run_url(environment: Environment, run_id: str) -> str:

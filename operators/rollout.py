@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.base import StageOperator, truth
 from operators.links import ModelPageLink, RolloutLink, stage_links
-from operators.triggers import RolloutTrigger, rollout_end
+from operators.triggers import RolloutTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -99,7 +99,7 @@ class RolloutOperator(StageOperator):
         )
 
     def _wait(self, step: Step) -> None:
-        from pressrun.rollout import status
+        from pressrun.rollout import outcome
 
-        while not rollout_end(status(step.environment, step.pipeline.model), str(step.key)):
+        while outcome(step.environment, step.pipeline.model, str(step.key)) is None:
             time.sleep(self.poll_seconds)

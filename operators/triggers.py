@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-if TYPE_CHECKING:
-    from pressrun.rollout import RolloutRecord
 
 
 class PeopleTrigger(BaseTrigger):
@@ -71,9 +68,10 @@ class RolloutTrigger(BaseTrigger):
 
     def _ended(self) -> str | None:
         from pressrun.config.load import load_environment
-        from pressrun.rollout import status
+        from pressrun.rollout import outcome
 
-        return rollout_end(status(load_environment(self.environment), self.model), self.step_key)
+        ended = outcome(load_environment(self.environment), self.model, self.step_key)
+        return ended.phase.value if ended else None
 
     def abort(self) -> None:
         """Writes one intent to abort; the controller rolls back, and a later try begins anew."""
@@ -83,16 +81,6 @@ class RolloutTrigger(BaseTrigger):
         environment = load_environment(self.environment)
         reason = "the Airflow task was stopped or cleared"
         abort(environment, self.model, actor="airflow", reason=reason, step_key=self.step_key)
-
-
-def rollout_end(record: RolloutRecord | None, step_key: str) -> str | None:
-    """How the newest rollout of the step ended; None while it waits its turn or is under way."""
-    if record is None:
-        return None
-    pending = (*record.queue, *((record.plan,) if record.plan and record.active else ()))
-    if any(plan.step_key == step_key for plan in pending):
-        return None
-    return next((outcome.phase.value for outcome in reversed(record.outcomes) if outcome.step_key == step_key), None)
 
 
 def past(deadline: str | None) -> bool:
