@@ -1,0 +1,107 @@
+"""Real processes die at each boundary and race each other: no row is lost, none is doubled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pressrun.lake import Lake, StageResult, StepKey
+
+_DIE = """
+import os, signal, sys
+from pressrun.lake import Lake, StageResult, StepKey, delta, rows_of, writing
+root, boundary = sys.argv[1:]
+
+def die(*args, **kwargs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+key = StepKey(dag_id="d", run_id="r", task_id="t")
+lake = Lake(root)
+if boundary == "before the data files":
+    delta.write_file = die
+if boundary == "between data files and log":
+    delta.commit = die
+if boundary == "after the log, before the answer":
+    writing._find = die
+rows = rows_of("given", [{"article_id": name} for name in "abc"])
+dataset = lake.commit("given", rows, key=key, pipeline="topics")
+if boundary == "before the manifest":
+    die()
+result = StageResult(stage="t", step_key=str(key), datasets={"given": dataset})
+lake.finish(result, key=key, pipeline="topics", fingerprint="f")
+die()
+"""
+
+_RACE = """
+import sys, time
+from pathlib import Path
+from pressrun.lake import Lake, StageResult, StepKey, rows_of
+root, run, start = sys.argv[1:]
+lake = Lake(root)
+while not Path(start).exists():
+    time.sleep(0.002)
+for number in range(4):
+    key = StepKey(dag_id="d", run_id=run, task_id=f"t{number}")
+    dataset = lake.commit("given", rows_of("given", [{"article_id": f"{run}{number}"}]), key=key, pipeline="topics")
+    result = StageResult(stage="t", step_key=str(key), datasets={"given": dataset})
+    print(lake.finish(result, key=key, pipeline="topics", fingerprint=run).model_dump_json())
+"""
+
+
+def _start(code: str, *arguments: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def _ids(lake: Lake) -> list[str]:
+    return sorted(lake.read(lake.snapshot("given", pipeline="topics"))["article_id"].to_pylist())
+
+
+@pytest.mark.parametrize(
+    "boundary",
+    [
+        "before the data files",
+        "between data files and log",
+        "after the log, before the answer",
+        "before the manifest",
+        "after the manifest",
+    ],
+)
+def test_a_retry_after_kill_9_loses_and_doubles_nothing(
+    lake: Lake, given: Callable[..., pa.Table], boundary: str
+) -> None:
+    process = _start(_DIE, lake.root, boundary)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == -9, errors
+    assert _ids(lake) == (["a", "b", "c"] if boundary == "after the manifest" else [])
+    key = StepKey(dag_id="d", run_id="r", task_id="t")
+    dataset = lake.commit("given", given("a", "b", "c"), key=key, pipeline="topics")
+    result = StageResult(stage="t", step_key=str(key), datasets={"given": dataset})
+    assert lake.finish(result, key=key, pipeline="topics", fingerprint="f") == result
+    assert _ids(lake) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("runs", [("same", "same"), ("one", "two")])
+def test_processes_that_race_from_the_creation_of_the_tables_on_both_end_right(
+    lake: Lake, tmp_path: Path, runs: tuple[str, str]
+) -> None:
+    start = tmp_path / "start"
+    racers = [_start(_RACE, lake.root, run, str(start)) for run in runs]
+    start.touch()
+    said = [process.communicate(timeout=240) for process in racers]
+    assert [process.returncode for process in racers] == [0, 0], said
+    assert _ids(lake) == sorted({f"{run}{number}" for run in runs for number in range(4)})
+    if runs[0] == runs[1]:
+        assert said[0][0] == said[1][0]
