@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from rich.console import Console
 from rich.text import Text
 
 from pressrun.alerts.render import plain, with_links
-from pressrun.alerts.slack import Refused, Slack, Unreachable, UnknownOutcome
+from pressrun.alerts.slack import RefusedError, Slack, UnknownOutcomeError, UnreachableError
 from pressrun.jobs import Delivery, Message, Outbox, Thread
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def _delivered(outbox: Outbox, delivery: Delivery, slack: Slack | None) -> bool:
         return True
     try:
         _send(outbox, delivery, slack, channel=delivery.thread.channel)
-    except (UnknownOutcome, Refused, Unreachable) as error:
+    except (UnknownOutcomeError, RefusedError, UnreachableError) as error:
         outbox.head_state(delivery.thread.thread, last_error=str(error)[:500])
         what = len(delivery.replies) or 1
         log.warning("Alerts: %s kept in the outbox for %s: %s", what, delivery.thread.channel, error)
@@ -77,7 +77,7 @@ def _first(outbox: Outbox, thread: Thread, slack: Slack, *, channel: str, text: 
         outbox.head_state(thread.thread, state="sending", attempts=thread.attempts + 1)
         try:
             place = slack.post(channel=channel, text=text, key=key, thread_ts=None)
-        except Refused:
+        except RefusedError:
             outbox.head_state(thread.thread, state="waiting")
             raise
     values = {"slack_channel": place[0], "slack_ts": place[1], "sent_revision": revision, "state": "sent"}
@@ -94,10 +94,10 @@ def _reply(outbox: Outbox, reply: Message, slack: Slack, *, place: tuple[str, st
         outbox.reply_state(reply.key, state="sending", attempts=reply.attempts + 1)
         try:
             _, found = slack.post(channel=channel, text=reply.text, key=reply.key, thread_ts=ts)
-        except Refused as error:
+        except RefusedError as error:
             outbox.reply_state(reply.key, state="waiting", last_error=str(error)[:500])
             raise
-    outbox.reply_state(reply.key, state="sent", slack_ts=found, sent_at=datetime.now(timezone.utc), last_error=None)
+    outbox.reply_state(reply.key, state="sent", slack_ts=found, sent_at=datetime.now(UTC), last_error=None)
 
 
 def _show(outbox: Outbox, delivery: Delivery) -> None:
@@ -108,7 +108,7 @@ def _show(outbox: Outbox, delivery: Delivery) -> None:
         outbox.head_state(thread.thread, sent_revision=thread.revision, state="shown")
     for reply in delivery.replies:
         console.print(Text.assemble((f"{to} ▸ {thread.thread} ", "dim"), _visible(plain(reply.text))))
-        outbox.reply_state(reply.key, state="shown", sent_at=datetime.now(timezone.utc))
+        outbox.reply_state(reply.key, state="shown", sent_at=datetime.now(UTC))
 
 
 def _visible(text: str) -> str:

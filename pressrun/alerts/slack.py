@@ -21,26 +21,30 @@ _PAGE = 200
 _PAGES = 5
 
 
-class UnknownOutcome(Exception):
+class UnknownOutcomeError(Exception):
     """Slack may or may not have taken the message. Search the history before posting it again."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Slack answered and did not take the message."""
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """Slack could not be asked; nothing was changed."""
 
 
 class Slack:
-    """The few calls that alerts need. Raises UnknownOutcome, Refused and Unreachable only."""
+    """The few calls that alerts need. Raises UnknownOutcomeError, RefusedError and UnreachableError only."""
 
     def __init__(self, *, token: str, base_url: str | None) -> None:
         url = (base_url.rstrip("/") + "/") if base_url else WebClient.BASE_URL
         # A post that ended in a 5xx or a lost connection may have been taken: only 429 is surely not.
         careful = [RateLimitErrorRetryHandler(max_retry_count=3)]
-        repeatable = [*careful, ServerErrorRetryHandler(max_retry_count=2), ConnectionErrorRetryHandler(max_retry_count=2)]
+        repeatable = [
+            *careful,
+            ServerErrorRetryHandler(max_retry_count=2),
+            ConnectionErrorRetryHandler(max_retry_count=2),
+        ]
         self._posting = WebClient(token=token, base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=list(careful))
         self._asking = WebClient(token=token, base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=list(repeatable))
 
@@ -60,7 +64,7 @@ class Slack:
         except SlackApiError as error:
             raise _failure(error) from error
         except (OSError, ValueError) as error:
-            raise UnknownOutcome(f"{type(error).__name__}: {error}") from error
+            raise UnknownOutcomeError(f"{type(error).__name__}: {error}") from error
         return str(answer["channel"]), str(answer["ts"])
 
     def update(self, *, channel: str, ts: str, text: str, key: str) -> None:
@@ -71,7 +75,7 @@ class Slack:
         except SlackApiError as error:
             raise _failure(error) from error
         except (OSError, ValueError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
 
     def find(self, *, channel: str, key: str, thread_ts: str | None, oldest: float) -> str | None:
         """The ts of the message that carries `key`, if Slack has it."""
@@ -80,9 +84,9 @@ class Slack:
                 if message.get("metadata", {}).get("event_payload", {}).get("key") == key:
                     return str(message["ts"])
         except SlackApiError as error:
-            raise Unreachable(_words(error)) from error
+            raise UnreachableError(_words(error)) from error
         except (OSError, ValueError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
         return None
 
     def channel_id(self, channel: str) -> str:
@@ -100,11 +104,11 @@ class Slack:
                         return str(found["id"])
                 cursor = (page.get("response_metadata") or {}).get("next_cursor")
                 if not cursor:
-                    raise Refused(f"Slack has no channel {channel} that the app can see; invite it")
+                    raise RefusedError(f"Slack has no channel {channel} that the app can see; invite it")
         except SlackApiError as error:
-            raise Unreachable(_words(error)) from error
+            raise UnreachableError(_words(error)) from error
         except (OSError, ValueError) as error:
-            raise Unreachable(f"{type(error).__name__}: {error}") from error
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
 
     def _messages(self, *, channel: str, thread_ts: str | None, oldest: float) -> Iterable[dict[str, Any]]:
         cursor: str | None = None
@@ -124,7 +128,7 @@ class Slack:
 
 def _failure(error: SlackApiError) -> Exception:
     status = getattr(error.response, "status_code", 200)
-    return UnknownOutcome(_words(error)) if status >= 500 else Refused(_words(error))
+    return UnknownOutcomeError(_words(error)) if status >= 500 else RefusedError(_words(error))
 
 
 def _words(error: SlackApiError) -> str:

@@ -3,7 +3,7 @@
 SQLite or PostgreSQL, for what is small and concurrent; everything that is kept for good is exported to the lake.
 """
 
-from pressrun.jobs.budgets import BudgetExceeded, Budgets, Reservation
+from pressrun.jobs.budgets import BudgetExceededError, Budgets, Reservation
 from pressrun.jobs.database import open_database
 from pressrun.jobs.outbox import Delivery, Message, Outbox, Thread
 from pressrun.jobs.questions import Answered, AnswerOutcome, NewQuestion, Question, Questions
@@ -11,7 +11,7 @@ from pressrun.jobs.questions import Answered, AnswerOutcome, NewQuestion, Questi
 __all__ = [
     "AnswerOutcome",
     "Answered",
-    "BudgetExceeded",
+    "BudgetExceededError",
     "Budgets",
     "Delivery",
     "Message",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
@@ -14,7 +14,7 @@ from pressrun.jobs.tables import RESERVATIONS
 NANO = 1_000_000_000
 
 
-class BudgetExceeded(Exception):
+class BudgetExceededError(Exception):
     """The reservation would pass the budget. A retry does not help before the budget is raised."""
 
 
@@ -34,12 +34,12 @@ class Budgets:
         self._engine = engine
 
     def reserve(self, *, budget: str, usd: float, limit_usd: float | None) -> Reservation:
-        """Sets `usd` aside. `limit_usd` None: no limit, only a record. Raises BudgetExceeded."""
+        """Sets `usd` aside. `limit_usd` None: no limit, only a record. Raises BudgetExceededError."""
         made = Reservation(reservation_id=uuid4().hex, budget=budget, usd=usd)
         with writing(self._engine, lock=budget) as connection:
             taken = _taken(connection, budget)
             if limit_usd is not None and taken + _nano(usd) > _nano(limit_usd):
-                raise BudgetExceeded(
+                raise BudgetExceededError(
                     f"{budget}: {taken / NANO:.4f} USD of {limit_usd:.4f} are spent or reserved, {usd:.4f} more asked; "
                     "raise budget_usd to go on"
                 )
@@ -75,5 +75,5 @@ def _row(made: Reservation) -> dict[str, object]:
         "budget": made.budget,
         "nano_usd": _nano(made.usd),
         "settled": False,
-        "at": datetime.now(timezone.utc),
+        "at": datetime.now(UTC),
     }

@@ -77,7 +77,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def writing(engine: Engine, *, lock: str) -> Iterator[Connection]:
-    """A transaction that no other holder of `lock` overlaps: SQLite has one writer anyway, PostgreSQL an advisory lock."""
+    """A transaction that overlaps none other with `lock`: SQLite has one writer, PostgreSQL an advisory lock."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": zlib.crc32(lock.encode())})

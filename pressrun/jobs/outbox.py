@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, and_, insert, or_, select, update
@@ -80,7 +80,7 @@ class Outbox:
         links: Mapping[str, str] | None = None,
     ) -> bool:
         """Adds a reply once a `key` and makes `headline` the thread's first message. False: the key was there."""
-        now = datetime.now(timezone.utc)
+        now = datetime.now(UTC)
         with writing(self._engine, lock="alerts") as connection:
             if connection.execute(select(M.c.number).where(M.c.key == key)).first():
                 return False
@@ -91,7 +91,7 @@ class Outbox:
 
     def take(self, *, holder: str, lasting: timedelta, now: datetime | None = None) -> list[Delivery]:
         """Every thread with something due that nobody else is delivering; release each with `release`."""
-        at = now or datetime.now(timezone.utc)
+        at = now or datetime.now(UTC)
         free = or_(T.c.holder.is_(None), T.c.holder == holder, T.c.held_until <= at)
         due = select(M.c.thread).where(M.c.state.in_(("waiting", "sending")))
         behind = or_(T.c.sent_revision < T.c.revision, T.c.state == "sending", T.c.thread.in_(due))

@@ -1,8 +1,8 @@
 """Tests that any labeler must pass. Subclass `LabelerConformance` in a test file and say what to test:
 
-    class TestMine(LabelerConformance):
-        def make(self, taxonomy):
-            return Mine(taxonomy=taxonomy)
+class TestMine(LabelerConformance):
+    def make(self, taxonomy):
+        return Mine(taxonomy=taxonomy)
 """
 
 from __future__ import annotations
@@ -40,13 +40,15 @@ class LabelerConformance:
 
     def test_the_name_is_stable(self) -> None:
         names = {self.make(self.taxonomy).name, self.make(self.taxonomy).name}
-        assert len(names) == 1 and all(names)
+        assert len(names) == 1
+        assert all(names)
 
     def test_answers_are_for_the_articles_given_one_each_at_most(self) -> None:
         answers = self.make(self.taxonomy).label(self.articles)
         ids = [answer.article_id for answer in answers]
         assert all(isinstance(answer, Answer) for answer in answers)
-        assert len(ids) == len(set(ids)) and set(ids) <= {article.article_id for article in self.articles}
+        assert len(ids) == len(set(ids))
+        assert set(ids) <= {article.article_id for article in self.articles}
 
     def test_no_label_is_outside_the_taxonomy(self) -> None:
         for answer in self.make(self.taxonomy).label(self.articles):

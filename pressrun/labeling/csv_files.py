@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def import_labels(environment: Environment, pipeline: Pipeline, lake: Lake, path
 def _import_labels(step: Step, path: Path, *, taxonomy: Taxonomy, person: str) -> StageResult:
     lake, model = step.lake, step.pipeline.model
     known = set(lake.read(lake.snapshot("articles", pipeline=model), ["article_id"])["article_id"].to_pylist())
-    at = datetime.now(timezone.utc)
+    at = datetime.now(UTC)
     labels: dict[str, dict[str, Any]] = {}
     rejects: list[dict[str, Any]] = []
     for line, row in _read(path, needed=("article_id", "label")):
@@ -146,7 +146,9 @@ def _read(path: Path, *, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[st
             yield reader.line_num, {name: (row[name] or "").strip() for name in needed}
 
 
-def _label(article_id: str, topics: tuple[str, ...], taxonomy: Taxonomy, *, person: str, at: datetime) -> dict[str, Any]:
+def _label(
+    article_id: str, topics: tuple[str, ...], taxonomy: Taxonomy, *, person: str, at: datetime
+) -> dict[str, Any]:
     return {
         "article_id": article_id,
         "taxonomy_version": taxonomy.version,

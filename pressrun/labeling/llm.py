@@ -15,7 +15,7 @@ from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedMode
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage
 
-from pressrun.jobs import BudgetExceeded, Budgets, Reservation
+from pressrun.jobs import BudgetExceededError, Budgets, Reservation
 from pressrun.labeling.price import Price
 from pressrun.labeling.prompt import Prompt, quoted
 from pressrun.labeling.types import Answer, Article, Usage
@@ -126,7 +126,7 @@ class LlmLabeler:
             return await asyncio.to_thread(
                 self._purse.budgets.reserve, budget=self._purse.budget, usd=usd, limit_usd=self._purse.limit_usd
             )
-        except BudgetExceeded as error:
+        except BudgetExceededError as error:
             self._stopped = str(error)
             return None
 

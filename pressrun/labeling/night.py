@@ -58,14 +58,10 @@ def run_machines(step: Step, ingested: StageResult, sampled: StageResult) -> Nig
         )
     share, model = step.pipeline.label.audit.share, step.pipeline.model
     chosen = frozenset(i for i, unit in units.items() if audited(unit, pipeline=model, share=share))
-    return Night(
-        articles=articles, audit=chosen, chain=chain, given=given, taxonomy=taxonomy, links=tuple(links)
-    )
+    return Night(articles=articles, audit=chosen, chain=chain, given=given, taxonomy=taxonomy, links=tuple(links))
 
 
-def read_sample(
-    step: Step, ingested: StageResult, sampled: StageResult
-) -> tuple[tuple[Article, ...], dict[str, str]]:
+def read_sample(step: Step, ingested: StageResult, sampled: StageResult) -> tuple[tuple[Article, ...], dict[str, str]]:
     """The sampled articles, and each one's group of near-duplicates (itself where it has none)."""
     rows = step.lake.read(sampled.datasets["samples"], ["article_id", "group_id"]).to_pylist()
     units = {row["article_id"]: row["group_id"] or row["article_id"] for row in rows}

@@ -33,12 +33,12 @@ def questions_for(
     return [_question(a, audit=True) for a in blind] + [_question(a, audit=False) for a in chain[:most]]
 
 
-def answer_as_oracle(queue: Questions, *, pipeline: Pipeline, step_key: str, taxonomy: Taxonomy, given: Mapping[str, str]) -> int:
+def answer_as_oracle(
+    queue: Questions, *, pipeline: Pipeline, step_key: str, taxonomy: Taxonomy, given: Mapping[str, str]
+) -> int:
     """Answers the step's questions from the data's own labels, through the queue that people use. For demos."""
     count = 0
-    while held := queue.lease(
-        pipeline=pipeline.model, holder=ORACLE, most=_AT_ONCE, lasting=_LEASE, step_key=step_key
-    ):
+    while held := queue.lease(pipeline=pipeline.model, holder=ORACLE, most=_AT_ONCE, lasting=_LEASE, step_key=step_key):
         for question in held:
             topic = taxonomy.resolve(given.get(question.article_id, ""))
             queue.answer(question_id=question.question_id, person=ORACLE, labels=[topic] if topic else [])
@@ -48,4 +48,6 @@ def answer_as_oracle(queue: Questions, *, pipeline: Pipeline, step_key: str, tax
 
 def _question(article: Article, *, audit: bool) -> NewQuestion:
     body = article.body[:MAX_CHARACTERS]
-    return NewQuestion(article_id=article.article_id, kind="audit" if audit else "chain", title=article.title, body=body)
+    return NewQuestion(
+        article_id=article.article_id, kind="audit" if audit else "chain", title=article.title, body=body
+    )

@@ -29,7 +29,9 @@ def find_price(model: str, *, given: tuple[float | None, float | None], local: b
     if given != (None, None) or local:
         return Price(input_usd=given[0], output_usd=given[1])
     provider, _, name = model.partition(":")
-    return Price(input_usd=_listed(provider, name, Tokens(input_tokens=10_000)), output_usd=_listed_output(provider, name))
+    return Price(
+        input_usd=_listed(provider, name, Tokens(input_tokens=10_000)), output_usd=_listed_output(provider, name)
+    )
 
 
 def _listed(provider: str, name: str, tokens: Tokens) -> float | None:

@@ -94,7 +94,11 @@ def _collected(step: Step, ingested: StageResult, sampled: StageResult) -> Stage
     datasets = _committed(step, label_rows(night, answers), spend_rows(step, night.chain))
     facts = _facts(step, night, answers)
     return StageResult(
-        stage=STAGE, step_key=str(step.key), datasets=datasets, verdict=_verdict(step, night, answers, datasets), facts=facts
+        stage=STAGE,
+        step_key=str(step.key),
+        datasets=datasets,
+        verdict=_verdict(step, night, answers, datasets),
+        facts=facts,
     )
 
 

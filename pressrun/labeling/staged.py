@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -34,7 +34,7 @@ class StagedAnswers:
         """Durable once this returns. A second answer for the same article is dropped."""
         if answer.article_id in self._known:
             return
-        at = datetime.now(timezone.utc)
+        at = datetime.now(UTC)
         line = json.dumps({"at": at.isoformat(), "answer": answer.model_dump(mode="json")}) + "\n"
         with self._path.open("ab") as file:
             file.write(_new_line(self._path) + line.encode())

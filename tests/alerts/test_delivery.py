@@ -42,7 +42,8 @@ def test_one_thread_a_model_version_whose_first_message_is_the_present_state(
     say(connected, pipeline, key="canary 5", thread=THREAD, text="canary at 5%", token=TOKEN)
     tell(connected, pipeline, verdict("canary", Decision.FAIL, "p99 3.1×"), thread=THREAD, token=TOKEN)
     (root,) = slack.roots
-    assert root["edited"] and root["text"].startswith("*topics v4* · rolled back · champion is v2")
+    assert root["edited"]
+    assert root["text"].startswith("*topics v4* · rolled back · champion is v2")
     assert "<http://localhost:8080/report|Report>" in root["text"]
     assert [m["text"].split("\n")[0] for m in slack.replies(root)] == [
         "gate: *passed the gate*",
@@ -79,7 +80,8 @@ def test_a_post_whose_answer_was_lost_is_found_in_the_history_and_not_repeated(
     slack.troubles["chat.postMessage"] = ["lost"]
     assert deliver(connected, token=TOKEN) == 1
     assert deliver(connected, token=TOKEN) == 0
-    assert len(slack.roots) == 1 and len(slack.messages) == 2
+    assert len(slack.roots) == 1
+    assert len(slack.messages) == 2
 
 
 def test_a_post_that_never_arrived_is_posted_again(
@@ -98,7 +100,8 @@ def test_an_unreachable_slack_fails_nothing_and_loses_nothing(
     away = environment.model_copy(update={"slack_url": "http://127.0.0.1:9/api/"})
     with caplog.at_level(logging.WARNING, logger="pressrun"):
         tell(away, pipeline, verdict(), thread=THREAD, token=TOKEN)
-    assert "kept in the outbox for #news-ml" in caplog.text and TOKEN not in caplog.text
+    assert "kept in the outbox for #news-ml" in caplog.text
+    assert TOKEN not in caplog.text
     back = environment.model_copy(update={"slack_url": slack.url})
     assert deliver(back, token=TOKEN) == 0
     assert len(slack.messages) == 2
@@ -109,7 +112,8 @@ def test_a_wrong_token_keeps_the_message_and_says_so(
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="pressrun"):
         tell(connected, pipeline, verdict(), thread=THREAD, token="xoxb-wrong")
-    assert "invalid_auth" in caplog.text and "xoxb" not in caplog.text
+    assert "invalid_auth" in caplog.text
+    assert "xoxb" not in caplog.text
     assert deliver(connected, token=TOKEN) == 0
 
 
@@ -119,6 +123,8 @@ def test_without_a_token_the_terminal_shows_it_once_and_the_outbox_keeps_it(
     tell(environment, pipeline, verdict(reason="\x1b[31mred <b>"), thread=THREAD)
     deliver(environment)
     shown = capfd.readouterr().err
-    assert shown.count("topics v4 · passed the gate") == 1 and "<b>" in shown and "\x1b[31mred" not in shown
+    assert shown.count("topics v4 · passed the gate") == 1
+    assert "<b>" in shown
+    assert "\x1b[31mred" not in shown
     ((thread, replies),) = threads(environment, "topics")
     assert (thread.state, [reply.state for reply in replies]) == ("shown", ["shown"])

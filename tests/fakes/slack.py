@@ -120,7 +120,7 @@ def _handler(fake: FakeSlack) -> type[BaseHTTPRequestHandler]:
                 return
             self._send(*answer)
 
-        do_GET = do_POST
+        do_GET = do_POST  # noqa: N815
 
         def _answer(
             self, method: str, body: bytes, trouble: Trouble | None
@@ -148,7 +148,11 @@ def _handler(fake: FakeSlack) -> type[BaseHTTPRequestHandler]:
         def _send(self, status: int, answer: dict[str, Any], headers: dict[str, str]) -> None:
             body = json.dumps(answer).encode()
             self.send_response(status)
-            for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+            for name, value in {
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                **headers,
+            }.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)

@@ -26,7 +26,9 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if not initdb or not control or os.geteuid() == 0:
         pytest.skip("needs PostgreSQL's server, and to be run by someone other than root, whom it refuses")
     folder = tmp_path_factory.mktemp("pg")
-    subprocess.run([initdb, "-A", "trust", "-U", "pressrun", "-N", "-D", folder / "data"], check=True, capture_output=True)
+    subprocess.run(
+        [initdb, "-A", "trust", "-U", "pressrun", "-N", "-D", folder / "data"], check=True, capture_output=True
+    )
     options = f"-c listen_addresses='' -k {folder} -F"
     subprocess.run([control, "-w", "-D", folder / "data", "-l", folder / "log", "-o", options, "start"], check=True)
     yield f"postgresql+psycopg2://pressrun@/postgres?host={folder}"

@@ -6,13 +6,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
-from pressrun.jobs import BudgetExceeded, Budgets, open_database
+from pressrun.jobs import BudgetExceededError, Budgets, open_database
 
 
 def test_a_reservation_that_would_pass_the_budget_is_refused(engine: Engine) -> None:
     budgets, name = Budgets(engine), uuid4().hex
     held = budgets.reserve(budget=name, usd=0.7, limit_usd=1.0)
-    with pytest.raises(BudgetExceeded, match="raise budget_usd"):
+    with pytest.raises(BudgetExceededError, match="raise budget_usd"):
         budgets.reserve(budget=name, usd=0.4, limit_usd=1.0)
     budgets.settle(held, usd=0.25)
     assert budgets.spent(name) == pytest.approx(0.25)
@@ -36,7 +36,7 @@ def _reserve_until_refused(url: str, name: str) -> int:
     for count in range(100):
         try:
             budgets.reserve(budget=name, usd=0.01, limit_usd=0.3)
-        except BudgetExceeded:
+        except BudgetExceededError:
             return count
     return 100
 

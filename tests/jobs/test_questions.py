@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from uuid import uuid4
 
@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from pressrun.jobs import AnswerOutcome, NewQuestion, Questions, open_database
 
-NOW = datetime(2026, 3, 1, 2, tzinfo=timezone.utc)
+NOW = datetime(2026, 3, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -20,9 +20,7 @@ def pipeline() -> str:
 def ask(queue: Questions, pipeline: str, count: int, *, now: datetime = NOW, step: str = "night") -> int:
     asked = [NewQuestion(article_id=f"a{n}", kind="chain", title=f"Title {n}", body="Body") for n in range(count)]
     wait = timedelta(hours=4)
-    return queue.ask(
-        asked, pipeline=pipeline, step_key=f"{pipeline}/{step}", taxonomy_version="1", wait=wait, now=now
-    )
+    return queue.ask(asked, pipeline=pipeline, step_key=f"{pipeline}/{step}", taxonomy_version="1", wait=wait, now=now)
 
 
 def lease(queue: Questions, pipeline: str, holder: str, most: int, *, now: datetime = NOW) -> list[str]:
@@ -48,7 +46,9 @@ def test_two_people_never_hold_the_same_question_until_a_lease_runs_out(engine: 
     queue = Questions(engine)
     ask(queue, pipeline, 5)
     ann, ben = lease(queue, pipeline, "ann", 3), lease(queue, pipeline, "ben", 3)
-    assert len(ann) == 3 and len(ben) == 2 and not set(ann) & set(ben)
+    assert len(ann) == 3
+    assert len(ben) == 2
+    assert not set(ann) & set(ben)
     assert lease(queue, pipeline, "ann", 3) == ann
     assert len(lease(queue, pipeline, "ben", 9, now=NOW + timedelta(minutes=11))) == 5
 

@@ -61,9 +61,7 @@ def night(
         "given": [{"article_id": f"a{n}", "label": TOPICS[n % 4], "raw": str(n % 4 + 1)} for n in numbers],
         "samples": [{"sample_id": f"s{n}", "article_id": f"a{n}", "group_id": f"a{n}"} for n in numbers],
     }
-    found = {
-        name: lake.commit(name, rows_of(name, rows), key=key, pipeline=model) for name, rows in tables.items()
-    }
+    found = {name: lake.commit(name, rows_of(name, rows), key=key, pipeline=model) for name, rows in tables.items()}
     ingested = StageResult(stage="ingest", step_key=str(key), datasets=found)
     lake.finish(ingested, key=key, pipeline=model, fingerprint=run)
     own = StepKey(dag_id="d", run_id=run, task_id="label")
@@ -84,12 +82,15 @@ def test_the_oracle_answers_through_the_queue_and_audited_labels_are_never_for_t
 ) -> None:
     step, ingested, sampled = night(environment, lake, chained(pipeline, oracle=True))
     asked = ask(step, ingested, sampled)
-    assert asked.asked > 60 and asked.waiting == 0
+    assert asked.asked > 60
+    assert asked.waiting == 0
     result = collect(step, ingested, sampled)
     rows = labels(lake, result)
     audit = {row["article_id"] for row in rows if row["labeler"] == "person:oracle" and row["role"] == "audit"}
-    assert audit and not audit & {row["article_id"] for row in rows if row["role"] == "train"}
-    assert result.verdict is not None and result.verdict.decision is Decision.PASS
+    assert audit
+    assert not audit & {row["article_id"] for row in rows if row["role"] == "train"}
+    assert result.verdict is not None
+    assert result.verdict.decision is Decision.PASS
     assert "oracle" in result.verdict.notes[0]
     train = [row for row in rows if row["role"] == "train" and not row["abstained"]]
     assert len(train) == 120 - len(audit)
@@ -100,7 +101,8 @@ def test_wrong_machine_labels_fail_the_verdict(environment: Environment, lake: L
     step, ingested, sampled = night(environment, lake, chained(pipeline, oracle=True), body="spoilt")
     ask(step, ingested, sampled)
     result = collect(step, ingested, sampled)
-    assert result.verdict is not None and result.verdict.decision is Decision.FAIL
+    assert result.verdict is not None
+    assert result.verdict.decision is Decision.FAIL
 
 
 def test_no_answers_in_time_is_insufficient_and_the_machine_labels_go_on(
@@ -110,7 +112,8 @@ def test_no_answers_in_time_is_insufficient_and_the_machine_labels_go_on(
     asked = ask(step, ingested, sampled)
     assert asked.waiting == asked.asked == waiting(environment, step.key)
     result = collect(step, ingested, sampled)
-    assert result.verdict is not None and result.verdict.decision is Decision.INSUFFICIENT
+    assert result.verdict is not None
+    assert result.verdict.decision is Decision.INSUFFICIENT
     rows = labels(lake, result)
     assert {row["labeler"] for row in rows} == {"test:halting"}
     assert all(row["labels"] == [] for row in rows if row["abstained"])
@@ -122,8 +125,10 @@ def test_a_retry_calls_no_labeler_asks_nobody_and_doubles_no_row(
     step, ingested, sampled = night(environment, lake, chained(pipeline, oracle=True))
     first, again = ask(step, ingested, sampled), ask(step, ingested, sampled)
     one, two = collect(step, ingested, sampled), collect(step, ingested, sampled)
-    assert CALLS == [120] and again.asked == 0 < first.asked
-    assert one == two and one.datasets["labels"].rows == 120 + first.asked
+    assert CALLS == [120]
+    assert again.asked == 0 < first.asked
+    assert one == two
+    assert one.datasets["labels"].rows == 120 + first.asked
 
 
 def test_an_unchanged_night_is_reused_and_asks_nobody(environment: Environment, lake: Lake, pipeline: Pipeline) -> None:
@@ -146,7 +151,8 @@ def test_a_label_outside_the_taxonomy_is_a_counted_reject_and_never_accepted(
     assert result.facts["rejected"] == 20
     assert not any(row["labels"] for row in labels(lake, result))
     rejects = lake.read(lake.snapshot("rejects", pipeline=pipeline.model)).to_pylist()
-    assert len(rejects) == 20 and "'Weather' is outside the taxonomy" in rejects[0]["reason"]
+    assert len(rejects) == 20
+    assert "'Weather' is outside the taxonomy" in rejects[0]["reason"]
 
 
 def test_a_night_with_no_sample_is_nothing_new(environment: Environment, lake: Lake, pipeline: Pipeline) -> None:
@@ -188,7 +194,8 @@ def test_bulk_labels_are_imported_once_and_refuse_what_is_unknown(
     path.write_text("article_id,label\na1,Sports\na2,3\na3,Weather\nzz,World\n")
     first = import_labels(environment, pipeline, lake, path, person="ann")
     again = import_labels(environment, pipeline, lake, path, person="ann")
-    assert first.facts == {"labels": 2, "rejects": 2} and again == first
+    assert first.facts == {"labels": 2, "rejects": 2}
+    assert again == first
     rows = lake.read(lake.snapshot("labels", pipeline=pipeline.model)).to_pylist()
     assert {(r["article_id"], r["labels"][0], r["role"], r["labeler"]) for r in rows} == {
         ("a1", "Sports", "train", "person:ann"),
