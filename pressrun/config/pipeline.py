@@ -57,6 +57,15 @@ class Articles(Section):
     max_bytes: int = Field(default=1_000_000, gt=0, description="a longer article is a reject")
 
 
+class Interactions(Section):
+    """What readers were shown and clicked. `path` is a glob; reader ids are kept as pseudonyms alone."""
+
+    path: str
+    format: Literal["auto", "parquet", "mind"] = Field(
+        default="auto", description="auto: Parquet by its suffix, any other file as MIND's behaviors.tsv"
+    )
+
+
 class Sample(Section):
     rows: int = Field(default=1200, gt=0)
     strata: list[Literal["source", "section", "predicted_topic"]] = Field(default_factory=lambda: ["predicted_topic"])
@@ -180,6 +189,7 @@ class Pipeline(Section):
     schedule: Annotated[str | None, BeforeValidator(parse_schedule)] = "0 2 * * *"
     fresh_by: time | None = None
     articles: Articles = Articles()
+    interactions: Interactions | None = None
     sample: Sample = Sample()
     label: Label
     train: Train = Train()

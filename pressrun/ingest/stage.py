@@ -14,7 +14,9 @@ from pressrun.config.taxonomy import Taxonomy
 from pressrun.ingest.article import Article
 from pressrun.ingest.batch import BatchFacts, History, counted, judge
 from pressrun.ingest.collect import Collected, Reject, RejectKey, collect
-from pressrun.ingest.files import digest, landed
+from pressrun.ingest.files import digest, landed, matching
+from pressrun.ingest.interactions import Row, read_interactions
+from pressrun.ingest.readers import pseudonyms
 from pressrun.lake.tables import SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step, run_once
@@ -26,18 +28,21 @@ STAGE = "ingest"
 def ingest(step: Step) -> StageResult:
     """Reads the pipeline's files into `articles`, `rejects` and `given`; what the lake already has is not added again.
 
-    Datasets: `batch` (this step's articles), `articles` and `given` (all up to and with them), `rejects`. The verdict
+    Datasets: `batch` (this step's articles), `articles` and `given` (all up to and with them), `rejects`, and
+    with a section `interactions` this step's `interactions`. The verdict
     says whether the batch is like those before; with nothing new there is none, and facts["nothing_new"] is true.
     Raises IngestError where the files do not fit `articles.read`.
     """
     files = landed(step.pipeline, step.environment)
+    shown = step.pipeline.interactions
+    impressions = matching(shown.path) if shown else []
     before = step.lake.snapshot("articles", pipeline=step.pipeline.model)
     taxonomy = load_taxonomy(step.pipeline)
     return run_once(
         step,
         stage=STAGE,
-        inputs={"articles": before, "files": digest(files), "taxonomy": _digest(taxonomy)},
-        section=step.pipeline.articles,
+        inputs={"articles": before, "files": digest(files + impressions), "taxonomy": _digest(taxonomy)},
+        section={"articles": step.pipeline.articles, "interactions": step.pipeline.interactions},
         work=lambda: _ingest(step, files, before, taxonomy),
     )
 
@@ -46,7 +51,8 @@ def _ingest(step: Step, files: list[Path], before: DatasetRef, taxonomy: Taxonom
     earlier = step.lake.read(before, columns=["article_id", "source", "language", "step_key"])
     collected = _collect(step, files, earlier)
     outside = _outside(collected.articles.values(), taxonomy)
-    datasets = _commit(step, collected, [*collected.rejects, *outside], taxonomy)
+    shown, unread = _interactions(step)
+    datasets = _commit(step, collected, [*collected.rejects, *outside, *unread], shown, taxonomy)
     nothing_new = not collected.articles and not collected.rejects
     return StageResult(
         stage=STAGE,
@@ -73,17 +79,33 @@ def _refused(step: Step) -> set[RejectKey]:
     return {(row["origin"], row["line"], row["reason"]) for row in rows}
 
 
-def _commit(step: Step, collected: Collected, rejects: list[Reject], taxonomy: Taxonomy) -> dict[str, DatasetRef]:
+def _interactions(step: Step) -> tuple[list[Row], list[Reject]]:
+    section = step.pipeline.interactions
+    if section is None:
+        return [], []
+    before = step.lake.snapshot("interactions", pipeline=step.pipeline.model)
+    known = set(step.lake.read(before, columns=["impression_id"])["impression_id"].to_pylist())
+    shown, unread = read_interactions(section, known=known, pseudonym=pseudonyms(step.environment.home))
+    refused = _refused(step)
+    return shown, [reject for reject in unread if reject.key not in refused]
+
+
+def _commit(
+    step: Step, collected: Collected, rejects: list[Reject], shown: list[Row], taxonomy: Taxonomy
+) -> dict[str, DatasetRef]:
     articles = list(collected.articles.values())
     tables = {
         "articles": articles_table(articles),
         "rejects": rows_of("rejects", map(asdict, rejects)),
         "given": given_table(articles, taxonomy),
     }
+    if step.pipeline.interactions:
+        tables["interactions"] = rows_of("interactions", shown)
     model = step.pipeline.model
     own = {name: step.lake.commit(name, rows, key=step.key, pipeline=model) for name, rows in tables.items()}
     whole = {name: step.lake.snapshot(name, pipeline=model, including=step.key) for name in ("articles", "given")}
-    return {"batch": own["articles"], "rejects": own["rejects"]} | whole
+    own["batch"] = own.pop("articles")
+    return own | whole
 
 
 def articles_table(articles: Iterable[Article]) -> pa.Table:

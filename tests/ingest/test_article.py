@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -30,7 +31,9 @@ def test_one_article_has_one_url(url: str) -> None:
     assert canonical_url(url) == "https://news.example/a/b"
 
 
-@pytest.mark.parametrize("url", ["", "mailto:a@b.c", "https://", "http://[bad", "javascript:alert(1)", "http://h:99999/"])
+@pytest.mark.parametrize(
+    "url", ["", "mailto:a@b.c", "https://", "http://[bad", "javascript:alert(1)", "http://h:99999/"]
+)
 def test_what_is_no_web_address_is_none(url: str) -> None:
     assert canonical_url(url) is None
 
@@ -52,7 +55,11 @@ def test_provenance_says_given_assumed_or_synthetic() -> None:
     assert isinstance(given, Article)
     assert isinstance(assumed, Article)
     assert isinstance(synthetic, Article)
-    assert (given.source_provenance, given.published_at_provenance, given.section_provenance) == ("given", "given", None)
+    assert (given.source_provenance, given.published_at_provenance, given.section_provenance) == (
+        "given",
+        "given",
+        None,
+    )
     assert (assumed.source, assumed.source_provenance) == ("h.example", "assumed")
     assert synthetic.section_provenance == "synthetic"
 
@@ -73,11 +80,7 @@ def test_provenance_says_given_assumed_or_synthetic() -> None:
 def test_bad_rows_are_refused_with_a_reason(values: dict[str, object], reason: str) -> None:
     refused = parse(**values)
     assert isinstance(refused, Refused)
-    pytest.raises(ValueError, _say, refused.reason).match(reason)
-
-
-def _say(reason: str) -> None:
-    raise ValueError(reason)
+    assert re.search(reason, refused.reason)
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ USUAL: dict[str, Any] = {
     "sources": {"a": 60, "b": 40},
 }
 BEFORE = History(volumes=[90, 110, 100], languages={"en": 300}, sources={"a": 180, "b": 120})
+POLICY = Batch()
 FIRST = History(languages={}, sources={})
 
 
-def decision(history: History = BEFORE, policy: Batch = Batch(), **changes: Any) -> tuple[Decision, list[str]]:
+def decision(history: History = BEFORE, policy: Batch = POLICY, **changes: Any) -> tuple[Decision, list[str]]:
     checks = judge(BatchFacts(**USUAL | changes), history, policy)
     return decide(checks), [check.metric for check in checks if check.required and check.decision is not Decision.PASS]
 

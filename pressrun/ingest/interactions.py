@@ -1,0 +1,110 @@
+"""What readers were shown and clicked, as rows of the table `interactions`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pressrun.config.pipeline import Interactions
+from pressrun.ingest.collect import Reject
+from pressrun.ingest.dates import parse_time
+from pressrun.ingest.files import matching
+from pressrun.ingest.identity import article_id
+from pressrun.ingest.rows import excerpt
+from pressrun.lake.tables import SCHEMAS
+
+Row = dict[str, Any]
+_MIND_COLUMNS = 5
+_MIND_TIME = "%m/%d/%Y %I:%M:%S %p"
+
+
+def read_interactions(
+    section: Interactions, *, known: Collection[str], pseudonym: Callable[[str], str]
+) -> tuple[list[Row], list[Reject]]:
+    """Rows whose impression_id the lake does not know, readers as pseudonyms; and the rows that cannot be read."""
+    rows: dict[str, Row] = {}
+    rejects: list[Reject] = []
+    for file in matching(section.path):
+        for found in _rows(file, section, pseudonym):
+            if isinstance(found, Reject):
+                rejects.append(found)
+            elif found["impression_id"] not in known:
+                rows.setdefault(found["impression_id"], found)
+    return list(rows.values()), rejects
+
+
+def _rows(file: Path, section: Interactions, pseudonym: Callable[[str], str]) -> Iterator[Row | Reject]:
+    parquet = section.format == "parquet" or (section.format == "auto" and file.suffix == ".parquet")
+    read = _parquet if parquet else _mind
+    try:
+        yield from read(file, pseudonym)
+    except (OSError, pa.ArrowException, UnicodeError) as error:
+        yield Reject(origin=file.name, line=0, reason=f"the file cannot be read: {str(error)[:200]}", excerpt="")
+
+
+def _parquet(file: Path, pseudonym: Callable[[str], str]) -> Iterator[Row | Reject]:
+    """Columns by our names; `url` stands for a missing article_id."""
+    line = 0
+    with pq.ParquetFile(file) as opened:
+        for batch in opened.iter_batches(batch_size=1024):
+            for raw in batch.to_pylist():
+                line += 1
+                try:
+                    yield _row(raw, pseudonym)
+                except (ValueError, pa.ArrowException) as error:
+                    yield Reject(origin=file.name, line=line, reason=str(error)[:200], excerpt="")
+
+
+def _row(raw: Mapping[str, Any], pseudonym: Callable[[str], str]) -> Row:
+    row = {name: raw.get(name) for name in SCHEMAS["interactions"].names}
+    url = raw.get("url")
+    row["article_id"] = row["article_id"] or (article_id(url=url, title="", body="") if url else None)
+    if not row["impression_id"] or not row["article_id"]:
+        raise ValueError("neither impression_id nor article_id (or url) may be null")
+    row["shown_at"] = parse_time(row["shown_at"])
+    row["reader_id"] = pseudonym(str(row["reader_id"])) if row["reader_id"] is not None else None
+    pa.Table.from_pylist([row], schema=SCHEMAS["interactions"])
+    return row
+
+
+def _mind(file: Path, pseudonym: Callable[[str], str]) -> Iterator[Row | Reject]:
+    """behaviors.tsv of MIND (Wu et al. 2020): impression id, user, time, history, shown articles as ID-1 or ID-0.
+
+    A slate becomes a row an article. Times have no zone there and are read as UTC.
+    """
+    with file.open(encoding="utf-8", newline="") as opened:
+        for line, fields in enumerate(csv.reader(opened, delimiter="\t", quoting=csv.QUOTE_NONE), start=1):
+            try:
+                yield from _slate(fields, pseudonym)
+            except ValueError as error:
+                yield Reject(origin=file.name, line=line, reason=str(error), excerpt=excerpt(fields[:1]))
+
+
+def _slate(fields: list[str], pseudonym: Callable[[str], str]) -> list[Row]:
+    if len(fields) != _MIND_COLUMNS:
+        raise ValueError(f"{len(fields)} columns where MIND's behaviors have {_MIND_COLUMNS}")
+    slate, reader, time, _, shown = fields
+    common = {
+        "slate_id": slate,
+        "reader_id": pseudonym(reader),
+        "shown_at": datetime.strptime(time, _MIND_TIME).replace(tzinfo=UTC),
+    }
+    return [common | _shown(slate, position, entry) for position, entry in enumerate(shown.split())]
+
+
+def _shown(slate: str, position: int, entry: str) -> Row:
+    article, dash, clicked = entry.rpartition("-")
+    if not dash or not article or clicked not in ("0", "1"):
+        raise ValueError(f"a shown article must be ID-1 or ID-0, found {entry[:40]!r}")
+    return {
+        "impression_id": f"{slate}-{position}",
+        "article_id": article,
+        "position": position,
+        "clicked": clicked == "1",
+    }
