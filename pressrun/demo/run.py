@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from dataclasses import dataclass, field
@@ -117,9 +116,3 @@ def _until_interrupted(screen: Screen) -> None:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def data_from_environment() -> Path | None:
-    """`PRESSRUN_DATA`, where it is set."""
-    named = os.environ.get("PRESSRUN_DATA")
-    return Path(named) if named else None

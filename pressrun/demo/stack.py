@@ -13,7 +13,7 @@ from pressrun.config.environment import Environment
 from pressrun.config.load import load_environment, load_pipeline
 from pressrun.config.pipeline import Pipeline
 from pressrun.demo.airflow_client import AirflowClient
-from pressrun.demo.airflow_settings import airflow_environment, airflow_login
+from pressrun.demo.airflow_settings import airflow_command, airflow_environment, airflow_login
 from pressrun.demo.overlay import write_demo_config
 from pressrun.demo.services import Service, Services, answers
 from pressrun.demo.stock import Stock
@@ -126,11 +126,10 @@ def _supervisor(port: int) -> Service:
 
 def _airflow(home: Path, port: int) -> Service:
     environment = airflow_environment(home, port, PROJECT / "dags", PROJECT / "plugins")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return Service(
         name="airflow",
-        command=[sys.executable, "-m", "airflow", "standalone"],
+        command=airflow_command(),
         ready=answers(f"http://{HOST}:{port}/api/v2/monitor/health"),
-        environment={**environment, "PATH": path},
+        environment=environment,
         patience=300,
     )

@@ -84,7 +84,7 @@ class Story:
         self.traffic.lean_to(topic, share=LEAN)
         self._land(5)
         self.screen.title(f"Drift  readers turn to one topic: {LEAN:.0%} of requests are now about {topic}")
-        known = set(self.stack.airflow.runs(self._dag("retrain")))
+        known = set(self._retrains())
         with self.screen.waiting("a window of the new traffic"):
             time.sleep(self.stack.pipeline.drift.window.total_seconds() * 1.2)
         self.runs.append(follow(start_run(self.stack, self._dag("drift")), self.stack, self.screen))
@@ -133,6 +133,9 @@ class Story:
             f"no canary of {run.run_id} was started within two minutes; see {self.stack.services.logs / 'router.log'}"
         )
 
+    def _retrains(self) -> list[str]:
+        return [str(run["dag_run_id"]) for run in self.stack.airflow.runs(self._dag("retrain"))]
+
     def _wait_for_a_usual_window(self) -> None:
         with self.screen.waiting("a window of usual traffic"):
             time.sleep(self.stack.pipeline.drift.window.total_seconds())
@@ -141,7 +144,7 @@ class Story:
         deadline = time.monotonic() + DRIFT_PATIENCE
         with self.screen.waiting("the retrain that drift asked for"):
             while time.monotonic() < deadline:
-                new = [run for run in self.stack.airflow.runs(self._dag("retrain")) if run not in known]
+                new = [run for run in self._retrains() if run not in known]
                 if new:
                     break
                 time.sleep(1)
