@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+REPOSITORY = Path(__file__).parents[2]
+MIND = """\
+model: mind
+owner: news-ml
+fresh_by: "07:30"
+articles:
+  read: {format: tsv, header: false, columns: [article_id, label, section, title, body]}
+label:
+  taxonomy: TAXONOMY
+  chain: [{labeler: static, accept_above: 0.8}, {labeler: people, wait: 4h}]
+"""
+MIND_TAXONOMY = """\
+name: mind
+version: "1"
+topics:
+  - {name: news, seeds: [police, court]}
+  - {name: sports, seeds: [football, coach]}
+  - {name: finance, seeds: [stocks, market]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the repository's config that a test may change."""
+    folder = tmp_path / "config"
+    shutil.copytree(REPOSITORY / "config", folder)
+    monkeypatch.setenv("PRESSRUN_CONFIG", str(folder))
+    return folder
+
+
+@pytest.fixture
+def dags(config: Path, load: Any) -> dict[str, Any]:
+    bag: DagBag = load()
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_a_pipeline_makes_its_three_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == ["topics_drift", "topics_freshness", "topics_retrain"]
+
+
+def test_the_night_is_a_line_of_six_tasks(dags: dict[str, Any]) -> None:
+    order = [task.task_id for task in dags["topics_retrain"].topological_sort()]
+    assert order == ["ingest", "sample", "label", "train", "gate", "rollout"]
+
+
+def test_every_dag_has_a_page_an_owner_tags_and_no_catchup(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        assert {"pressrun", "topics"} <= set(dag.tags) and not dag.catchup
+        for heading in ("What it does", "When a task fails", "Who owns it", "news-ml"):
+            assert heading in dag.doc_md
+        assert {task.owner for task in dag.tasks} == {"news-ml"}
+
+
+def test_every_task_is_retried_with_growing_pauses_and_its_failure_is_told(dags: dict[str, Any]) -> None:
+    for task in (task for dag in dags.values() for task in dag.tasks):
+        assert task.retries == 2 and task.retry_exponential_backoff and task.on_failure_callback
+
+
+def test_the_form_reads_like_a_form(dags: dict[str, Any]) -> None:
+    params = dags["topics_retrain"].params
+    assert list(params) == ["sample_rows", "relabel", "dry_run"]
+    for name in params:
+        schema = params.get_param(name).schema
+        assert schema["title"] and schema["description"].endswith(".")
+
+
+def test_drift_starts_the_retrain_through_the_asset(dags: dict[str, Any]) -> None:
+    emitted = dags["topics_drift"].get_task("ask_for_retrain").outlets
+    assert [asset.uri for asset in emitted] == ["pressrun://topics/drift"]
+    condition = dags["topics_retrain"].timetable.asset_condition
+    assert "pressrun://topics/drift" in str([key.uri for key, _ in condition.iter_assets()])
+
+
+def test_shared_assets_close_the_loop(dags: dict[str, Any]) -> None:
+    tasks = [task for dag in dags.values() for task in dag.tasks]
+    made = {asset.name for task in tasks for asset in task.outlets}
+    used = {asset.name for task in tasks for asset in task.inlets} | {"topics/drift"}
+    assert made == used == {f"topics/{kind}" for kind in ("articles", "labels", "model", "champion", "drift")}
+
+
+def test_people_and_rollouts_are_waited_for_without_a_worker(dags: dict[str, Any]) -> None:
+    for task_id in ("label", "rollout"):
+        assert dags["topics_retrain"].get_task(task_id).deferrable
+
+
+def test_a_second_file_makes_a_second_set_of_dags(config: Path, load: Any) -> None:
+    taxonomy = config / "taxonomies" / "mind.yaml"
+    taxonomy.write_text(MIND_TAXONOMY)
+    (config / "pipelines" / "mind.yaml").write_text(MIND.replace("TAXONOMY", str(taxonomy)))
+    bag = load()
+    assert {"mind_retrain", "mind_drift", "mind_freshness"} <= set(bag.dags) and bag.import_errors == {}
+
+
+def test_a_broken_file_names_file_line_and_key_and_leaves_the_others_alone(config: Path, load: Any) -> None:
+    broken = MIND.replace("fresh_by:", "fresh_bi:").replace("TAXONOMY", "config/taxonomies/news-topics.yaml")
+    (config / "pipelines" / "mind.yaml").write_text(broken)
+    bag = load()
+    assert {"topics_retrain", "topics_drift", "topics_freshness"} == set(bag.dags)
+    for error in bag.import_errors.values():
+        assert "mind.yaml:3" in error and "fresh_bi" in error
+    assert len(bag.import_errors) == 3
+
+
+def test_no_deadline_makes_no_freshness_dag(config: Path, load: Any) -> None:
+    file = config / "pipelines" / "topics.yaml"
+    file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith("fresh_by")))
+    assert sorted(load().dags) == ["topics_drift", "topics_retrain"]
+
+
+def test_reading_the_dags_is_quick_and_pulls_in_nothing_heavy() -> None:
+    program = f"""
+import runpy, sys, time
+import airflow.sdk, airflow.triggers.base, pydantic, yaml
+started = time.process_time()
+for name in ("retrain", "drift", "freshness"):
+    runpy.run_path(f"{REPOSITORY}/dags/{{name}}.py")
+print(time.process_time() - started)
+heavy = ("pyspark", "mlflow", "sklearn", "evidently", "pandas", "pyarrow", "deltalake", "lightgbm", "duckdb")
+print(*[name for name in heavy if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    seconds, heavy = done.stdout.splitlines()[-2:]
+    assert heavy == "" and float(seconds) < 1.5

@@ -1,0 +1,29 @@
+"""A task's context and stage results, as small as the operators need them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from pressrun.lake.types import StageResult
+from pressrun.verdict import Assertion, Decision, Verdict, VerdictKind
+
+RUN = "manual__2026-01-02"
+
+
+def context(task_id: str, **more: Any) -> dict[str, Any]:
+    """What Airflow hands to `execute`."""
+    ti = SimpleNamespace(dag_id="topics_retrain", run_id=RUN, task_id=task_id, map_index=-1, try_number=1)
+    return {"ti": ti, "run_id": RUN, **more}
+
+
+def verdict(kind: VerdictKind, decision: Decision, reason: str = "because", **more: Any) -> Verdict:
+    """A verdict of one check."""
+    check = Assertion(metric="something", decision=decision, reason=reason)
+    return Verdict(kind=kind, pipeline="topics", checks=(check,), **more)
+
+
+def result(stage: str, judged: Verdict | None = None, **facts: Any) -> StageResult:
+    """What a stage hands on."""
+    key = f"topics_retrain/{RUN}/{stage}/-1"
+    return StageResult(stage=stage, step_key=key, verdict=judged, facts=facts)
