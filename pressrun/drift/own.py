@@ -31,7 +31,7 @@ def _run(uses: str, reference: pa.Table, current: pa.Table, policy: Drift) -> li
         found = resolve_uses(uses, DriftTest)
         test = found() if isinstance(found, type) else found
         said = list(test(reference, current, policy))
-    except Exception as error:  # noqa: BLE001 - it is the user's code: whatever it raises is an error of this test alone
+    except Exception as error:
         return [_error(uses, f"it raised {type(error).__name__}: {error}")]
     wrong = [type(item).__name__ for item in said if not isinstance(item, Assertion | Comparison)]
     return [_error(uses, f"it must give Comparison or Assertion, it gave {wrong[0]}")] if wrong else said

@@ -12,7 +12,7 @@ from pathlib import Path
 from pressrun.drift.compare import compare
 from pressrun.drift.profile import Profiler, evidently_profile
 from pressrun.drift.window import split
-from pressrun.lake.types import StageResult
+from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step, run_once
 from pressrun.verdict import Decision, Verdict
 
@@ -55,7 +55,7 @@ def watch(step: Step, now: datetime | None = None, *, profiler: Profiler = evide
         stage=STAGE,
         inputs={"predictions": predictions, "now": moment.isoformat()},
         section=step.pipeline.drift,
-        work=lambda: _watch(step, moment, profiler),
+        work=lambda: _watch(step, predictions, moment, profiler),
     )
 
 
@@ -65,9 +65,9 @@ def cooldown_of(verdicts: Iterable[Verdict], length: timedelta) -> Cooldown:
     return Cooldown(until=max(asked) + length if asked else None)
 
 
-def _watch(step: Step, now: datetime, profiler: Profiler) -> StageResult:
+def _watch(step: Step, dataset: DatasetRef, now: datetime, profiler: Profiler) -> StageResult:
     policy, model = step.pipeline.drift, step.pipeline.model
-    predictions = step.lake.read(step.lake.snapshot("predictions", pipeline=model), _COLUMNS)
+    predictions = step.lake.read(dataset, _COLUMNS)
     windows = split(predictions, now=now, window=policy.window)
     verdict = compare(
         windows.reference,
@@ -107,7 +107,9 @@ def _result(
 
 
 def _earlier(step: Step) -> list[Verdict]:
-    table = step.lake.read(step.lake.snapshot("verdicts", pipeline=step.pipeline.model), ["kind", "verdict", "step_key"])
+    table = step.lake.read(
+        step.lake.snapshot("verdicts", pipeline=step.pipeline.model), ["kind", "verdict", "step_key"]
+    )
     rows = table.to_pylist()
     return [
         Verdict.model_validate_json(row["verdict"])

@@ -167,7 +167,17 @@ def _floor(name: str, metric: MetricInterval, floor: float, policy: Gate) -> Com
     if decision is Decision.INSUFFICIENT:
         reason += f"; {metric.samples} true-labeled rows do not show it to be above, label more"
     return _comparison(
-        name, metric.candidate, None, None, metric.low, metric.high, floor, metric.samples, policy.alpha, decision, reason
+        name,
+        metric.candidate,
+        None,
+        None,
+        metric.low,
+        metric.high,
+        floor,
+        metric.samples,
+        policy.alpha,
+        decision,
+        reason,
     )
 
 

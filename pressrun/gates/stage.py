@@ -79,9 +79,7 @@ def _nothing_new(step: Step, champion: ModelRef | None) -> StageResult:
     return StageResult(stage=STAGE, step_key=str(step.key), facts={"nothing_new": True})
 
 
-def _gate(
-    step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None
-) -> StageResult:
+def _gate(step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None) -> StageResult:
     ingested, sampled, labeled, trained = upstream
     seen, notes = _examples(step, trained, champion)
     truth = read_truth(step.lake, ingested=ingested, sampled=sampled, labeled=labeled, examples=seen)
@@ -118,7 +116,9 @@ def _examples(step: Step, trained: StageResult, champion: ModelRef | None) -> tu
     recorded = champion_examples(step.environment, champion)
     if recorded is not None:
         return [*own, recorded], ()
-    note = "The champion's examples are not recorded, so truth leaves out what any model of this pipeline was trained on."
+    note = (
+        "The champion's examples are not recorded, so truth leaves out what any model of this pipeline was trained on."
+    )
     return [*own, step.lake.snapshot("examples", pipeline=step.pipeline.model)], (note,)
 
 
@@ -127,7 +127,9 @@ def _notes(truth: Truth) -> tuple[str, ...]:
     if truth.oracle:
         said.append("Truth comes from the marked oracle, which answers from the data's own labels.")
     if truth.trained_on:
-        said.append(f"{truth.trained_on} true labels were left out: a model was trained on the article or a near-duplicate.")
+        said.append(
+            f"{truth.trained_on} true labels were left out: a model was trained on the article or a near-duplicate."
+        )
     return tuple(said)
 
 
@@ -151,13 +153,17 @@ def _judge(step: Step, truth: Truth, candidate: ModelRef, champion: ModelRef | N
 
 def _broken(who: str, model: ModelRef | None, decision: Decision, error: Exception) -> Assertion:
     version = model.version if model else "?"
-    return Assertion(metric="bundle", decision=decision, reason=f"the {who} v{version} cannot be used: {str(error)[:300]}")
+    return Assertion(
+        metric="bundle", decision=decision, reason=f"the {who} v{version} cannot be used: {str(error)[:300]}"
+    )
 
 
 def _remedy(step: Step, champion: ModelRef | None) -> str:
     from pressrun.jobs import Questions, open_database
 
-    waiting = len(Questions(open_database(step.environment.database)).unanswered(pipeline=step.pipeline.model, most=1000))
+    waiting = len(
+        Questions(open_database(step.environment.database)).unanswered(pipeline=step.pipeline.model, most=1000)
+    )
     queue = f"Answer the queue ({waiting} waiting)" if waiting else "Raise label.audit.share"
     stays = f" Champion v{champion.version} stays." if champion else ""
     return f"{queue} or lower gate.min_audited in config/pipelines/{step.pipeline.model}.yaml.{stays}"

@@ -31,7 +31,12 @@ def quantile_interval(values: ArrayLike, q: float, alpha: float = 0.05) -> Inter
 
 
 def quantile_ratio_interval(
-    candidate: ArrayLike, champion: ArrayLike, q: float = 0.99, alpha: float = 0.05, seed: int = 0, resamples: int = 2000
+    candidate: ArrayLike,
+    champion: ArrayLike,
+    q: float = 0.99,
+    alpha: float = 0.05,
+    seed: int = 0,
+    resamples: int = 2000,
 ) -> Interval:
     """The ratio of the `q` quantiles, candidate to champion, for independent samples of positive values (n,), (m,).
 
@@ -72,5 +77,7 @@ def _rank_bounds(n: int, q: float, alpha: float) -> tuple[int, int]:
 def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array: NDArray[Any] = np.sort(np.asarray(values, dtype=np.float64).ravel())
     if not len(array) or not np.isfinite(array).all():
-        raise ValueError(f"{name} must be one or more finite numbers, got {len(array)} with {np.isnan(array).sum()} NaN")
+        raise ValueError(
+            f"{name} must be one or more finite numbers, got {len(array)} with {np.isnan(array).sum()} NaN"
+        )
     return array

@@ -24,9 +24,7 @@ def cluster_totals(rows: NDArray[np.float64], clusters: NDArray[np.int64] | None
     return totals
 
 
-def resampled_totals(
-    totals: NDArray[np.float64], rng: np.random.Generator, resamples: int
-) -> NDArray[np.float64]:
+def resampled_totals(totals: NDArray[np.float64], rng: np.random.Generator, resamples: int) -> NDArray[np.float64]:
     """The sum over a resample of clusters, `resamples` times: (resamples, s) from (clusters, s)."""
     distinct, times = np.unique(totals, axis=0, return_counts=True)
     clusters = int(times.sum())

@@ -16,7 +16,8 @@ def test_a_calibrated_model_may_be_calibrated() -> None:
 
 def test_a_boastful_model_is_seen_by_how_much() -> None:
     found = calibration_error(*_answers(0.2))
-    assert found.low < 0.2 < found.high and found.low > 0.1
+    assert found.low < 0.2 < found.high
+    assert found.low > 0.1
     assert sum(bin.samples for bin in found.bins) == found.samples == 600
 
 

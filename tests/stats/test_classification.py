@@ -68,7 +68,8 @@ def test_a_class_nobody_named_is_left_out_of_the_macro_mean() -> None:
     target = np.array([0, 1] * 50)
     found = compare_classifiers(target, target, classes=3, resamples=100)
     assert found.macro_f1.candidate == 1
-    assert np.isnan(found.f1[2].candidate) and found.f1[2].samples == 0
+    assert np.isnan(found.f1[2].candidate)
+    assert found.f1[2].samples == 0
 
 
 def test_predictions_out_of_range_are_refused() -> None:

@@ -12,12 +12,14 @@ def test_a_topic_that_grew_is_named_with_its_interval() -> None:
     found = share_shift(_topics([0.24, 0.76], 800, 1), _topics([0.41, 0.59], 800, 2), classes=2)
     assert found.real
     assert found.distance.low < 0.17 < found.distance.high
-    assert found.changes[0].low > 0.08 and found.changes[1].high < -0.08
+    assert found.changes[0].low > 0.08
+    assert found.changes[1].high < -0.08
 
 
 def test_noise_has_a_distance_but_is_not_real() -> None:
     found = share_shift(_topics([0.25] * 4, 200, 1), _topics([0.25] * 4, 200, 2), classes=4)
-    assert found.distance.estimate > 0 and not found.real
+    assert found.distance.estimate > 0
+    assert not found.real
 
 
 def test_one_much_read_article_is_no_shift() -> None:
