@@ -18,11 +18,12 @@ def main(arguments: Sequence[str]) -> int:
     from pressrun.demo.run import DemoOptions, demo
     from pressrun.demo.services import ServiceError
     from pressrun.demo.stack import Ports
+    from pressrun.java import NoJavaError
 
     ports = Ports(airflow=options.airflow_port, mlflow=options.mlflow_port, router=options.router_port)
     try:
         demo(DemoOptions(data=options.data, ports=ports, exit=options.exit))
-    except (AirflowError, PreflightError, ServiceError, StoryStoppedError, ValueError) as error:
+    except (AirflowError, NoJavaError, PreflightError, ServiceError, StoryStoppedError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     return 0

@@ -45,7 +45,7 @@ def start_run(stack: Stack, dag_id: str, conf: Mapping[str, Any] | None = None) 
 
 
 def follow(run: Run, stack: Stack, screen: Screen, *, until: str | None = None) -> Run:
-    """Shows each task as it ends, until all have ended or task `until` runs. Raises StoryStoppedError after ten minutes."""
+    """Shows each task as it ends, until all have ended or `until` runs. Raises StoryStoppedError after ten minutes."""
     lake = open_lake(stack.environment)
     since = time.monotonic()
     with screen.waiting(f"{run.dag_id} · Airflow {stack.airflow_url}"):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import socket
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 NEEDED_DISK_GB = 2.0
-NEEDED_JAVA = 17
 
 
 class PreflightError(RuntimeError):
@@ -38,23 +35,6 @@ def check_disk(*, home: Path, needed_gb: float = NEEDED_DISK_GB) -> None:
             f"{existing} has {free_gb:.1f} GB free, the demo needs {needed_gb:.0f}. "
             "Free some room, or set PRESSRUN_HOME to a folder on another disk."
         )
-
-
-def java_version() -> str:
-    """The version of the `java` that Spark will use. Raises PreflightError when there is none or it is older than 17."""
-    remedy = (
-        "Install OpenJDK 17 or later (Debian: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk)."
-    )
-    java = shutil.which("java")
-    if java is None:
-        raise PreflightError(f"No java on PATH, and Spark needs Java {NEEDED_JAVA} or later. {remedy}")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
-    found = re.search(r'version "(\d+)([^"]*)"', said)
-    if found is None or int(found[1]) < NEEDED_JAVA:
-        raise PreflightError(
-            f"{java} is {found[0] if found else 'unreadable'}; Spark needs {NEEDED_JAVA} or later. {remedy}"
-        )
-    return found[1] + found[2]
 
 
 def _listening(host: str, port: int) -> bool:

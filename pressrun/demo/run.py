@@ -13,12 +13,13 @@ from filelock import FileLock, Timeout
 from pressrun.config.find import default_home
 from pressrun.config.load import load_pipeline
 from pressrun.demo.overlay import MODEL
-from pressrun.demo.preflight import PreflightError, check_disk, check_ports, java_version
+from pressrun.demo.preflight import PreflightError, check_disk, check_ports
 from pressrun.demo.screen import Screen
 from pressrun.demo.stack import Ports, Stack, fresh_home, start_stack
 from pressrun.demo.stock import Stock, simulated_stock, users_stock
 from pressrun.demo.story import Story, reports
 from pressrun.demo.traffic import Traffic
+from pressrun.java import ensure_java
 
 READERS_PER_SECOND = 40.0
 
@@ -105,7 +106,7 @@ def _preflight(options: DemoOptions, home: Path, screen: Screen) -> None:
     ports = options.ports
     check_ports(ports={"airflow": ports.airflow, "mlflow": ports.mlflow, "router": ports.router})
     check_disk(home=home)
-    screen.line("Java", java_version())
+    screen.line("Java", ensure_java().version)
 
 
 def _until_interrupted(screen: Screen) -> None:

@@ -59,7 +59,7 @@ def simulated_stock(*, articles_per_night: int = 900, shift: Shift | None = None
     newsroom = Newsroom(seed=SEED, nights=len(SHARES), articles_per_night=articles_per_night, shift=shift)
     return Stock(
         described=(
-            f"a simulated newsroom, {articles_per_night * len(SHARES):,} synthetic articles; PRESSRUN_DATA=DIR takes yours"
+            f"a simulated newsroom, {articles_per_night * len(SHARES):,} synthetic articles (yours: PRESSRUN_DATA=DIR)"
         ),
         synthetic=True,
         files=(),

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from pressrun.demo.preflight import PreflightError, check_disk, check_ports, java_version
+from pressrun.demo.preflight import PreflightError, check_disk, check_ports
 
 
 def test_a_taken_port_is_named_with_its_holder_and_the_option_that_changes_it() -> None:
@@ -28,18 +27,3 @@ def test_free_ports_pass() -> None:
 def test_too_little_disk_says_how_much_is_there_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(PreflightError, match=r"GB free, the demo needs 1000000.*PRESSRUN_HOME"):
         check_disk(home=tmp_path / "not" / "yet", needed_gb=1e6)
-
-
-def test_no_java_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PreflightError, match=r"No java on PATH.*OpenJDK 17"):
-        java_version()
-
-
-def test_an_old_java_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    old = tmp_path / "java"
-    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
-    old.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(PreflightError, match=r"needs 17 or later"):
-        java_version()
