@@ -62,13 +62,21 @@ def answering(environment: Environment) -> Iterator[None]:
         raise RegistryError(f"{_unreachable(environment.mlflow.tracking_uri, error)} It said: {reason}") from error
 
 
-def open_run(client: MlflowClient, *, experiment: str, step_key: str, tags: Mapping[str, str]) -> str:
+def open_run(environment: Environment, *, experiment: str, step_key: str, tags: Mapping[str, str]) -> str:
     """The id of this step's run in the experiment: the one a try before this one began, else a new one."""
+    client = connect(environment)
     found = client.get_experiment_by_name(experiment)
-    where = found.experiment_id if found else client.create_experiment(experiment)
+    where = found.experiment_id if found else client.create_experiment(experiment, _artifacts(environment))
     wanted = f"tags.`{STEP_TAG}` = '{step_key}'" if "'" not in step_key else f'tags.`{STEP_TAG}` = "{step_key}"'
     runs = client.search_runs([where], filter_string=wanted, max_results=1)
     if runs:
         return str(runs[0].info.run_id)
     run = client.create_run(where, tags={STEP_TAG: step_key, **tags}, run_name=tags.get("mlflow.runName"))
     return str(run.info.run_id)
+
+
+def _artifacts(environment: Environment) -> str | None:
+    """A server knows where its files go; without one they go below home, not wherever the process was started."""
+    if urlsplit(environment.mlflow.tracking_uri).scheme in ("http", "https"):
+        return None
+    return (environment.home.resolve() / "mlflow-artifacts").as_uri()

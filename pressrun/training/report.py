@@ -19,7 +19,7 @@ def report(step: Step, inputs: dict[str, DatasetRef], learned: Learned, *, split
     client = connect(step.environment)
     tags = {"mlflow.runName": step.key.run_id, "pressrun.digest": digest}
     with answering(step.environment):
-        run_id = open_run(client, experiment=step.pipeline.model, step_key=str(step.key), tags=tags)
+        run_id = open_run(step.environment, experiment=step.pipeline.model, step_key=str(step.key), tags=tags)
         client.log_batch(run_id, metrics=_metrics(learned), params=_parameters(step, learned, split_by))
         client.log_inputs(run_id, datasets=_inputs(inputs))
         client.log_figure(run_id, confusion_picture(learned), "confusion_matrix.png")

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pressrun.bundle import Bundle, write_bundle
+from pressrun.bundle import Bundle, BundleError, write_bundle
 from pressrun.config.load import load_taxonomy
 from pressrun.config.taxonomy import Taxonomy
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult
-from pressrun.registry import ModelRef, register
+from pressrun.registry import ModelRef, UnknownModelError, fetch, register
 from pressrun.registry.tracking import connect
 from pressrun.step import Step, run_once
 from pressrun.training.corpus import Corpus, read_corpus
@@ -40,8 +40,21 @@ def train(step: Step, ingested: StageResult, sampled: StageResult, labeled: Stag
     taxonomy = load_taxonomy(step.pipeline)
     section = {"train": step.pipeline.train.model_dump(mode="json"), "taxonomy": taxonomy.model_dump(mode="json")}
     return run_once(
-        step, stage="train", inputs=inputs, section=section, work=lambda: _train(step, inputs, taxonomy)
+        step,
+        stage="train",
+        inputs=inputs,
+        section=section,
+        work=lambda: _train(step, inputs, taxonomy),
+        usable=lambda earlier: _still_registered(step, earlier),
     )
+
+
+def _still_registered(step: Step, earlier: StageResult) -> bool:
+    model = ModelRef.model_validate(earlier.facts["model"])
+    try:
+        return fetch(step.environment, model.name, model.version).digest == model.digest
+    except (UnknownModelError, BundleError):
+        return False
 
 
 def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy) -> StageResult:

@@ -1,0 +1,127 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pressrun.bundle import Bundle, BundleError, load_bundle
+from pressrun.bundle.mlflow_flavor import _load_pyfunc
+
+Write = Callable[..., Bundle]
+
+
+def change(folder: Path, **changes: Any) -> None:
+    path = folder / "bundle.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_it_scores_texts_as_probabilities(write: Write) -> None:
+    scores = write().scores(["a goal", "shares fell", ""])
+    assert np.allclose(scores.sum(axis=1), 1)
+    assert scores.argmax(axis=1).tolist()[:2] == [0, 1]
+    assert scores[2].tolist() == [0.5, 0.5]
+
+
+def test_the_same_parts_have_the_same_digest(write: Write) -> None:
+    assert write("one").digest == write("two").digest
+    assert write("three", slope=3.0).digest != write("four").digest
+
+
+def test_it_loads_only_the_digest_asked_for(write: Write, tmp_path: Path) -> None:
+    assert load_bundle(tmp_path / "bundle", digest=write().digest).name == "topics"
+    with pytest.raises(BundleError, match="not 0000"):
+        load_bundle(tmp_path / "bundle", digest="0" * 64)
+
+
+def test_a_changed_file_is_refused(write: Write, tmp_path: Path) -> None:
+    write()
+    weights = tmp_path / "bundle" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(BundleError, match="was changed"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_a_file_grown_beyond_its_size_is_refused(write: Write, tmp_path: Path) -> None:
+    write()
+    with (tmp_path / "bundle" / "model.safetensors").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BundleError, match="larger than"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_an_unknown_file_is_refused(write: Write, tmp_path: Path) -> None:
+    write()
+    (tmp_path / "bundle" / "setup.py").write_text("")
+    with pytest.raises(BundleError, match=r"setup\.py"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_a_link_is_refused(write: Write, tmp_path: Path) -> None:
+    write()
+    weights = tmp_path / "bundle" / "model.safetensors"
+    weights.rename(tmp_path / "elsewhere")
+    weights.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match="plain file"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_an_unknown_preprocessing_step_is_refused(write: Write, tmp_path: Path) -> None:
+    write()
+    change(tmp_path / "bundle", preprocessing=[{"step": "run_python", "version": 1, "code": "print()"}])
+    with pytest.raises(BundleError, match="run_python"):
+        load_bundle(tmp_path / "bundle")
+
+
+def test_a_newer_version_of_a_step_is_refused(write: Write, tmp_path: Path) -> None:
+    steps = write().manifest.model_dump(mode="json")["preprocessing"]
+    change(tmp_path / "bundle", preprocessing=[{**steps[0], "version": 2}])
+    with pytest.raises(BundleError, match="version"):
+        load_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("name", ["../outside.json", "/etc/hosts.txt", "model.pkl", "a/b.json"])
+def test_a_path_out_of_the_folder_is_refused(write: Write, tmp_path: Path, name: str) -> None:
+    files = write().manifest.model_dump(mode="json")["files"]
+    change(tmp_path / "bundle", files={**files, name: {"sha256": "0" * 64, "size": 1}})
+    with pytest.raises(BundleError, match="refused"):
+        load_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", "[" * 100_000, '{"format": NaN}'])
+def test_a_manifest_that_is_none_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "bundle.json").write_text(content)
+    with pytest.raises(BundleError):
+        load_bundle(tmp_path)
+
+
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="cannot be read"):
+        load_bundle(tmp_path / "none")
+
+
+def test_features_sketch_a_text(write: Write) -> None:
+    sketch = write().features("A goal\nshares and gold")
+    assert sketch == {"tokens": 4, "title_characters": 6, "body_characters": 15, "unknown_share": 0.5}
+    assert write("again").features("")["unknown_share"] == 0.0
+
+
+def test_the_flavor_answers_a_frame(write: Write, tmp_path: Path) -> None:
+    import pandas as pd
+
+    write()
+    answers = _load_pyfunc(str(tmp_path / "bundle")).predict(pd.DataFrame({"title": ["goal", None], "body": ["", "shares"]}))
+    assert list(answers.columns) == ["Sports", "Business"]
+    assert answers.to_numpy().argmax(axis=1).tolist() == [0, 1]
+
+
+def test_serving_needs_no_scikit_learn(write: Write, tmp_path: Path) -> None:
+    write()
+    program = (
+        "import sys; from pressrun.bundle import load_bundle; load_bundle(sys.argv[1]).scores(['goal']);"
+        "assert not {'sklearn', 'lightgbm', 'pandas', 'mlflow'} & set(sys.modules), 'heavy import'"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "bundle")], check=True, timeout=120)

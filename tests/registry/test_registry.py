@@ -1,0 +1,67 @@
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pressrun.bundle import Bundle, BundleError, load_bundle, write_bundle
+from pressrun.bundle.models import Linear
+from pressrun.bundle.tfidf import Tfidf
+from pressrun.config.environment import Environment, Mlflow
+from pressrun.registry import ModelRef, RegistryError, UnknownModelError, fetch, project_aliases, register
+from pressrun.registry.tracking import connect, open_run
+
+
+def small_bundle(folder: Path) -> Bundle:
+    tfidf = Tfidf(vocabulary={"goal": 0, "shares": 1}, idf=np.array([1.0, 1.5]))
+    weights = np.array([[2.0, -2.0], [-2.0, 2.0]], dtype=np.float32)
+    model = Linear(coefficients=weights, intercept=np.zeros(2, dtype=np.float32))
+    return write_bundle(folder, name="topics", labels=["Sports", "Business"], steps=[tfidf], model=model, slope=2.0)
+
+
+def registered(environment: Environment, folder: Path, step_key: str) -> ModelRef:
+    run_id = open_run(environment, experiment="topics", step_key=step_key, tags={})
+    digest = load_bundle(folder).digest
+    return register(environment, name="topics", step_key=step_key, run_id=run_id, bundle=folder, digest=digest)
+
+
+def test_a_model_is_registered_once_a_step_and_comes_back_verified(environment: Environment, tmp_path: Path) -> None:
+    bundle = small_bundle(tmp_path / "bundle")
+    first = registered(environment, tmp_path / "bundle", "dag/night 1/train/-1")
+    assert registered(environment, tmp_path / "bundle", "dag/night 1/train/-1") == first
+    second = registered(environment, tmp_path / "bundle", "dag/night 2/train/-1")
+    assert (first.version, second.version) == ("1", "2")
+    assert first.run_id != second.run_id
+
+    kept = Path(first.bundle)
+    kept.rename(tmp_path / "lost")
+    back = fetch(environment, "topics", "1")
+    assert back == first
+    assert load_bundle(back.bundle).digest == bundle.digest
+
+    project_aliases(environment, "topics", champion="1", candidate="2")
+    project_aliases(environment, "topics", champion="2")
+    assert connect(environment).get_registered_model("topics").aliases == {"champion": "2"}
+
+    import mlflow
+    import pandas as pd
+
+    mlflow.set_registry_uri(environment.mlflow.tracking_uri)
+    mlflow.set_tracking_uri(environment.mlflow.tracking_uri)
+    loaded = mlflow.pyfunc.load_model("models:/topics/1")
+    assert loaded.predict(pd.DataFrame({"text": ["goal"]})).to_numpy().argmax() == 0
+
+    (kept / "model.safetensors").write_bytes(b"something else")
+    with pytest.raises(BundleError):
+        fetch(environment, "topics", "1")
+    with pytest.raises(UnknownModelError, match="topics has no version 7"):
+        fetch(environment, "topics", "7")
+
+
+def test_a_server_that_is_away_is_named_at_once(environment: Environment) -> None:
+    away = environment.model_copy(update={"mlflow": Mlflow(tracking_uri="http://user:secret@127.0.0.1:9/")})
+    start = time.monotonic()
+    with pytest.raises(RegistryError, match=r"127\.0\.0\.1:9.*does not answer.*Nothing was registered") as caught:
+        connect(away)
+    assert "secret" not in str(caught.value)
+    assert time.monotonic() - start < 10
