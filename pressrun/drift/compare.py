@@ -119,7 +119,7 @@ def _topics(before: Window, after: Window, policy: Drift) -> Comparison:
         method=f"total variation, {METHOD}",
         alpha=ALPHA,
         decision=_decision(distance.estimate > limit, found.real),
-        reason=f"{labels[most]}'s share {shares[0]:.0%} → {shares[1]:.0%}; in all {distance.estimate:.2f} of predictions "
+        reason=f"{labels[most]}'s share {shares[0]:.0%} → {shares[1]:.0%}; in all {distance.estimate:.2f} of answers "
         f"moved [{distance.low:.2f}, {distance.high:.2f}], {limit:g} allowed",
     )
 
@@ -163,7 +163,8 @@ def _features(profile: Profile, before: Window, after: Window, policy: Drift) ->
         samples=min(before.rows, after.rows),
         method="Evidently, normed Wasserstein distance",
         decision=Decision.FAIL if profile.share > limit else Decision.PASS,
-        reason=f"{len(profile.drifted)} of {len(profile.distances)} features drifted{named}; a share of {limit:g} allowed",
+        reason=f"{len(profile.drifted)} of {len(profile.distances)} features drifted{named}; "
+        f"a share of {limit:g} allowed",
     )
 
 
