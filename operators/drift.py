@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DriftOperator(StageOperator):
-    """Judges the newest window of predictions. Drift alerts and is handed on; only a failed judgement fails the task."""
+    """Judges the newest window of predictions. Drift found is told and handed on; it does not fail the task."""
 
     operator_extra_links = (DriftReportLink(), ModelPageLink())
 
@@ -62,10 +62,12 @@ class AskForRetrainOperator(StageOperator):
         if watched.facts.get("retrain"):
             return watched
         until = watched.facts.get("cooldown_until")
-        why = "no drift" if not watched.verdict or watched.verdict.decision != "fail" else "drift, but still cooling down"
-        raise AirflowSkipException(f"No retrain: {why}{f' until {until}' if until else ''}")
+        drifted = watched.verdict is not None and watched.verdict.decision == "fail"
+        why = f"drift, but still cooling down until {until}" if drifted else "no drift"
+        raise AirflowSkipException(f"No retrain: {why}")
 
     def _judge(self, result: StageResult, step: Step, context: Context) -> None:
+        asked = {"asked_by": str(step.key), "verdict": result.verdict.verdict_id if result.verdict else ""}
         for outlet in self.outlets:
-            context["outlet_events"][outlet].extra = {"asked_by": str(step.key), "verdict": result.verdict.verdict_id if result.verdict else ""}
+            context["outlet_events"][outlet].extra = asked
         self.log.info("A retrain of %s is asked for", step.pipeline.model)

@@ -51,7 +51,7 @@ class LabelOperator(StageOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Goes on after the last answer or the deadline."""
         if event["waiting"]:
-            self.log.warning("%d questions were not answered in time; their articles stay without a label", event["waiting"])
+            self.log.warning("%d questions were not answered in time: no label for their articles", event["waiting"])
         step = self.step(context)
         return self.conclude(self.work(step), step, context)
 

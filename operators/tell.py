@@ -17,21 +17,19 @@ _WORDS = {"report": "Report", "page": "Model page", "mlflow": "MLflow", "run": "
 
 
 def tell_verdict(verdict: Verdict, step: Step, *, links: Mapping[str, str], run_id: str) -> None:
-    """Puts the verdict into its thread (a model version's, else the run's) and tries to deliver."""
+    """Puts the verdict into its thread: a model version's, else the run's."""
     from pressrun import alerts
 
     run = f"{step.environment.airflow_url.rstrip('/')}/dags/{step.key.dag_id}/runs/{run_id}"
     shown = {_WORDS[name]: url for name, url in {**links, "run": run}.items() if name in _WORDS}
     alerts.tell(step.environment, step.pipeline, verdict, thread=thread(verdict, run_id), links=shown)
-    deliver(step.environment)
 
 
 def say(environment: Environment, pipeline: Pipeline, *, key: str, thread: str, text: str) -> None:
-    """Puts a message that is no verdict into the outbox and tries to deliver."""
+    """Puts a message that is no verdict into the outbox."""
     from pressrun import alerts
 
     alerts.say(environment, pipeline, key=key, thread=thread, text=text)
-    deliver(environment)
 
 
 def deliver(environment: Environment) -> None:
@@ -40,7 +38,7 @@ def deliver(environment: Environment) -> None:
 
     try:
         alerts.deliver(environment)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         log.warning("Messages wait in the outbox, delivery failed: %s", error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -13,7 +13,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 class PeopleTrigger(BaseTrigger):
     """Fires when no question of the step waits for a person any more, or at the deadline."""
 
-    def __init__(self, *, environment: str | None, step_key: str, deadline: str | None, poll_seconds: float = 15) -> None:
+    def __init__(
+        self, *, environment: str | None, step_key: str, deadline: str | None, poll_seconds: float = 15
+    ) -> None:
         super().__init__()
         self.environment = environment
         self.step_key = step_key
@@ -29,7 +31,7 @@ class PeopleTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        while (waiting := await asyncio.to_thread(self._waiting)) and not past(self.deadline):
+        while (waiting := await asyncio.to_thread(self._waiting)) and not past(self.deadline):  # noqa: ASYNC110
             await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent({"waiting": waiting})
 
@@ -59,7 +61,7 @@ class RolloutTrigger(BaseTrigger):
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        while not (phase := await asyncio.to_thread(self._ended)):
+        while not (phase := await asyncio.to_thread(self._ended)):  # noqa: ASYNC110
             await asyncio.sleep(self.poll_seconds)
         yield TriggerEvent({"phase": phase})
 
@@ -85,4 +87,4 @@ class RolloutTrigger(BaseTrigger):
 
 def past(deadline: str | None) -> bool:
     """Whether the ISO 8601 time has come; None never comes."""
-    return deadline is not None and datetime.now(timezone.utc) >= datetime.fromisoformat(deadline)
+    return deadline is not None and datetime.now(UTC) >= datetime.fromisoformat(deadline)

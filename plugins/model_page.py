@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 from airflow.api_fastapi.core_api.security import AccessView, requires_access_view
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI, HTTPException, Path as FromPath
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Path as FromPath
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
-from jinja2 import Environment as Jinja, FileSystemLoader
+from jinja2 import Environment as Jinja
+from jinja2 import FileSystemLoader
 from markupsafe import Markup
 
 from operators.links import PAGES, mlflow_run_url, report_url
@@ -160,8 +162,8 @@ class PressrunPlugin(AirflowPlugin):
     """The tab on the left, and one on each DAG."""
 
     name = "pressrun"
-    fastapi_apps = [{"app": app, "url_prefix": PAGES, "name": "Pressrun"}]
-    external_views = [
+    fastapi_apps: ClassVar = [{"app": app, "url_prefix": PAGES, "name": "Pressrun"}]
+    external_views: ClassVar = [
         {"name": "Models", "href": f"{PAGES}/", "destination": "nav", "category": "browse", "url_route": "pressrun"},
         {"name": "Model", "href": PAGES + "/dags/{DAG_ID}", "destination": "dag", "url_route": "pressrun_model"},
     ]

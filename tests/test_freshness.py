@@ -21,7 +21,8 @@ def test_a_day_is_allowed(hours: int, decision: Decision) -> None:
 
 def test_no_champion_is_no_fresh_champion() -> None:
     verdict = judge("topics", None, now=NOW)
-    assert verdict.decision is Decision.FAIL and "no champion yet" in verdict.checks[0].reason
+    assert verdict.decision is Decision.FAIL
+    assert "no champion yet" in verdict.checks[0].reason
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def test_the_night_is_a_line_of_six_tasks(dags: dict[str, Any]) -> None:
 
 def test_every_dag_has_a_page_an_owner_tags_and_no_catchup(dags: dict[str, Any]) -> None:
     for dag in dags.values():
-        assert {"pressrun", "topics"} <= set(dag.tags) and not dag.catchup
+        assert {"pressrun", "topics"} <= set(dag.tags)
+        assert not dag.catchup
         for heading in ("What it does", "When a task fails", "Who owns it", "news-ml"):
             assert heading in dag.doc_md
         assert {task.owner for task in dag.tasks} == {"news-ml"}
@@ -65,7 +66,9 @@ def test_every_dag_has_a_page_an_owner_tags_and_no_catchup(dags: dict[str, Any])
 
 def test_every_task_is_retried_with_growing_pauses_and_its_failure_is_told(dags: dict[str, Any]) -> None:
     for task in (task for dag in dags.values() for task in dag.tasks):
-        assert task.retries == 2 and task.retry_exponential_backoff and task.on_failure_callback
+        assert task.retries == 2
+        assert task.retry_exponential_backoff
+        assert task.on_failure_callback
 
 
 def test_the_form_reads_like_a_form(dags: dict[str, Any]) -> None:
@@ -73,7 +76,8 @@ def test_the_form_reads_like_a_form(dags: dict[str, Any]) -> None:
     assert list(params) == ["sample_rows", "relabel", "dry_run"]
     for name in params:
         schema = params.get_param(name).schema
-        assert schema["title"] and schema["description"].endswith(".")
+        assert schema["title"]
+        assert schema["description"].endswith(".")
 
 
 def test_drift_starts_the_retrain_through_the_asset(dags: dict[str, Any]) -> None:
@@ -100,7 +104,8 @@ def test_a_second_file_makes_a_second_set_of_dags(config: Path, load: Any) -> No
     taxonomy.write_text(MIND_TAXONOMY)
     (config / "pipelines" / "mind.yaml").write_text(MIND.replace("TAXONOMY", str(taxonomy)))
     bag = load()
-    assert {"mind_retrain", "mind_drift", "mind_freshness"} <= set(bag.dags) and bag.import_errors == {}
+    assert {"mind_retrain", "mind_drift", "mind_freshness"} <= set(bag.dags)
+    assert bag.import_errors == {}
 
 
 def test_a_broken_file_names_file_line_and_key_and_leaves_the_others_alone(config: Path, load: Any) -> None:
@@ -109,7 +114,8 @@ def test_a_broken_file_names_file_line_and_key_and_leaves_the_others_alone(confi
     bag = load()
     assert {"topics_retrain", "topics_drift", "topics_freshness"} == set(bag.dags)
     for error in bag.import_errors.values():
-        assert "mind.yaml:3" in error and "fresh_bi" in error
+        assert "mind.yaml:3" in error
+        assert "fresh_bi" in error
     assert len(bag.import_errors) == 3
 
 
@@ -132,4 +138,5 @@ print(*[name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     seconds, heavy = done.stdout.splitlines()[-2:]
-    assert heavy == "" and float(seconds) < 1.5
+    assert heavy == ""
+    assert float(seconds) < 1.5

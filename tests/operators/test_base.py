@@ -43,7 +43,8 @@ def test_the_result_goes_on_as_plain_json() -> None:
 def test_the_form_changes_the_sample_and_nothing_else() -> None:
     stage(sample_rows="7", fresh="True").execute(context("gate"))
     step = Stage.seen
-    assert step is not None and (step.pipeline.sample.rows, step.fresh) == (7, True)
+    assert step is not None
+    assert (step.pipeline.sample.rows, step.fresh) == (7, True)
 
 
 @pytest.mark.parametrize("decision", [Decision.FAIL, Decision.INSUFFICIENT, Decision.ERROR])
@@ -59,7 +60,8 @@ def test_the_last_line_says_what_was_found_what_stays_and_what_to_do(told: list[
         stage(result("gate", judged)).execute(context("gate"))
     line = str(stopped.value)
     assert line.startswith("Gate: insufficient, 41 audited articles, 60 needed. Champion v2 stays. Answer the queue")
-    assert "config/pipelines/topics.yaml:" in line and "\n" not in line
+    assert "config/pipelines/topics.yaml:" in line
+    assert "\n" not in line
 
 
 def test_a_pass_of_an_ordinary_stage_tells_nobody(told: list[str]) -> None:

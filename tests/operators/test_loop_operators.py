@@ -39,7 +39,8 @@ def test_label_gives_its_worker_back_while_people_answer(monkeypatch: pytest.Mon
     with pytest.raises(TaskDeferred) as deferred:
         label(deferrable=True).execute(context("label"))
     trigger = deferred.value.trigger
-    assert isinstance(trigger, PeopleTrigger) and trigger.deadline == deadline.isoformat()
+    assert isinstance(trigger, PeopleTrigger)
+    assert trigger.deadline == deadline.isoformat()
     assert trigger.step_key == "topics_retrain/manual__2026-01-02/label/-1"
 
 
@@ -100,7 +101,7 @@ def test_the_rollout_is_submitted_once_and_waited_for_without_a_worker(monkeypat
 
 def test_killing_the_waiting_task_asks_for_the_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr("pressrun.rollout.abort", lambda environment, model, **more: asked.append((model, more["step_key"])))
+    monkeypatch.setattr("pressrun.rollout.abort", lambda env, model, **more: asked.append((model, more["step_key"])))
     asyncio.run(RolloutTrigger(environment=None, model="topics", step_key="k").on_kill())
     assert asked == [("topics", "k")]
 
@@ -109,7 +110,8 @@ def test_drift_is_told_and_is_no_failure(monkeypatch: pytest.MonkeyPatch, told: 
     drifted = result("drift", verdict("drift", Decision.FAIL), retrain=True)
     monkeypatch.setattr("pressrun.drift.watch", lambda step: drifted, raising=False)
     handed_on = DriftOperator(task_id="watch", pipeline="topics").execute(context("watch"))
-    assert handed_on["facts"]["retrain"] is True and told == ["fail"]
+    assert handed_on["facts"]["retrain"] is True
+    assert told == ["fail"]
 
 
 def test_a_quiet_hour_neither_alerts_nor_fails(monkeypatch: pytest.MonkeyPatch, told: list[str]) -> None:
@@ -127,15 +129,11 @@ def test_a_judgement_that_could_not_be_made_fails_the_watch(monkeypatch: pytest.
 
 
 def test_a_retrain_is_asked_for_only_when_the_verdict_asks() -> None:
-    asks = AskForRetrainOperator(
-        task_id="ask", pipeline="topics", upstream=upstream(watched=result("drift", verdict("drift", Decision.FAIL), retrain=True))
-    )
-    asks.execute(context("ask", outlet_events={}))
-    cools = AskForRetrainOperator(
-        task_id="ask",
-        pipeline="topics",
-        upstream=upstream(watched=result("drift", verdict("drift", Decision.FAIL), retrain=False, cooldown_until="noon")),
-    )
+    drifted = verdict("drift", Decision.FAIL)
+    asks = upstream(watched=result("drift", drifted, retrain=True))
+    AskForRetrainOperator(task_id="ask", pipeline="topics", upstream=asks).execute(context("ask", outlet_events={}))
+    waits = upstream(watched=result("drift", drifted, retrain=False, cooldown_until="noon"))
+    cools = AskForRetrainOperator(task_id="ask", pipeline="topics", upstream=waits)
     with pytest.raises(AirflowSkipException, match="cooling down until noon"):
         cools.execute(context("ask", outlet_events={}))
 
@@ -153,5 +151,6 @@ def fired(trigger: PeopleTrigger) -> Any:
     async def first() -> Any:
         async for event in trigger.run():
             return event.payload
+        return None
 
     return asyncio.run(first())
