@@ -77,7 +77,7 @@ def predicted_check(evidence: Evidence) -> Assertion:
     lost = [evidence.labels[k] for k, rows in true.items() if rows >= 5 and k not in said]
     reason = f"{len(said)} of {len(true)} topics are predicted"
     if lost:
-        reason = f"the candidate never says {', '.join(sorted(lost))}, which {'is' if len(lost) == 1 else 'are'} in the truth"
+        reason = f"the candidate never says {', '.join(sorted(lost))}, though the truth does"
     return Assertion(
         metric="topics predicted",
         value=len(said),
@@ -197,7 +197,7 @@ def _not_inferior(name: str, metric: MetricInterval, margin: float, policy: Gate
 def _guard(name: str, part: str, metric: MetricInterval, margin: float, policy: Gate, guards: int) -> Comparison:
     champion, difference, low, high = _differences(metric)
     worse = difference < -margin and high < 0
-    reason = f"{part}: {name} {difference:+.3f} [{low:+.3f}, {high:+.3f}], {-margin:+g} allowed, {metric.samples} rows"
+    reason = f"{part}: {name} {difference:+.3f} [{low:+.3f}, {high:+.3f}], {-margin:+g} allowed"
     decision = Decision.FAIL if worse else Decision.PASS
     alpha = policy.alpha / max(1, guards)
     made = _comparison(

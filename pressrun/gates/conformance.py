@@ -11,7 +11,7 @@ from pressrun.verdict import Assertion, Comparison
 
 
 def assert_gate_check(check: GateCheck) -> None:
-    """Raises AssertionError unless `check` answers, with and without a champion, always the same, and changes nothing."""
+    """Raises AssertionError unless `check` answers with and without a champion, repeatably, changing nothing."""
     for evidence in (example_evidence(), example_evidence(champion=False)):
         before = evidence.target.copy()
         first, second = list(check(evidence, Gate())), list(check(evidence, Gate()))

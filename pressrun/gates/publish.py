@@ -74,7 +74,7 @@ def _log_artifact(environment: Environment, candidate: ModelRef, file: Path) -> 
 
 
 def _client(environment: Environment) -> Any:
-    """An MLflow client, or None when the server does not answer within seconds (the client itself tries for minutes)."""
+    """An MLflow client, or None when the server does not answer within seconds (the client would try for minutes)."""
     place = environment.mlflow.tracking_uri
     if place.startswith("http"):
         try:

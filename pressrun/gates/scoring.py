@@ -37,7 +37,7 @@ def open_model(environment: Environment, model: ModelRef) -> Bundle:
 
 
 def predictions(bundle: Bundle, truth: Truth) -> pa.Table:
-    """The bundle's answers: article_id, label, probabilities. Raises ValueError for answers that are no probabilities."""
+    """The bundle's answers: article_id, label, probabilities. Raises ValueError for what are no probabilities."""
     texts = texts_of(truth)
     parts = [_scores(bundle, texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
     scores = np.concatenate(parts) if parts else np.zeros((0, len(bundle.labels)))

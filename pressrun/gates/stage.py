@@ -127,9 +127,7 @@ def _notes(truth: Truth) -> tuple[str, ...]:
     if truth.oracle:
         said.append("Truth comes from the marked oracle, which answers from the data's own labels.")
     if truth.trained_on:
-        said.append(
-            f"{truth.trained_on} true labels were left out: a model was trained on the article or a near-duplicate."
-        )
+        said.append(f"{truth.trained_on} true labels were left out: a model has seen the article or a near-duplicate.")
     return tuple(said)
 
 

@@ -77,7 +77,5 @@ def _rank_bounds(n: int, q: float, alpha: float) -> tuple[int, int]:
 def _finite(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array: NDArray[Any] = np.sort(np.asarray(values, dtype=np.float64).ravel())
     if not len(array) or not np.isfinite(array).all():
-        raise ValueError(
-            f"{name} must be one or more finite numbers, got {len(array)} with {np.isnan(array).sum()} NaN"
-        )
+        raise ValueError(f"{name} must be one or more finite numbers, got {array[:5].tolist()}")
     return array

@@ -69,6 +69,7 @@ def test_own_tests_count_and_a_missing_one_is_an_error() -> None:
         assert verdict.decision is decision
 
 
+@pytest.mark.slow
 def test_evidently_names_what_drifted_in_a_report_that_runs_nothing_of_ours(tmp_path: Path) -> None:
     reference, current = example_predictions(seed=1), example_predictions(seed=2)
     hostile = current.set_column(1, "label", [["</script><script>alert(1)</script>"] * len(current)])
