@@ -144,7 +144,9 @@ class _Watch:
 
         record = status(self.step.environment, self.step.pipeline.model)
         state = record.state if record else None
-        words = f"{state.phase.value} at {state.weights.get('candidate', 0)}%" if state else "waiting for `pressrun supervise`"
+        words = "waiting for `pressrun supervise`"
+        if state:
+            words = f"{state.phase.value} at {state.weights.get('candidate', 0)}%"
         if words != self.said:
             self.step.progress(words)
             self.said = words

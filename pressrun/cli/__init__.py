@@ -28,10 +28,7 @@ def main(
 
 
 app.command("try", rich_help_panel=HERE)(machine.try_)
-app.command(
-    rich_help_panel=HERE,
-    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
-)(machine.demo)
+app.command(rich_help_panel=HERE)(machine.demo)
 app.command(rich_help_panel=HERE)(machine.serve)
 app.command(rich_help_panel=HERE)(machine.supervise)
 app.command(rich_help_panel=LOOP)(stages.ingest)

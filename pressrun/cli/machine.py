@@ -13,7 +13,7 @@ from pressrun.cli.terminal import ExitCode, err, exit_code, out
 
 
 def check(
-    pipelines: Annotated[list[str] | None, typer.Argument(help="names or paths; by default all in config/pipelines")] = None,
+    pipelines: Annotated[list[str] | None, typer.Argument(help="names or paths; by default all there are")] = None,
     environment: EnvironmentName = None,
 ) -> None:
     """Tells all that is wrong with pipelines, their taxonomies, prompts and code, and the environment."""
@@ -43,7 +43,7 @@ def schema(
 def serve(
     pipeline: PipelineName = None,
     version: Annotated[str | None, typer.Option(help="of the registered model; by default the newest")] = None,
-    bundle: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="a model bundle's folder instead")] = None,
+    bundle: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="a bundle's folder instead")] = None,
     host: str = "127.0.0.1",
     port: int = 8010,
     environment: EnvironmentName = None,
@@ -72,7 +72,7 @@ def supervise(environment: EnvironmentName = None) -> None:
 def try_(
     pipeline: PipelineName = None,
     data: Annotated[
-        Path | None, typer.Option(exists=True, help="your articles, a folder or a file; PRESSRUN_DATA, else made-up ones")
+        Path | None, typer.Option(exists=True, help="your articles: folder or file; else PRESSRUN_DATA, else made-up")
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="keep all that is made in this folder")] = None,
 ) -> None:
@@ -84,8 +84,19 @@ def try_(
     raise typer.Exit(exit_code(verdict) if verdict else ExitCode.ERROR)
 
 
-def demo(ctx: typer.Context) -> None:
+def demo(
+    exit: Annotated[bool, typer.Option("--exit", help="stop after the story, else run on until Ctrl-C")] = False,
+    data: Annotated[
+        Path | None, typer.Option(exists=True, help="your articles: folder or file; else PRESSRUN_DATA, else made-up")
+    ] = None,
+    airflow_port: int = 8080,
+    mlflow_port: int = 5000,
+    router_port: int = 8000,
+) -> None:
     """The whole stack on this machine and a story in five parts; what `make demo` runs."""
-    from pressrun.demo import main
+    from pressrun.demo.run import DemoOptions, data_from_environment
+    from pressrun.demo.run import demo as run_demo
+    from pressrun.demo.stack import Ports
 
-    raise typer.Exit(main(ctx.args))
+    ports = Ports(airflow=airflow_port, mlflow=mlflow_port, router=router_port)
+    run_demo(DemoOptions(data=data or data_from_environment(), ports=ports, exit=exit))

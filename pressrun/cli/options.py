@@ -18,7 +18,8 @@ PipelineName = Annotated[
 ]
 EnvironmentName = Annotated[
     str | None,
-    typer.Option("--environment", "-e", help="a name in config/environments, or a path; PRESSRUN_ENVIRONMENT, else laptop"),
+    typer.Option("--environment", "-e",
+        help="a name in config/environments, or a path; else PRESSRUN_ENVIRONMENT, else laptop"),
 ]
 Run = Annotated[
     str | None,

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from pressrun.cli.options import Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of, run_of
-from pressrun.cli.terminal import conclude, err, out, tell_progress
+from pressrun.cli.terminal import ExitCode, conclude, err, out, tell_progress
 
 if TYPE_CHECKING:
     from pressrun.lake import StageResult
@@ -25,6 +25,7 @@ class LabelGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
 
+SHOWN_QUESTIONS = 20
 label_app = typer.Typer(cls=LabelGroup, help="Labels the sample; people's questions: queue, export, import.")
 File = Annotated[Path, typer.Argument(help="a CSV file")]
 
@@ -108,12 +109,15 @@ def run_one(
 
 @label_app.command("queue")
 def queue(environment: EnvironmentName = None, pipeline: PipelineName = None) -> None:
-    """How many questions wait for people, and since when."""
+    """The questions that wait for people."""
     from pressrun.config.load import load_environment
-    from pressrun.labeling import queue_counts
+    from pressrun.jobs import Questions, open_database
 
-    for state, count in queue_counts(load_environment(environment), pipeline_of(pipeline)).items():
-        out.print(f"{state:<10} {count:,}", highlight=False)
+    model = pipeline_of(pipeline).model
+    questions = Questions(open_database(load_environment(environment).database)).unanswered(pipeline=model)
+    out.print(f"{len(questions):,} questions on {model} wait for people", highlight=False)
+    for question in questions[:SHOWN_QUESTIONS]:
+        out.print(f"  {question.title}", markup=False, highlight=False)
 
 
 @label_app.command("export")
@@ -137,5 +141,9 @@ def import_(
     from pressrun.config.load import load_environment
     from pressrun.labeling import import_answers
 
-    count = import_answers(load_environment(environment), pipeline_of(pipeline), file, person=person)
-    out.print(f"{count:,} answers taken from {file}")
+    taken = import_answers(load_environment(environment), pipeline_of(pipeline), file, person=person)
+    out.print(f"{taken.accepted:,} answers taken, {taken.already:,} were known, {taken.empty:,} are empty")
+    for line, reason in taken.rejected:
+        err.print(f"{file}:{line}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if taken.rejected:
+        raise typer.Exit(ExitCode.FAIL)
