@@ -100,7 +100,8 @@ def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
 
 def _result(step: Step, trained: StageResult, ended: Outcome) -> StageResult:
     champion = served(step.environment, step.pipeline.model)
-    project_aliases(step.environment, step.pipeline.model, champion=champion, candidate=None)
+    if champion is not None:
+        project_aliases(step.environment, champion.name, champion=champion.version)
     facts = {"model": trained.facts.get("model"), **facts_of(ended)}
     return StageResult(stage="rollout", step_key=str(step.key), verdict=ended.verdict, facts=facts)
 

@@ -26,8 +26,8 @@ from pressrun.verdict import Assertion, Decision
 
 T0 = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
 POLICY = Rollout(steps=[10, 50, 100], min_requests=10, max_step=timedelta(seconds=60), bake=timedelta(seconds=5))
-OLD = ModelRef(name="topics", version="1", digest="old", run_id="r1", bundle="/b1")
-NEW = ModelRef(name="topics", version="2", digest="new", run_id="r2", bundle="/b2")
+OLD = ModelRef(name="topics", version="1", digest="0" * 64, run_id="r1", bundle="/b1")
+NEW = ModelRef(name="topics", version="2", digest="1" * 64, run_id="r2", bundle="/b2")
 
 
 def plan_of(*, first: bool = False) -> RolloutPlan:
