@@ -50,7 +50,7 @@ class Bundle:
         return softmax(self.model.decisions(features(self.steps, texts)), self.manifest.calibration.slope)
 
     def features(self, text: str) -> dict[str, float]:
-        """A few numbers about a text for the prediction log: counts of tokens and characters, share of unknown words."""
+        """What the prediction log keeps of a text: counts of tokens and characters, share of unknown words."""
         title, _, body = text.partition("\n")
         tokens = words(text)
         unknown = sum(token not in self._known for token in tokens) if self._known else 0
@@ -110,4 +110,4 @@ def _try_out(bundle: Bundle) -> None:
     """Shapes that do not fit show on the first text, not in traffic."""
     scores = bundle.scores(["A first try\nof every step."])
     if scores.shape != (1, len(bundle.labels)) or not np.isfinite(scores).all():
-        raise BundleError(f"{bundle.name} answers {scores.shape} numbers for {len(bundle.labels)} labels, or none at all")
+        raise BundleError(f"{bundle.name} answers {scores.shape} for {len(bundle.labels)} labels, or no finite numbers")

@@ -31,7 +31,8 @@ def _verified(folder: Path, name: str, manifest: Manifest) -> bytes:
     content = _read(folder, name, declared.size)
     found = hashlib.sha256(content).hexdigest()
     if found != declared.sha256:
-        raise BundleError(f"{folder / name} was changed: its digest is {found[:12]}, {MANIFEST} says {declared.sha256[:12]}")
+        wanted = declared.sha256[:12]
+        raise BundleError(f"{folder / name} was changed: its digest is {found[:12]}, {MANIFEST} says {wanted}")
     return content
 
 

@@ -88,7 +88,12 @@ def _upload(client: MlflowClient, run_id: str, bundle: Path, digest: str) -> Non
 
 def _mlmodel(run_id: str, digest: str) -> dict[str, Any]:
     flavor = {"loader_module": LOADER, "data": DATA_PATH, "env": {"virtualenv": "requirements.txt"}}
-    return {"artifact_path": ARTIFACT, "run_id": run_id, "flavors": {"python_function": flavor}, "metadata": {"digest": digest}}
+    return {
+        "artifact_path": ARTIFACT,
+        "run_id": run_id,
+        "flavors": {"python_function": flavor},
+        "metadata": {"digest": digest},
+    }
 
 
 def fetch(environment: Environment, name: str, version: str) -> ModelRef:

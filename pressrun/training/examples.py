@@ -75,7 +75,8 @@ def newest_labels(rows: Iterable[Row], taxonomy: Taxonomy) -> dict[str, Row]:
 
 def _usable(row: Row, taxonomy: Taxonomy) -> bool:
     known = [name for name in row["labels"] or () if name in taxonomy.names]
-    return bool(row["role"] == "train" and not row["abstained"] and row["taxonomy_version"] == taxonomy.version and known)
+    current = row["taxonomy_version"] == taxonomy.version
+    return bool(row["role"] == "train" and not row["abstained"] and current and known)
 
 
 def trusted(labeler: str) -> bool:

@@ -21,7 +21,7 @@ _NEVER = -10.0
 
 
 class Family(Protocol):
-    """`fit` must give the same model for the same input and seed. Its answer is data, so serving needs none of its code."""
+    """`fit` must give the same model for the same input and seed. Its answer is data: serving runs none of its code."""
 
     def fit(
         self, *, features: sparse.csr_matrix, targets: Codes, weights: Reals, classes: int, seed: int

@@ -113,7 +113,8 @@ def test_the_flavor_answers_a_frame(write: Write, tmp_path: Path) -> None:
     import pandas as pd
 
     write()
-    answers = _load_pyfunc(str(tmp_path / "bundle")).predict(pd.DataFrame({"title": ["goal", None], "body": ["", "shares"]}))
+    frame = pd.DataFrame({"title": ["goal", None], "body": ["", "shares"]})
+    answers = _load_pyfunc(str(tmp_path / "bundle")).predict(frame)
     assert list(answers.columns) == ["Sports", "Business"]
     assert answers.to_numpy().argmax(axis=1).tolist() == [0, 1]
 

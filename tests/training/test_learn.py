@@ -67,5 +67,6 @@ def test_the_newest_label_wins_and_a_person_beats_a_machine() -> None:
 
 
 def test_labels_of_another_version_or_role_are_not_trained_on() -> None:
-    changes = ({"role": "audit"}, {"role": "gold"}, {"taxonomy_version": "0"}, {"abstained": True}, {"labels": ["Rain"]})
+    roles = ({"role": "audit"}, {"role": "gold"})
+    changes = (*roles, {"taxonomy_version": "0"}, {"abstained": True}, {"labels": ["Rain"]})
     assert newest_labels([row("person:1", "Sports", 1, **change) for change in changes], TAXONOMY) == {}
