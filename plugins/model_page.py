@@ -15,7 +15,7 @@ from airflow.api_fastapi.core_api.security import AccessView, requires_access_vi
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi import Path as FromPath
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment as Jinja
 from jinja2 import FileSystemLoader
 from markupsafe import Markup
@@ -44,7 +44,7 @@ _jinja = Jinja(loader=FileSystemLoader(Path(__file__).parent / "templates"), aut
 
 
 @app.get("/", response_class=HTMLResponse)
-def models() -> HTMLResponse | RedirectResponse:
+def models() -> Response:
     """Every model; a single one is shown at once."""
     names = sorted(_pipelines())
     if len(names) == 1:
@@ -63,7 +63,7 @@ def model_page(model: Model) -> HTMLResponse:
 
 
 @app.get("/dags/{dag_id}", response_class=HTMLResponse)
-def dag_page(dag_id: Annotated[str, FromPath(max_length=250)]) -> HTMLResponse | RedirectResponse:
+def dag_page(dag_id: Annotated[str, FromPath(max_length=250)]) -> Response:
     """The page of the DAG's model, for the tab on a DAG."""
     model = next((name for name in _pipelines() if dag_id.rpartition("_")[0] == name), None)
     if model is None:

@@ -147,7 +147,7 @@ class AirflowClient:
     def _headers(self) -> dict[str, str]:
         if self._token is None:
             self._token = str(_checked(self._http.post("/auth/token", json=self._login)).json()["access_token"])
-        return {"Authorization": f"Bearer {self._token}"}
+        return {"Authorization": f"Bearer {self._token}", "Accept": "application/json, text/html"}
 
 
 def _checked(answer: httpx.Response) -> httpx.Response:

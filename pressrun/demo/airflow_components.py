@@ -47,9 +47,10 @@ def _first_end(running: list[subprocess.Popen[bytes]]) -> int:
 def _end(running: list[subprocess.Popen[bytes]]) -> None:
     for process in running:
         process.terminate()
+    end = time.monotonic() + PATIENCE_SECONDS
     for process in running:
         try:
-            process.wait(PATIENCE_SECONDS)
+            process.wait(max(end - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

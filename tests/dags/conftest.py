@@ -18,6 +18,6 @@ def load(monkeypatch: pytest.MonkeyPatch, home: Path) -> Load:
     monkeypatch.setenv("AIRFLOW_HOME", str(home / "airflow"))
 
     def read() -> DagBag:
-        return DagBag(REPOSITORY / "dags", include_examples=False, collect_dags=True)
+        return DagBag(REPOSITORY / "dags")
 
     return read
