@@ -34,4 +34,3 @@ __all__ = [
     "supervise",
     "supervisor_alive",
 ]
-

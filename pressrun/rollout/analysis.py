@@ -115,6 +115,4 @@ def _decide(found: Interval, budget: float) -> Decision:
 
 def _too_few(metric: str, budget: float, samples: int) -> Comparison:
     reason = f"{samples} observations in the smaller arm, {FIRST_LOOK} needed"
-    return Comparison(
-        metric=metric, threshold=budget, samples=samples, decision=Decision.INSUFFICIENT, reason=reason
-    )
+    return Comparison(metric=metric, threshold=budget, samples=samples, decision=Decision.INSUFFICIENT, reason=reason)

@@ -79,7 +79,12 @@ def aborted(record: RolloutRecord, *, actor: str, reason: str, step_key: str, no
 def ended(record: RolloutRecord, now: datetime) -> RolloutRecord:
     """The record with the outcome of the rollout that has just ended, and the next one begun."""
     plan, state = record.plan, record.state
-    if plan is None or state is None or not state.ended or any(o.generation == plan.generation for o in record.outcomes):
+    if (
+        plan is None
+        or state is None
+        or not state.ended
+        or any(o.generation == plan.generation for o in record.outcomes)
+    ):
         return record
     outcomes = (*record.outcomes, _outcome(record, plan, state, now))
     return begun(record.model_copy(update={"outcomes": outcomes}), now)

@@ -193,7 +193,12 @@ def _promote(state: RolloutState, now: datetime, checks: tuple[Check, ...]) -> R
 def _go_back(
     state: RolloutState, now: datetime, *, checks: tuple[Check, ...], aborted: str | None = None
 ) -> RolloutState:
-    update = {"checks": checks, "aborted": aborted, "decided_at": now, "decided_weight": state.weights.get(CANDIDATE, 0)}
+    update = {
+        "checks": checks,
+        "aborted": aborted,
+        "decided_at": now,
+        "decided_weight": state.weights.get(CANDIDATE, 0),
+    }
     return _enter(state.model_copy(update=update), Phase.ROLLING_BACK, state.step, now)
 
 
@@ -207,7 +212,7 @@ def _weights(plan: RolloutPlan, observed: Observed, state: RolloutState) -> dict
     wanted = {CANDIDATE: share, CHAMPION: 100 - share}
     ready = {arm: weight for arm, weight in wanted.items() if weight and observed.arm(arm).ready}
     if len(ready) == 1:
-        return {arm: 100 for arm in ready}
+        return dict.fromkeys(ready, 100)
     return ready
 
 

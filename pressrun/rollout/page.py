@@ -23,8 +23,9 @@ def render_page(record: RolloutRecord) -> str:
     name = escape(record.model)
     parts = [_headline(record), _weights(record), _checks(record), _outcomes(record.outcomes), _story(record.history)]
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">'
-        f"<title>{name} · rollout</title><style>{_STYLE}</style></head><body><h1>{name}</h1>{''.join(parts)}</body></html>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">'
+        f"<title>{name} · rollout</title><style>{_STYLE}</style></head><body><h1>{name}</h1>"
+        f"{''.join(parts)}</body></html>"
     )
 
 

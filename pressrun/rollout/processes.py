@@ -16,8 +16,8 @@ from uuid import uuid4
 import aiohttp
 import psutil
 
-from pressrun.rollout.types import Handle
 from pressrun.registry import ModelRef
+from pressrun.rollout.types import Handle
 
 SERVER: tuple[str, ...] = (sys.executable, "-m", "pressrun.serving")
 STOP_SECONDS = 5.0
@@ -88,7 +88,7 @@ async def start(
         "generation": generation, "spool": folder / "spool", "server-id": server_id, "parent": os.getpid(),
     }  # fmt: skip
     options = [text for name, value in given.items() for text in (f"--{name}", str(value))]
-    with open(log, "ab") as output:
+    with open(log, "ab") as output:  # noqa: ASYNC230 -- a local file, opened once a server
         # A session of its own, so that Ctrl-C reaches the supervisor alone, which then stops its servers in order.
         process = await asyncio.create_subprocess_exec(
             *command, model.bundle, *options, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output,

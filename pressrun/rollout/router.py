@@ -167,7 +167,9 @@ class Router:
             }
             try:
                 timeout = aiohttp.ClientTimeout(total=ARM_SECONDS)
-                async with self._session.post(url + asked.path, data=asked.body, headers=headers, timeout=timeout) as got:
+                async with self._session.post(
+                    url + asked.path, data=asked.body, headers=headers, timeout=timeout
+                ) as got:
                     body, status = await got.read(), got.status
             except (aiohttp.ClientError, OSError, TimeoutError):
                 status = 0

@@ -28,7 +28,7 @@ class Arm(_Frozen):
 
 
 class RolloutPlan(_Frozen):
-    """What shall happen. `arms` holds the candidate and, unless it is the first, the champion that it was gated against.
+    """What shall happen. `arms` holds the candidate and, unless it is the first, the champion it was gated against.
 
     `generation` is given on submission: whatever carries an older one has no effect.
     """

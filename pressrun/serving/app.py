@@ -95,7 +95,9 @@ class App:
         )
         return reply
 
-    async def _infer(self, body: bytes, call: Call, parse: Callable[..., Inference], answer: Callable[..., Any]) -> Reply:
+    async def _infer(
+        self, body: bytes, call: Call, parse: Callable[..., Inference], answer: Callable[..., Any]
+    ) -> Reply:
         inference = parse(parse_json(body))
         scored = await self.queue.score(inference.articles)
         request_id = call.request_id or inference.request_id or call.token
@@ -123,7 +125,9 @@ class App:
         return Reply(status=200, body={"live": True})
 
     def _ready(self) -> Reply:
-        return Reply(status=503 if self.draining else 200, body={"ready": not self.draining, **parameters(self.identity)})
+        return Reply(
+            status=503 if self.draining else 200, body={"ready": not self.draining, **parameters(self.identity)}
+        )
 
     def _server(self) -> Reply:
         return Reply(status=200, body={"name": "pressrun", "version": "2", "extensions": []})

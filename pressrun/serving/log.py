@@ -56,7 +56,7 @@ class PredictionLog:
     def _start(self) -> BinaryIO:
         self._sequence += 1
         self._rows, self._since = 0, time.monotonic()
-        self._file = open(self._path(OPEN), "ab", buffering=0)
+        self._file = self._path(OPEN).open("ab", buffering=0)
         return self._file
 
     def _path(self, ending: str = "") -> Path:

@@ -42,7 +42,9 @@ def call_of(headers: Any, identity: Identity) -> Call:
     )
 
 
-def rows_of(identity: Identity, call: Call, request_id: str, inference: Inference, scored: Scored) -> list[dict[str, Any]]:
+def rows_of(
+    identity: Identity, call: Call, request_id: str, inference: Inference, scored: Scored
+) -> list[dict[str, Any]]:
     """One row of the table `predictions` for each article, but for the columns that the lake adds."""
     latency_ms = (time.perf_counter() - call.started) * 1000
     common = {

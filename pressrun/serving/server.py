@@ -46,7 +46,8 @@ def serve(
     """Serves the bundle on `host`:`port` until SIGTERM or Ctrl-C, then answers what is under way and leaves.
 
     `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; `digest` is what
-    the bundle must be, `depth` how many requests may wait, `parent` the process to die with. Raises WrongModel when the bundle has another digest.
+    the bundle must be, `depth` how many requests may wait, `parent` the process to die with. Raises WrongModel when the
+    bundle has another digest.
     """
     if parent is not None:
         die_with_parent(parent)
@@ -85,7 +86,7 @@ async def _drain(app: App) -> None:
     app.draining = True
     await asyncio.sleep(_LEAVE_SECONDS)
     deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
-    while app.queue.pending and asyncio.get_running_loop().time() < deadline:
+    while app.queue.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 -- polled for 10 s at most
         await asyncio.sleep(0.02)
 
 

@@ -100,9 +100,11 @@ class World:
         if self.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             assert weights.get(CANDIDATE, 0) == 0
         if StopArm(CHAMPION) in actions:
-            assert self.switched and self.weights == {CANDIDATE: 100}
+            assert self.switched
+            assert self.weights == {CANDIDATE: 100}
         if StopArm(CANDIDATE) in actions:
-            assert not self.weights.get(CANDIDATE, 0) and not self.switched
+            assert not self.weights.get(CANDIDATE, 0)
+            assert not self.switched
         if SwitchChampion() in actions:
             assert observed.arm(CANDIDATE).ready
 
@@ -139,13 +141,15 @@ def test_a_good_candidate_takes_every_step_bakes_and_replaces_the_champion() -> 
         Phase.STARTING, Phase.STEPPING, Phase.BAKING, Phase.PROMOTING, Phase.PROMOTED,
     ]  # fmt: skip
     assert sorted(set(weights)) == [0, 10, 50, 100]
-    assert world.switched and world.stops == [CHAMPION]
+    assert world.switched
+    assert world.stops == [CHAMPION]
 
 
 def test_the_first_champion_is_promoted_as_soon_as_it_is_ready() -> None:
     world = run(World(plan_of(first=True)), ticks=5)
     assert world.state.phase is Phase.PROMOTED
-    assert world.switched and world.weights == {CANDIDATE: 100}
+    assert world.switched
+    assert world.weights == {CANDIDATE: 100}
     assert [c.reason for c in world.state.checks] == ["first champion, no canary"]
 
 
@@ -185,7 +189,8 @@ def test_a_regression_in_the_bake_brings_the_old_champion_back() -> None:
     world.checks = (check(Decision.FAIL),)
     run(world)
     assert world.state.phase is Phase.ROLLED_BACK
-    assert world.weights == {CHAMPION: 100} and not world.switched
+    assert world.weights == {CHAMPION: 100}
+    assert not world.switched
 
 
 def test_a_champion_that_changed_since_the_gate_makes_the_rollout_insufficient() -> None:
@@ -206,9 +211,11 @@ def test_a_supervisor_that_comes_back_measures_the_present_step_anew() -> None:
     world.running[CANDIDATE] = world.ready[CANDIDATE] = False
     world.weights = {}
     world.tick()
-    assert world.state.phase is Phase.STARTING and world.weights == {CHAMPION: 100}
+    assert world.state.phase is Phase.STARTING
+    assert world.weights == {CHAMPION: 100}
     run(world, ticks=1)
-    assert world.state.phase is Phase.STEPPING and world.state.step == 1
+    assert world.state.phase is Phase.STEPPING
+    assert world.state.step == 1
 
 
 EVENTS = st.one_of(
@@ -226,7 +233,7 @@ def happen(world: World, event: object) -> None:
             world.abort = abort_of(event)
         case "resume":
             world.state = resume(world.state, world.now)
-            world.running = {arm: False for arm in world.running}
+            world.running = dict.fromkeys(world.running, False)
             world.ready, world.weights = {}, {}
         case "crash" | "unready":
             world.ready[CANDIDATE] = False
@@ -247,14 +254,16 @@ def test_whatever_happens_the_invariants_hold_and_the_rollout_ends(
         happen(world, event)
         world.requests += requests
         world.tick()
-    world.ready = {arm: on for arm, on in world.running.items()}
+    world.ready = dict(world.running.items())
     for _ in range(400):
         world.tick()
     assert world.state.ended
     if world.state.phase is Phase.ROLLED_BACK:
-        assert not world.switched and not world.running.get(CANDIDATE, False)
+        assert not world.switched
+        assert not world.running.get(CANDIDATE, False)
     else:
-        assert world.switched and not world.running.get(CHAMPION, False)
+        assert world.switched
+        assert not world.running.get(CHAMPION, False)
 
 
 @settings(max_examples=60, deadline=None)

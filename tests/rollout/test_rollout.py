@@ -54,7 +54,8 @@ def test_a_good_candidate_is_promoted_and_the_old_server_stops(home: Home, model
     assert (outcome.phase, outcome.verdict.decision) == (Phase.PROMOTED, Decision.PASS), home.story()
     assert served(home.environment, "topics") == new
     assert [h.model.version for h in home.until(lambda r: len(r.handles) == 1).handles] == ["2"]
-    assert home.replayed.failed == 0 and outcome.traffic.lost == 0
+    assert home.replayed.failed == 0
+    assert outcome.traffic.lost == 0
     assert "<polyline" in home.get("/rollouts/topics", accept="text/html")[1]
     assert submit(home.environment, plan_of("d/2/t/-1", new, old)) == first
     pids = [h.pid for h in record.handles]
@@ -76,10 +77,13 @@ def test_a_crashing_candidate_goes_back_and_readers_see_no_failure(
     submit(home.environment, plan_of("d/2/t/-1", new, old))
     os.kill(candidate_pid(home), signal.SIGKILL)
     outcome = home.until(ended).outcomes[-1]
-    assert outcome.phase is Phase.ROLLED_BACK and outcome.verdict.decision is Decision.FAIL
+    assert outcome.phase is Phase.ROLLED_BACK
+    assert outcome.verdict.decision is Decision.FAIL
     assert outcome.verdict.decisive[0].metric == "crashes"
-    assert outcome.back_seconds is not None and outcome.back_seconds < 5
-    assert served(home.environment, "topics") == old and home.replayed.failed == 0
+    assert outcome.back_seconds is not None
+    assert outcome.back_seconds < 5
+    assert served(home.environment, "topics") == old
+    assert home.replayed.failed == 0
 
 
 def test_a_candidate_that_a_noisy_neighbour_slows_down_goes_back_for_its_latency(

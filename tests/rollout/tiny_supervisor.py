@@ -8,11 +8,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pressrun.config.environment import Environment  # noqa: E402
-from pressrun.rollout.supervisor import supervise  # noqa: E402
+from pressrun.config.environment import Environment
+from pressrun.rollout.supervisor import supervise
 
 logging.basicConfig(level=logging.INFO)
 SERVER = Path(__file__).parent / "tiny_server.py"
-supervise(
-    Environment.model_validate_json(Path(sys.argv[1]).read_text()), command=(sys.executable, str(SERVER))
-)
+supervise(Environment.model_validate_json(Path(sys.argv[1]).read_text()), command=(sys.executable, str(SERVER)))

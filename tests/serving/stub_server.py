@@ -1,4 +1,4 @@
-"""The real server with a stub instead of a bundle: `python stub_server.py FOLDER ...` as `python -m pressrun.serving`."""
+"""The real server with a stub instead of a bundle; the options are those of `python -m pressrun.serving`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-import stub_bundle  # noqa: E402
+import stub_bundle
 
-import pressrun.bundle  # noqa: E402
+import pressrun.bundle
 
 pressrun.bundle.load_bundle = stub_bundle.StubBundle  # type: ignore[assignment]
 
