@@ -19,7 +19,7 @@ def gate(
     pipeline: PipelineName = None,
     predictions: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="alone: Parquet of the candidate's answers to true-labeled rows"),
+        typer.Option(exists=True, dir_okay=False, help="alone: Parquet of the candidate's answers on true labels"),
     ] = None,
     against: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="alone: the champion's, on the same rows")

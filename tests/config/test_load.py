@@ -160,7 +160,9 @@ def test_own_code_that_lacks_a_method_is_refused() -> None:
     assert resolve_uses(f"{__name__}:Good", Adder)
 
 
-@pytest.mark.parametrize(("uses", "said"), [("nowhere:X", "cannot be imported"), ("collections:OrdredDict", "OrderedDict")])
+@pytest.mark.parametrize(
+    ("uses", "said"), [("nowhere:X", "cannot be imported"), ("collections:OrdredDict", "OrderedDict")]
+)
 def test_own_code_that_is_not_there_is_told(uses: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         resolve_uses(uses)

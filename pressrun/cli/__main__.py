@@ -1,0 +1,5 @@
+"""`python -m pressrun.cli`: the same as `pressrun`."""
+
+from pressrun.cli import app
+
+app()
