@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http.client import HTTPException
 from typing import Any, cast
 
 from slack_sdk import WebClient
@@ -19,6 +20,7 @@ EVENT = "pressrun_alert"
 TIMEOUT_SECONDS = 10
 _PAGE = 200
 _PAGES = 5
+_TROUBLE = (OSError, HTTPException, ValueError)
 
 
 class UnknownOutcomeError(Exception):
@@ -63,7 +65,7 @@ class Slack:
             )
         except SlackApiError as error:
             raise _failure(error) from error
-        except (OSError, ValueError) as error:
+        except _TROUBLE as error:
             raise UnknownOutcomeError(f"{type(error).__name__}: {error}") from error
         return str(answer["channel"]), str(answer["ts"])
 
@@ -74,7 +76,7 @@ class Slack:
             self._asking.chat_update(channel=channel, ts=ts, text=text, blocks=blocks(text), metadata=metadata)
         except SlackApiError as error:
             raise _failure(error) from error
-        except (OSError, ValueError) as error:
+        except _TROUBLE as error:
             raise UnreachableError(f"{type(error).__name__}: {error}") from error
 
     def find(self, *, channel: str, key: str, thread_ts: str | None, oldest: float) -> str | None:
@@ -85,7 +87,7 @@ class Slack:
                     return str(message["ts"])
         except SlackApiError as error:
             raise UnreachableError(_words(error)) from error
-        except (OSError, ValueError) as error:
+        except _TROUBLE as error:
             raise UnreachableError(f"{type(error).__name__}: {error}") from error
         return None
 
@@ -107,7 +109,7 @@ class Slack:
                     raise RefusedError(f"Slack has no channel {channel} that the app can see; invite it")
         except SlackApiError as error:
             raise UnreachableError(_words(error)) from error
-        except (OSError, ValueError) as error:
+        except _TROUBLE as error:
             raise UnreachableError(f"{type(error).__name__}: {error}") from error
 
     def _messages(self, *, channel: str, thread_ts: str | None, oldest: float) -> Iterable[dict[str, Any]]:
@@ -127,7 +129,8 @@ class Slack:
 
 
 def _failure(error: SlackApiError) -> Exception:
-    status = getattr(error.response, "status_code", 200)
+    # Without a status it was no answer of Slack's at all, but some proxy's page.
+    status = getattr(error.response, "status_code", 500)
     return UnknownOutcomeError(_words(error)) if status >= 500 else RefusedError(_words(error))
 
 

@@ -37,6 +37,11 @@ class Imported:
     rejected: tuple[tuple[int, str], ...]
 
 
+def import_dag(model: str) -> str:
+    """The first part of the step keys of imported labels."""
+    return f"{model}_import"
+
+
 def export_questions(environment: Environment, pipeline: Pipeline, path: Path, *, most: int | None = None) -> int:
     """Writes the open questions, with an empty column `answer`. Returns how many.
 
@@ -73,7 +78,7 @@ def import_labels(environment: Environment, pipeline: Pipeline, lake: Lake, path
     """
     _checked_person(person)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    key = StepKey(dag_id=f"{pipeline.model}_import", run_id=f"{person}:{digest[:16]}", task_id="labels")
+    key = StepKey(dag_id=import_dag(pipeline.model), run_id=f"{person}:{digest[:16]}", task_id="labels")
     step = Step(key=key, pipeline=pipeline, environment=environment, lake=lake, fresh=True)
     taxonomy = load_taxonomy(pipeline)
     inputs = {"file": digest, "person": person}

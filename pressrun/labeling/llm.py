@@ -22,6 +22,7 @@ from pressrun.labeling.types import Answer, Article, Usage
 
 log = logging.getLogger(__name__)
 ABSTAIN = "abstain"
+MAX_FAILURES = 3
 OUTPUTS: dict[str, Any] = {"tool": ToolOutput, "native": NativeOutput, "prompted": PromptedOutput}
 
 
@@ -75,6 +76,7 @@ class LlmLabeler:
         self._options = options
         self._keep = keep
         self._stopped: str | None = None
+        self._failures = 0
 
     def label(self, articles: Sequence[Article]) -> list[Answer]:
         # A thread of its own: the caller may already be inside an event loop (a notebook, a trigger).
@@ -139,13 +141,21 @@ class LlmLabeler:
             return self._paid(Answer(article_id=article.article_id, rejected=reason), usage)
         except ModelHTTPError as error:
             await asyncio.to_thread(self._purse.budgets.settle, held, usd=self._cost(usage))
-            self._stopped = f"HTTP {error.status_code} from {error.model_name}"
+            self._failed(f"HTTP {error.status_code} from {error.model_name}")
             return None
         except (ModelAPIError, TimeoutError) as error:
             # Nobody knows whether the call was billed: the reservation stays counted.
-            self._stopped = f"{type(error).__name__}: {str(error)[:200]}"
+            self._failed(f"{type(error).__name__}: {str(error)[:200]}")
             return None
+        self._failures = 0
         return self._paid(answer_of(article.article_id, run.output), usage)
+
+    def _failed(self, reason: str) -> None:
+        # The client has already tried each call three times: so many in a row are no hiccup.
+        self._failures += 1
+        log.warning("%s: %s", self.name, reason)
+        if self._failures >= MAX_FAILURES:
+            self._stopped = reason
 
     def _paid(self, answer: Answer, usage: RunUsage) -> Answer:
         provider, _, model = self.name.removeprefix("llm:").rpartition("@")[0].partition(":")

@@ -13,6 +13,7 @@ from pressrun.config.pipeline import LabelerSpec
 from pressrun.jobs import Answered, Budgets, Questions, open_database
 from pressrun.labeling import quality
 from pressrun.labeling.build import machine_specs, options_of
+from pressrun.labeling.csv_files import import_dag
 from pressrun.labeling.night import (
     Night,
     has_machines,
@@ -42,6 +43,12 @@ def ask(step: Step, ingested: StageResult, sampled: StageResult) -> Asked:
     """
     if not sampled.datasets["samples"].rows or _done(step, ingested, sampled):
         return Asked(waiting=0, deadline=None)
+    _, asked = _asked(step, ingested, sampled)
+    queue, key = _queue(step.environment), str(step.key)
+    return Asked(waiting=queue.waiting(step_key=key), deadline=queue.deadline(step_key=key), asked=asked)
+
+
+def _asked(step: Step, ingested: StageResult, sampled: StageResult) -> tuple[Night, int]:
     night = run_machines(step, ingested, sampled)
     queue, key = _queue(step.environment), str(step.key)
     people = people_of(step.pipeline)
@@ -52,7 +59,7 @@ def ask(step: Step, ingested: StageResult, sampled: StageResult) -> Asked:
     )
     if step.pipeline.label.oracle:
         answer_as_oracle(queue, pipeline=step.pipeline, step_key=key, taxonomy=night.taxonomy, given=night.given)
-    return Asked(waiting=queue.waiting(step_key=key), deadline=queue.deadline(step_key=key), asked=asked)
+    return night, asked
 
 
 def waiting(environment: Environment, step_key: StepKey | str) -> int:
@@ -84,8 +91,7 @@ def _collected(step: Step, ingested: StageResult, sampled: StageResult) -> Stage
     if not sampled.datasets["samples"].rows:
         return StageResult(stage=STAGE, step_key=str(step.key), datasets=_committed(step, [], []), facts=_NOTHING)
     # Another machine may collect than asked: what it lacks is asked for again, by the same rules.
-    ask(step, ingested, sampled)
-    night = run_machines(step, ingested, sampled)
+    night, _ = _asked(step, ingested, sampled)
     queue = _queue(step.environment)
     answers = staged_people(step, lambda: queue.collect(pipeline=step.pipeline.model, step_key=str(step.key)))
     rejects = rows_of("rejects", reject_rows(night.chain))
@@ -206,8 +212,16 @@ def _inputs(step: Step, ingested: StageResult, sampled: StageResult) -> dict[str
         "given": ingested.datasets.get("given") if needs_given(step) else None,
         "taxonomy": hashlib.sha256(taxonomy.model_dump_json().encode()).hexdigest(),
         "prompts": _prompts(machine_specs(step.pipeline)),
+        "imported": _imported(step),
     }
 
 
 def _prompts(specs: Sequence[LabelerSpec]) -> str:
     return hashlib.sha256(repr([options_of(spec) for spec in specs]).encode()).hexdigest()
+
+
+def _imported(step: Step) -> str:
+    """Which files of labels were imported: `all_labels` holds them, so a reused step must have had the same."""
+    model = step.pipeline.model
+    keys = step.lake.snapshot("labels", pipeline=model).step_keys
+    return hashlib.sha256(repr([key for key in keys if key.startswith(import_dag(model))]).encode()).hexdigest()
