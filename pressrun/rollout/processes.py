@@ -22,8 +22,8 @@ from pressrun.rollout.types import Handle
 SERVER: tuple[str, ...] = (sys.executable, "-m", "pressrun.serving")
 STOP_SECONDS = 5.0
 PROBE_SECONDS = 0.5
-PROBE_TIMEOUT = 1.5
-MOST_MISSES = 3
+PROBE_TIMEOUT = 2.0
+MOST_MISSES = 4
 _log = logging.getLogger(__name__)
 
 
@@ -139,7 +139,7 @@ async def stop(server: Server) -> None:
 
 def kill_orphan(handle: Handle) -> bool:
     """Ends the very process that a dead supervisor recorded, if it is still there; never another with its id."""
-    if _created(handle.pid) != handle.created or not handle.created:
+    if abs(_created(handle.pid) - handle.created) > 1.0:
         return False
     try:
         os.kill(handle.pid, signal.SIGKILL)

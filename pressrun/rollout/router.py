@@ -195,9 +195,10 @@ class Router:
         return web.json_response({"ready": all(models.values()), "models": models})
 
     async def _page(self, request: web.Request) -> web.Response:
-        record = self._record(request.match_info["model"])
+        model = request.match_info["model"]
+        record = self._record(model) if model in self.routes else None
         if record is None:
-            return _error(404, f"no rollout of {request.match_info['model'][:40]!r} yet")
+            return _error(404, f"no rollout of {model[:40]!r} yet")
         if request.query.get("format") == "json" or "text/html" not in request.headers.get("accept", ""):
             return web.Response(text=record.model_dump_json(), content_type="application/json")
         return web.Response(text=render_page(record), content_type="text/html")

@@ -68,12 +68,19 @@ class _Supervisor:
             runner = web.AppRunner(self._router.app(session), access_log=None)
             await runner.setup()
             try:
-                serving = self._environment.serving
-                await web.TCPSite(runner, serving.host, serving.router_port).start()
+                await self._listen(runner)
                 await self._until(stop, session)
             finally:
                 await runner.cleanup()
                 await self._close()
+
+    async def _listen(self, runner: web.AppRunner) -> None:
+        serving = self._environment.serving
+        try:
+            await web.TCPSite(runner, serving.host, serving.router_port).start()
+        except OSError as error:
+            remedy = "stop what listens there, or set serving.router_port in the environment's file"
+            raise OSError(f"the router cannot listen on {serving.host}:{serving.router_port}: {remedy}") from error
 
     async def _until(self, stop: asyncio.Event, session: aiohttp.ClientSession) -> None:
         shipping = asyncio.create_task(self._ship())

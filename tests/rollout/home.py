@@ -29,7 +29,7 @@ LABELS = ["World", "Sports", "Business"]
 ARTICLES = [{"article_id": f"a{n}", "title": f"{LABELS[n % 3]} news {n}", "body": "text"} for n in range(30)]
 POLICY = Rollout(
     steps=[50, 100], min_requests=40, max_step=timedelta(seconds=25), bake=timedelta(seconds=1), shadow=0.5,
-    budgets=Budgets(error_rate=0.05, latency_p99_ratio=4.0),
+    budgets=Budgets(error_rate=0.05, latency_p99_ratio=10),
 )  # fmt: skip
 
 
@@ -94,7 +94,7 @@ class Home:
     def record(self) -> RolloutRecord | None:
         return status(self.environment, "topics")
 
-    def until(self, holds: Callable[[RolloutRecord], object], seconds: float = 60.0) -> RolloutRecord:
+    def until(self, holds: Callable[[RolloutRecord], object], seconds: float = 120.0) -> RolloutRecord:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             record = self.record()

@@ -13,10 +13,11 @@ import psutil
 import pytest
 
 from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Budgets
 from pressrun.registry import ModelRef
 from pressrun.rollout import Phase, RolloutRecord, abort, served, submit
 from pressrun.verdict import Decision
-from tests.rollout.home import Home, model_of, plan_of, with_ports
+from tests.rollout.home import POLICY, Home, model_of, plan_of, with_ports
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -91,8 +92,8 @@ def test_a_candidate_that_a_noisy_neighbour_slows_down_goes_back_for_its_latency
 ) -> None:
     old, new = models
     with_champion(home, old)
-    slow = plan_of("d/2/t/-1", new, old)
-    submit(home.environment, slow.model_copy(update={"policy": slow.policy.model_copy(update={"min_requests": 2000})}))
+    policy = POLICY.model_copy(update={"min_requests": 2000, "budgets": Budgets(error_rate=0.5, latency_p99_ratio=2)})
+    submit(home.environment, plan_of("d/2/t/-1", new, old, policy))
     pid, done = candidate_pid(home), threading.Event()
     neighbour = threading.Thread(target=_disturb, args=(pid, done))
     neighbour.start()
@@ -111,9 +112,9 @@ def _disturb(pid: int, done: threading.Event) -> None:
     try:
         while not done.is_set():
             os.kill(pid, signal.SIGSTOP)
-            time.sleep(0.5)
+            time.sleep(1.2)
             os.kill(pid, signal.SIGCONT)
-            time.sleep(0.1)
+            time.sleep(0.2)
     except ProcessLookupError:
         pass
 
