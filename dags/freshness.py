@@ -39,9 +39,7 @@ def freshness(pipeline: Pipeline, file: Path) -> DAG | None:
         default_args=task_defaults(pipeline, file),
         tags=["pressrun", pipeline.model, "freshness"],
     ) as dag:
-        FreshnessOperator(
-            task_id="fresh_champion", pipeline=str(file), inlets=[loop_assets(pipeline.model).champion]
-        )
+        FreshnessOperator(task_id="fresh_champion", pipeline=str(file), inlets=[loop_assets(pipeline.model).champion])
     return dag
 
 

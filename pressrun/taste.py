@@ -88,9 +88,7 @@ def tasting_pipeline(pipeline: Pipeline, *, read: dict[str, object]) -> Pipeline
 
 
 def _run(name: str, pipeline: Pipeline, environment: Environment, progress: Progress) -> StageResult:
-    return run_stage(
-        name, pipeline=pipeline, environment=environment, dag_id="taste", run_id="one", progress=progress
-    )
+    return run_stage(name, pipeline=pipeline, environment=environment, dag_id="taste", run_id="one", progress=progress)
 
 
 def _stops(result: StageResult) -> bool:

@@ -121,9 +121,7 @@ def test_what_a_verdict_says_is_text_and_never_markup(capsys: pytest.CaptureFixt
     assert "[/red] fell by 0.06" in capsys.readouterr().out
 
 
-def test_verdicts_are_listed_newest_first_and_shown_by_id(
-    cli: CliRunner, environment: Environment, lake: Lake
-) -> None:
+def test_verdicts_are_listed_newest_first_and_shown_by_id(cli: CliRunner, environment: Environment, lake: Lake) -> None:
     for run, decision in (("one", Decision.PASS), ("two", Decision.FAIL)):
         keep(lake, judged(decision), run=run)
     first, second = read_verdicts(environment, "topics")

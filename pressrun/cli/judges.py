@@ -15,6 +15,7 @@ from pressrun.cli.terminal import COLOURS, conclude, exit_code, headline, out, t
 if TYPE_CHECKING:
     from pressrun.verdict import Verdict
 
+
 def gate(
     pipeline: PipelineName = None,
     predictions: Annotated[

@@ -18,8 +18,9 @@ PipelineName = Annotated[
 ]
 EnvironmentName = Annotated[
     str | None,
-    typer.Option("--environment", "-e",
-        help="a name in config/environments, or a path; else PRESSRUN_ENVIRONMENT, else laptop"),
+    typer.Option(
+        "--environment", "-e", help="a name in config/environments, or a path; else PRESSRUN_ENVIRONMENT, else laptop"
+    ),
 ]
 Run = Annotated[
     str | None,

@@ -87,9 +87,7 @@ def _problem(path: Path_, detail: ErrorDetails, document: Document, model: type[
     )
 
 
-def _reason(
-    path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]
-) -> tuple[str, str | None]:
+def _reason(path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]) -> tuple[str, str | None]:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         return _missing(path, document, model)

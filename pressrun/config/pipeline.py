@@ -16,9 +16,7 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "examples": ["30s", "20m", "4h", "1h30m"]}),
 ]
 Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
-ArticleField = Literal[
-    "article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"
-]
+ArticleField = Literal["article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"]
 
 
 class Section(BaseModel):

@@ -126,9 +126,7 @@ def test_production_names_every_variable_that_is_not_set(monkeypatch: pytest.Mon
         load_environment("production")
 
 
-def test_what_a_variable_holds_is_never_told(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_variable_holds_is_never_told(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_PORT", "hunter2")
     file = tmp_path / "mine.yaml"
     file.write_text(

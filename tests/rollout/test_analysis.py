@@ -62,7 +62,7 @@ def test_all_looks_together_spend_no_more_than_alpha() -> None:
 
 def test_looks_are_made_when_the_counts_have_grown() -> None:
     looks, numbers = Looks(), []
-    for requests in range(0, 200):
+    for requests in range(200):
         looks.look(counts_of(requests=requests), POLICY)
         numbers.append(looks.number)
     assert numbers[19] == 0

@@ -11,8 +11,34 @@ from pressrun.training.learn import Labels, learn
 from pressrun.training.teacher import UNKNOWN
 
 WORDS = {
-    "Sports": "coach team match goal season league player striker stadium injury cup win".split(),
-    "Business": "shares profit market bank investors earnings merger revenue dollar oil prices trade".split(),
+    "Sports": "coach team match goal season league player striker stadium injury cup win".split(),  # noqa: SIM905
+    "Business": "shares profit market bank investors earnings merger revenue dollar oil prices trade".split(),  # noqa: SIM905
+        "team",
+        "match",
+        "goal",
+        "season",
+        "league",
+        "player",
+        "striker",
+        "stadium",
+        "injury",
+        "cup",
+        "win",
+    ],
+    "Business": [
+        "shares",
+        "profit",
+        "market",
+        "bank",
+        "investors",
+        "earnings",
+        "merger",
+        "revenue",
+        "dollar",
+        "oil",
+        "prices",
+        "trade",
+    ],
 }
 TAXONOMY = Taxonomy(
     name="two",
