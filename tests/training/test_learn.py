@@ -13,32 +13,6 @@ from pressrun.training.teacher import UNKNOWN
 WORDS = {
     "Sports": "coach team match goal season league player striker stadium injury cup win".split(),  # noqa: SIM905
     "Business": "shares profit market bank investors earnings merger revenue dollar oil prices trade".split(),  # noqa: SIM905
-        "team",
-        "match",
-        "goal",
-        "season",
-        "league",
-        "player",
-        "striker",
-        "stadium",
-        "injury",
-        "cup",
-        "win",
-    ],
-    "Business": [
-        "shares",
-        "profit",
-        "market",
-        "bank",
-        "investors",
-        "earnings",
-        "merger",
-        "revenue",
-        "dollar",
-        "oil",
-        "prices",
-        "trade",
-    ],
 }
 TAXONOMY = Taxonomy(
     name="two",
