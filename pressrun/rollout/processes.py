@@ -23,6 +23,7 @@ SERVER: tuple[str, ...] = (sys.executable, "-m", "pressrun.serving")
 STOP_SECONDS = 5.0
 PROBE_SECONDS = 0.5
 PROBE_TIMEOUT = 2.0
+FIRST_PROBE_TIMEOUT = 15.0
 MOST_MISSES = 4
 _log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ async def probe(server: Server, session: aiohttp.ClientSession) -> None:
 
 async def _says_ready(server: Server, session: aiohttp.ClientSession) -> bool:
     try:
-        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT)
+        timeout = aiohttp.ClientTimeout(total=PROBE_TIMEOUT if server.ready else FIRST_PROBE_TIMEOUT)
         async with session.get(f"{server.url}/readyz", timeout=timeout) as answer:
             return answer.status == 200
     except (aiohttp.ClientError, OSError, TimeoutError):

@@ -13,7 +13,7 @@ from pressrun.registry import ModelRef
 from pressrun.verdict import Check, Verdict
 
 CHAMPION, CANDIDATE = "champion", "candidate"
-START_WITHIN = timedelta(seconds=120)
+START_WITHIN = timedelta(minutes=5)
 
 
 class _Frozen(BaseModel):

@@ -1,0 +1,121 @@
+"""One server process: what it answers, what it logs, how it leaves."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.serving.stub_bundle import write_stub
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.timeout(300)
+
+
+class Running:
+    """A server with a stub bundle."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.spool = folder / "spool"
+        bundle = write_stub(folder / "bundle")
+        options = {"port": self.port, "model": "topics", "version": "3", "spool": self.spool, "server-id": "s1"}
+        command = [f"--{name}={value}" for name, value in (options | {"parent": os.getpid()}).items()]
+        self.process = subprocess.Popen([sys.executable, str(HERE / "stub_server.py"), str(bundle), *command])
+
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection.request("POST" if body is not None else "GET", path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        return answer.status, json.loads(text) if text.startswith("{") else text
+
+    def wait(self) -> Running:
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline:
+            try:
+                if self.ask("/readyz")[0] == 200:
+                    return self
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError(f"not ready; it ended with {self.process.poll()}")
+
+    def logged(self) -> list[dict[str, Any]]:
+        lines = [line for path in sorted(self.spool.iterdir()) for line in path.read_text().splitlines()]
+        return [json.loads(line) for line in lines]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running(tmp_path_factory.mktemp("server")).wait()
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def infer(title: str) -> bytes:
+    inputs = [{"name": "title", "datatype": "BYTES", "shape": [1], "data": [title]}]
+    return json.dumps({"inputs": inputs, "parameters": {"article_id": "a1", "impression_id": "i1"}}).encode()
+
+
+def test_it_speaks_the_open_inference_protocol_and_names_the_model_version(server: Running) -> None:
+    status, answer = server.ask("/v2/models/topics/infer", infer("Sports tonight"))
+    assert status == 200
+    assert (answer["model_version"], answer["parameters"]["arm"]) == ("3", "champion")
+    label, probabilities = answer["outputs"]
+    assert label["data"] == ["Sports"]
+    assert probabilities["shape"] == [1, 3]
+    assert sum(probabilities["data"]) == pytest.approx(1, abs=1e-4)
+    assert server.ask("/v2/models/topics")[1]["versions"] == ["3"]
+    assert server.ask("/v2/health/live")[0] == 200
+
+
+def test_the_log_has_the_prediction_and_never_the_text(server: Running) -> None:
+    headers = {"x-pressrun-arm": "candidate", "x-pressrun-generation": "7", "x-pressrun-shadow": "1"}
+    status, _ = server.ask("/v2/models/topics/infer", infer("Business secret42"), **headers, **{"x-request-id": "q9"})
+    row = next(row for row in server.logged() if row["request_id"] == "q9")
+    assert status == 200
+    assert (row["arm"], row["generation"], row["shadow"], row["label"]) == ("candidate", 7, True, "Business")
+    assert (row["article_id"], row["impression_id"]) == ("a1", "i1")
+    assert "secret42" not in json.dumps(server.logged())
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/predict", b"no json", 400),
+        ("/predict", b'{"title": 3}', 400),
+        ("/predict", b"x" * 4_000_001, 413),
+        ("/v2/models/other/infer", b"{}", 404),
+        ("/readyz", b"{}", 405),
+    ],
+)
+def test_what_it_cannot_answer_gets_a_clear_refusal(server: Running, path: str, body: bytes, status: int) -> None:
+    got, answer = server.ask(path, body)
+    assert got == status
+    assert answer["error"]
+
+
+def test_metrics_name_model_version_and_arm(server: Running) -> None:
+    server.ask("/predict", b'{"text": "World news"}')
+    assert 'model="topics",shadow="false",status="200",version="3"' in server.ask("/metrics")[1]
+
+
+def test_sigterm_closes_the_log_and_leaves_cleanly(tmp_path: Path) -> None:
+    running = Running(tmp_path).wait()
+    running.ask("/predict", b'{"text": "World news"}')
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) == 0
+    assert [path.name for path in running.spool.iterdir()] == ["s1-0000000001.jsonl"]
