@@ -5,6 +5,8 @@ ARGS ?=
 WORKERS ?= 2
 RUN := uv run --no-sync
 export PATH := $(HOME)/.local/bin:$(PATH)
+# Modules are compiled once, also where the shell says not to: Airflow alone starts many processes.
+export PYTHONDONTWRITEBYTECODE :=
 
 define NO_UV
 uv is missing and could not be installed. Install it (https://docs.astral.sh/uv/) and run make again.
