@@ -13,6 +13,26 @@ from pressrun.verdict.words import limit, measured, name_of
 _WIDTH, _MARGIN = 160.0, 8.0
 
 _TEMPLATE = """\
+{% macro draw(plot, title) %}
+<svg width="160" height="22" viewBox="0 0 160 22" role="img" aria-label="{{ title }}"><title>{{ title }}</title>
+<line x1="0" x2="160" y1="11" y2="11" stroke="var(--pr-line)"/>
+{%- if plot.low is not none and plot.high is not none %}
+<line class="pr-interval" x1="{{ plot.low }}" x2="{{ plot.high }}" y1="11" y2="11"
+ stroke="var(--pr-now)" stroke-width="5" stroke-linecap="round"/>
+{%- endif %}
+{%- if plot.threshold is not none %}
+<line class="pr-threshold" x1="{{ plot.threshold }}" x2="{{ plot.threshold }}" y1="2" y2="20"
+ stroke="var(--pr-text)" stroke-dasharray="3 2"/>
+{%- endif %}
+{%- if plot.champion is not none %}
+<path class="pr-champion" d="M{{ plot.champion }} 5 l5 6 l-5 6 l-5 -6 z"
+ fill="none" stroke="var(--pr-text)" stroke-width="1.5"/>
+{%- endif %}
+{%- if plot.candidate is not none %}
+<circle class="pr-candidate" cx="{{ plot.candidate }}" cy="11" r="4" fill="var(--pr-now)"/>
+{%- endif %}
+</svg>
+{%- endmacro -%}
 <section class="pr-verdict pr-{{ verdict.decision.value }}">
 <style>
 .pr-verdict {
@@ -55,27 +75,7 @@ _TEMPLATE = """\
 {%- for note in verdict.notes %}
 <p><small>{{ note }}</small></p>
 {%- endfor %}
-</section>
-{%- macro draw(plot, title) %}
-<svg width="160" height="22" viewBox="0 0 160 22" role="img" aria-label="{{ title }}"><title>{{ title }}</title>
-<line x1="0" x2="160" y1="11" y2="11" stroke="var(--pr-line)"/>
-{%- if plot.low is not none and plot.high is not none %}
-<line class="pr-interval" x1="{{ plot.low }}" x2="{{ plot.high }}" y1="11" y2="11"
- stroke="var(--pr-now)" stroke-width="5" stroke-linecap="round"/>
-{%- endif %}
-{%- if plot.threshold is not none %}
-<line class="pr-threshold" x1="{{ plot.threshold }}" x2="{{ plot.threshold }}" y1="2" y2="20"
- stroke="var(--pr-text)" stroke-dasharray="3 2"/>
-{%- endif %}
-{%- if plot.champion is not none %}
-<path class="pr-champion" d="M{{ plot.champion }} 5 l5 6 l-5 6 l-5 -6 z"
- fill="none" stroke="var(--pr-text)" stroke-width="1.5"/>
-{%- endif %}
-{%- if plot.candidate is not none %}
-<circle class="pr-candidate" cx="{{ plot.candidate }}" cy="11" r="4" fill="var(--pr-now)"/>
-{%- endif %}
-</svg>
-{%- endmacro %}"""
+</section>"""
 
 _JINJA = Environment(autoescape=True)
 
