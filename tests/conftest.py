@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pressrun.config.environment import Environment, LakeRoot, Mlflow, Spark
 from pressrun.config.load import load_pipeline
@@ -20,6 +21,10 @@ _OFFLINE = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "TRANSFORMERS_OFFLINE": "1",
 }
+
+# How fast the machine is says nothing about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

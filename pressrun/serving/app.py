@@ -25,6 +25,7 @@ from pressrun.serving.records import Call, call_of, rows_of
 from pressrun.serving.scoring import Overloaded, Scored, Scorer, ScoringQueue
 
 MAX_BODY = 4_000_000
+READ_TO_REFUSE = 4 * MAX_BODY
 _JSON = [("content-type", "application/json")]
 _TEXT = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
 _log = logging.getLogger(__name__)
@@ -147,16 +148,23 @@ class App:
 
 
 async def _body(headers: Any, proto: Any) -> bytes:
-    """The request's body. Raises BadRequest (413) as soon as it is known to be too large."""
+    """The request's body. Raises BadRequest (413) when it is too large; of such a body nothing is kept.
+
+    A little too much is read to its end: a client that is still sending when the connection closes sees no answer.
+    """
     too_large = BadRequest(f"the body is larger than {MAX_BODY} bytes; send fewer or shorter articles", status=413)
     declared = headers.get("content-length") or "0"
-    if declared.isdigit() and int(declared) > MAX_BODY:
+    if declared.isdigit() and int(declared) > READ_TO_REFUSE:
         raise too_large
-    parts = bytearray()
+    parts, received = bytearray(), 0
     async for part in proto:
-        parts += part
-        if len(parts) > MAX_BODY:
+        received += len(part)
+        if received > READ_TO_REFUSE:
             raise too_large
+        if received <= MAX_BODY:
+            parts += part
+    if received > MAX_BODY:
+        raise too_large
     return bytes(parts)
 
 

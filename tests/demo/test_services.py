@@ -25,7 +25,7 @@ def _spawner(home: Path) -> Service:
         command=[sys.executable, "-c", SPAWNER],
         ready=lambda: len(_tree(home)) == 2,
         environment={"PRESSRUN_TEST_HOME": str(home)},
-        patience=20,
+        patience=120,
     )
 
 
