@@ -66,7 +66,8 @@ class _Source:
 def read_delimited(file: Path, read: Read, *, delimiter: str, limit: int) -> Iterator[RawRow | Refused]:
     """The file's rows by our field names. Raises IngestError where columns and file do not fit.
 
-    A TSV has no quoting, as text/tab-separated-values is registered; a CSV is read as RFC 4180 has it, leniently.
+    A TSV has no quoting, as text/tab-separated-values is registered; a CSV is read by RFC 4180: text after a
+    closing quote is refused, for a lenient reader would take the rows that follow into it.
     """
     records = _records(file, delimiter=delimiter, limit=limit, width=None if read.header else len(read.columns))
     fields = None if read.header else positions(read, file=file)
@@ -97,7 +98,7 @@ def _records(file: Path, *, delimiter: str, limit: int, width: int | None) -> It
     """The records with as many fields as the first one, or `width`; anything else is refused by its first line."""
     source = _Source(lines_of(file, limit=limit), limit)
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
-    reader = csv.reader(source, delimiter=delimiter, quoting=quoting)
+    reader = csv.reader(source, delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         source.begin()
         try:

@@ -25,7 +25,7 @@ def rows_of_file(file: Path, articles: Articles) -> Iterator[RawRow | Refused]:
         yield from _rows(file, articles)
     except IngestError:
         raise
-    except (OSError, UnicodeError, pa.ArrowException) as error:
+    except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         yield Refused(line=0, reason=f"the file cannot be read: {str(error)[:200]}")
 
 

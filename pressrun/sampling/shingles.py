@@ -30,7 +30,7 @@ def shingles(text: str) -> Hashes:
     """The distinct word shingles of a text as sorted 64-bit hashes; a text of fewer words is one shingle."""
     words = _WORD.findall(text[:MAX_CHARACTERS].casefold())
     hashes = np.array([_word_hash(word) for word in words], dtype=np.uint64)
-    if len(hashes) <= WORDS:
+    if len(hashes) < WORDS:
         return np.array([_word_hash(" ".join(words))], dtype=np.uint64)
     mixed = np.zeros(len(hashes) - WORDS + 1, dtype=np.uint64)
     for offset in range(WORDS):

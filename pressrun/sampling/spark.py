@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.fs as pafs
+import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 
@@ -35,6 +36,8 @@ _CONF = {
     "spark.sql.shuffle.partitions": "4",
     "spark.default.parallelism": "2",
     "spark.sql.session.timeZone": "UTC",
+    # Its default, INT96, has no time zone.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
 }
 
@@ -73,7 +76,8 @@ class SparkEngine:
         rows.coalesce(1).write.parquet(_hadoop(folder))
         filesystem, path, scheme = _filesystem(folder)
         found = filesystem.get_file_info(pafs.FileSelector(path))
-        files = [scheme + info.path for info in found if info.path.endswith(".parquet")]
+        written = [info.path for info in found if info.path.endswith(".parquet")]
+        files = [scheme + path for path in written if pq.read_metadata(path, filesystem=filesystem).num_rows]
         committed = self._lake.commit_files(table, files, key=step.key, pipeline=model)
         filesystem.delete_dir(path)
         return committed

@@ -53,9 +53,17 @@ def _sample(step: Step, ingested: StageResult, drawn: DatasetRef | None, taxonom
 
 
 def _backlog(step: Step, articles: DatasetRef, drawn: DatasetRef) -> pa.Table:
+    """The articles that were never drawn, nor any near-duplicate of theirs."""
     rows = step.lake.read(articles, columns=list(_COLUMNS))
-    before = step.lake.read(drawn, columns=["article_id"])["article_id"].combine_chunks()
-    return rows.filter(pc.invert(pc.is_in(rows["article_id"], value_set=before)))
+    groups = step.lake.read(step.lake.snapshot("groups", pipeline=step.pipeline.model))
+    before = step.lake.read(drawn, columns=["article_id", "group_id"])
+    told = groups.filter(_among(groups["group_id"], before["group_id"]))
+    left = rows.filter(pc.invert(_among(rows["article_id"], told["article_id"])))
+    return left.filter(pc.invert(_among(left["article_id"], before["article_id"])))
+
+
+def _among(values: pa.ChunkedArray, wanted: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.is_in(values, value_set=wanted.combine_chunks())
 
 
 def _drawn(
