@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 
 from operators.errors import NotUsable, VerdictStopped
-from operators.links import ModelPageLink, stage_links
+from operators.links import ModelPageLink
 from operators.tell import tell_verdict
 from operators.words import last_line
+from pressrun.links import stage_links
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

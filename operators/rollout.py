@@ -9,8 +9,9 @@ from airflow.sdk import conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.base import StageOperator, truth
-from operators.links import ModelPageLink, RolloutLink, stage_links
+from operators.links import ModelPageLink, RolloutLink
 from operators.triggers import RolloutTrigger
+from pressrun.links import stage_links
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

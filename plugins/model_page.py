@@ -20,11 +20,11 @@ from jinja2 import Environment as Jinja
 from jinja2 import FileSystemLoader
 from markupsafe import Markup
 
-from operators.links import PAGES, mlflow_run_url, report_url
 from pressrun.config.environment import Environment
 from pressrun.config.load import load_environment, load_pipeline, pipeline_files
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError
+from pressrun.links import PAGES, mlflow_run_url, report_url
 from pressrun.verdict import Verdict
 
 KINDS = {".html": "text/html", ".png": "image/png", ".svg": "image/svg+xml", ".json": "application/json"}
