@@ -75,9 +75,9 @@ def test_the_form_reads_like_a_form(dags: dict[str, Any]) -> None:
     params = dags["topics_retrain"].params
     assert list(params) == ["sample_rows", "relabel", "dry_run"]
     for name in params:
-        schema = params.get_param(name).schema
-        assert schema["title"]
-        assert schema["description"].endswith(".")
+        param = params.get_param(name)
+        assert param.schema["title"]
+        assert param.description.endswith(".")
 
 
 def test_drift_starts_the_retrain_through_the_asset(dags: dict[str, Any]) -> None:
