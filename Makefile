@@ -39,7 +39,8 @@ test: lint ## lint, then every test, in parallel; ARGS go to pytest
 		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 # What has been seen to pass on a small machine; `.ci/run` calls it until all of `make test` has been.
-SEEN := tests/stats tests/config tests/ingest tests/bundle tests/training tests/operators tests/test_house.py \
+SEEN := tests/stats tests/config tests/verdict tests/jobs tests/simulator tests/drift/test_window.py tests/gates/test_report.py \
+	tests/gates/test_truth.py tests/ingest tests/bundle tests/training tests/operators tests/test_house.py \
 	tests/test_compose.py tests/test_cli.py tests/test_freshness.py tests/serving/test_protocol.py \
 	tests/rollout/test_analysis.py tests/demo/test_nights.py tests/demo/test_preflight.py
 
