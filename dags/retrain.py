@@ -81,7 +81,7 @@ def _night(file: str, assets: LoopAssets) -> None:
     RolloutOperator(
         task_id="rollout",
         pipeline=file,
-        dry_run="{{ params.dry_run }}",
+        judge_only="{{ params.dry_run }}",
         deferrable=True,
         upstream={"trained": train.output, "gated": gate.output},
         inlets=[assets.model],

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from operators.errors import NotUsable, VerdictStopped
 from operators.links import ModelPageLink
@@ -36,7 +36,7 @@ class StageOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("pipeline", "environment", "fresh", "sample_rows", "upstream")
-    operator_extra_links = (ModelPageLink(),)
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (ModelPageLink(),)
     ui_color = "#e8eef7"
     needs: ClassVar[tuple[str, ...]] = ()
     always_tells: ClassVar[bool] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk import BaseOperatorLink
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.base import StageOperator
@@ -14,6 +15,7 @@ from operators.words import last_line
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from pydantic import JsonValue
 
     from pressrun.lake.types import StageResult
     from pressrun.step import Step
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 class DriftOperator(StageOperator):
     """Judges the newest window of predictions. Drift found is told and handed on; it does not fail the task."""
 
-    operator_extra_links = (DriftReportLink(), ModelPageLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (DriftReportLink(), ModelPageLink())
 
     def work(self, step: Step) -> StageResult:
         from pressrun.drift import watch
@@ -67,7 +69,8 @@ class AskForRetrainOperator(StageOperator):
         raise AirflowSkipException(f"No retrain: {why}")
 
     def _judge(self, result: StageResult, step: Step, context: Context) -> None:
-        asked = {"asked_by": str(step.key), "verdict": result.verdict.verdict_id if result.verdict else ""}
+        verdict = result.verdict.verdict_id if result.verdict else ""
+        asked: dict[str, JsonValue] = {"asked_by": str(step.key), "verdict": verdict}
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra = asked
         self.log.info("A retrain of %s is asked for", step.pipeline.model)

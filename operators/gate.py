@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow.sdk import BaseOperatorLink
+
 from operators.base import StageOperator
 from operators.links import GateReportLink, ModelPageLink
 
@@ -16,7 +18,7 @@ class GateOperator(StageOperator):
     """Compares the candidate with the model that the router serves now, on the same true-labeled articles."""
 
     needs = ("ingested", "sampled", "labeled", "trained")
-    operator_extra_links = (GateReportLink(), ModelPageLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (GateReportLink(), ModelPageLink())
     always_tells = True
 
     def work(self, step: Step) -> StageResult:
@@ -24,4 +26,5 @@ class GateOperator(StageOperator):
         from pressrun.rollout import served
 
         champion = served(step.environment, step.pipeline.model)
-        return gate(step, *(self.result(name) for name in self.needs), champion=champion)
+        ingested, sampled, labeled, trained = (self.result(name) for name in self.needs)
+        return gate(step, ingested, sampled, labeled, trained, champion)

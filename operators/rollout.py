@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import conf
+from airflow.sdk import BaseOperatorLink, conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.base import StageOperator, truth
@@ -26,26 +26,26 @@ class RolloutOperator(StageOperator):
     The controller needs no Airflow: a worker or triggerer that dies leaves the rollout going on, and the next try
     finds it by this step's key. Killing or clearing the task asks the controller to roll back.
 
-    :param dry_run: leave traffic alone; the task is skipped
+    :param judge_only: leave traffic alone; the task is skipped
     :param deferrable: wait in the triggerer; else in the worker
     :param poll_seconds: how often the rollout is looked at
     """
 
-    template_fields = (*StageOperator.template_fields, "dry_run")
+    template_fields = (*StageOperator.template_fields, "judge_only")
     needs = ("trained", "gated")
-    operator_extra_links = (RolloutLink(), ModelPageLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (RolloutLink(), ModelPageLink())
     always_tells = True
 
     def __init__(
         self,
         *,
-        dry_run: bool | str = False,
+        judge_only: bool | str = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_seconds: float = 5,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.dry_run = dry_run
+        self.judge_only = judge_only
         self.deferrable = deferrable
         self.poll_seconds = poll_seconds
         self._submitted: Step | None = None
@@ -79,7 +79,7 @@ class RolloutOperator(StageOperator):
     def _skip_if_there_is_nothing_to_do(self) -> None:
         if self.result("gated").facts.get("nothing_new"):
             raise AirflowSkipException("Nothing new: the candidate is the model that serves already")
-        if truth(self.dry_run):
+        if truth(self.judge_only):
             raise AirflowSkipException("Dry run: it ends after the gate, traffic is left alone")
 
     def _submit(self, step: Step) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow.sdk import BaseOperatorLink
+
 from operators.base import StageOperator
 from operators.links import MlflowRunLink, ModelPageLink
 
@@ -16,7 +18,7 @@ class TrainOperator(StageOperator):
     """Trains, calibrates, exports and registers; a retry makes no second version."""
 
     needs = ("ingested", "sampled", "labeled")
-    operator_extra_links = (MlflowRunLink(), ModelPageLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (MlflowRunLink(), ModelPageLink())
 
     def work(self, step: Step) -> StageResult:
         from pressrun.training import train

@@ -16,7 +16,7 @@ class PeopleTrigger(BaseTrigger):
     def __init__(
         self, *, environment: str | None, step_key: str, deadline: str | None, poll_seconds: float = 15
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.environment = environment
         self.step_key = step_key
         self.deadline = deadline
@@ -33,7 +33,7 @@ class PeopleTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         while (waiting := await asyncio.to_thread(self._waiting)) and not past(self.deadline):  # noqa: ASYNC110
             await asyncio.sleep(self.poll_seconds)
-        yield TriggerEvent({"waiting": waiting})
+        yield TriggerEvent({"waiting": waiting})  # type: ignore[no-untyped-call]
 
     def _waiting(self) -> int:
         from pressrun.config.load import load_environment
@@ -46,7 +46,7 @@ class RolloutTrigger(BaseTrigger):
     """Fires when the rollout that this step submitted has ended. Killing or clearing the task rolls it back."""
 
     def __init__(self, *, environment: str | None, model: str, step_key: str, poll_seconds: float = 5) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.environment = environment
         self.model = model
         self.step_key = step_key
@@ -63,7 +63,7 @@ class RolloutTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         while not (phase := await asyncio.to_thread(self._ended)):  # noqa: ASYNC110
             await asyncio.sleep(self.poll_seconds)
-        yield TriggerEvent({"phase": phase})
+        yield TriggerEvent({"phase": phase})  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         await asyncio.to_thread(self.abort)

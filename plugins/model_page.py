@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from airflow.api_fastapi.core_api.security import AccessView, requires_access_view
+from airflow.api_fastapi.core_api.security import AccessView, requires_access_view  # type: ignore[attr-defined]
 from airflow.plugins_manager import AirflowPlugin
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi import Path as FromPath
@@ -162,8 +162,10 @@ class PressrunPlugin(AirflowPlugin):
     """The tab on the left, and one on each DAG."""
 
     name = "pressrun"
-    fastapi_apps: ClassVar = [{"app": app, "url_prefix": PAGES, "name": "Pressrun"}]
-    external_views: ClassVar = [
+    fastapi_apps: list[Any] = [  # noqa: RUF012
+        {"app": app, "url_prefix": PAGES, "name": "Pressrun"}
+    ]
+    external_views: list[Any] = [  # noqa: RUF012
         {"name": "Models", "href": f"{PAGES}/", "destination": "nav", "category": "browse", "url_route": "pressrun"},
         {"name": "Model", "href": PAGES + "/dags/{DAG_ID}", "destination": "dag", "url_route": "pressrun_model"},
     ]

@@ -79,8 +79,7 @@ def try_(
     """A first taste: articles to a gate verdict in this process; no Airflow, no server, no Java."""
     from pressrun.cli.tasting import show_taste
 
-    named = os.environ.get("PRESSRUN_DATA")
-    verdict = show_taste(pipeline, data=data or (Path(named) if named else None), keep=keep)
+    verdict = show_taste(pipeline, data=data or _data_of_the_environment(), keep=keep)
     raise typer.Exit(exit_code(verdict) if verdict else ExitCode.ERROR)
 
 
@@ -94,9 +93,13 @@ def demo(
     router_port: int = 8000,
 ) -> None:
     """The whole stack on this machine and a story in five parts; what `make demo` runs."""
-    from pressrun.demo.run import DemoOptions, data_from_environment
-    from pressrun.demo.run import demo as run_demo
-    from pressrun.demo.stack import Ports
+    from pressrun.demo import DemoOptions, Ports
+    from pressrun.demo import demo as run_demo
 
     ports = Ports(airflow=airflow_port, mlflow=mlflow_port, router=router_port)
-    run_demo(DemoOptions(data=data or data_from_environment(), ports=ports, exit=exit))
+    run_demo(DemoOptions(data=data or _data_of_the_environment(), ports=ports, exit=exit))
+
+
+def _data_of_the_environment() -> Path | None:
+    named = os.environ.get("PRESSRUN_DATA")
+    return Path(named) if named else None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -24,7 +24,7 @@ Path_ = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -35,7 +35,7 @@ for _name, _pattern, _first in (
     ("float", r"^[-+]?(?:\.[0-9]+|[0-9][0-9_]*\.?[0-9]*)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
     ("merge", r"^<<$", "<"),
 ):
-    _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern), list(_first))  # type: ignore[no-untyped-call]
+    _Loader.add_implicit_resolver(_TAG + _name, re.compile(_pattern), list(_first))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,8 @@ def _refuse_tags(file: Path, text: str) -> None:
         tag = getattr(event, "tag", None)
         if tag:
             reason = f"the YAML tag {tag.replace(_TAG, '!!')} is refused; write the plain value"
-            problems.append(Problem(file=file, line=event.start_mark.line + 1, reason=reason))
+            line = event.start_mark.line + 1 if event.start_mark else None
+            problems.append(Problem(file=file, line=line, reason=reason))
     if problems:
         raise ConfigError(problems)
 

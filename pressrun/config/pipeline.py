@@ -66,7 +66,7 @@ class Interactions(Section):
 
 class Sample(Section):
     rows: int = Field(default=1200, gt=0)
-    strata: list[Literal["source", "section", "predicted_topic"]] = Field(default_factory=lambda: ["predicted_topic"])
+    strata: list[Literal["source", "section", "predicted_topic"]] = ["predicted_topic"]
     near_duplicate_jaccard: Share = 0.8
     engine: Literal["spark", "duckdb"] | None = Field(default=None, description="null: the environment's")
 
@@ -116,8 +116,8 @@ class FamilySpec(Section):
 
 
 class Train(Section):
-    families: list[Literal["svm", "lightgbm"] | FamilySpec] = Field(default_factory=lambda: ["svm", "lightgbm"])
-    features: list[Literal["tfidf", "static"]] = Field(default_factory=lambda: ["tfidf", "static"])
+    families: list[Literal["svm", "lightgbm"] | FamilySpec] = ["svm", "lightgbm"]
+    features: list[Literal["tfidf", "static"]] = ["tfidf", "static"]
     self_training: bool = True
     holdout: Share = Field(default=0.2, description="of the examples, for choosing the family and calibrating")
     seed: int = 17
@@ -126,7 +126,7 @@ class Train(Section):
 class Gate(Section):
     floors: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
     non_inferiority: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
-    slices: list[Literal["source", "section", "language"]] = Field(default_factory=lambda: ["source", "section"])
+    slices: list[Literal["source", "section", "language"]] = ["source", "section"]
     slice_margin: Share = 0.1
     topic_margin: Share = 0.1
     min_audited: int = Field(default=100, ge=1)

@@ -115,7 +115,7 @@ class Services:
 
 def _same_process(entry: Mapping[str, object]) -> bool:
     try:
-        return psutil.Process(int(str(entry["pid"]))).create_time() == entry["started"]
+        return bool(psutil.Process(int(str(entry["pid"]))).create_time() == entry["started"])
     except psutil.NoSuchProcess:
         return False
 

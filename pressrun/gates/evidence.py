@@ -63,16 +63,16 @@ def evidence_of(candidate: pa.Table, champion: pa.Table | None = None, truth: pa
         _refuse_gaps(name, articles, rows)
     labels = _labels(facts, said)
     answers = {name: _said([rows[a] for a in articles], labels, name) for name, rows in said.items()}
-    rows = [facts[article] for article in articles]
+    known = [facts[article] for article in articles]
     return Evidence(
         articles=articles,
         labels=labels,
-        target=np.array([labels.index(row["target"]) for row in rows], dtype=np.int64),
-        clusters=codes([row.get("group_id") or row["article_id"] for row in rows]),
+        target=np.array([labels.index(row["target"]) for row in known], dtype=np.int64),
+        clusters=codes([row.get("group_id") or row["article_id"] for row in known]),
         candidate=answers["candidate"],
         champion=answers.get("champion"),
-        slices={name: tuple(row.get(name) for row in rows) for name in SLICES},
-        titles=tuple(row.get("title") or row["article_id"] for row in rows),
+        slices={name: tuple(row.get(name) for row in known) for name in SLICES},
+        titles=tuple(row.get("title") or row["article_id"] for row in known),
     )
 
 

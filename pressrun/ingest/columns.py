@@ -37,7 +37,9 @@ def names(read: Read, present: Sequence[str], *, file: Path) -> dict[str, str]:
             f"{file} has named columns ({_listed(present)}): write articles.read.columns as our name: the file's name, "
             "for example {title: headline}"
         )
-    mapped: dict[str, str] = {str(ours): theirs for ours, theirs in dict(read.columns).items()}
+    mapped: dict[str, str] = (
+        {str(ours): theirs for ours, theirs in read.columns.items()} if isinstance(read.columns, dict) else {}
+    )
     missing(mapped, present, file=file)
     taken = set(mapped.values())
     own = {field: field for field in FIELDS if field in present and field not in mapped and field not in taken}

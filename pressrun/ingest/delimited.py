@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pressrun.config.pipeline import Read
 from pressrun.ingest.columns import names, positions
@@ -97,7 +98,7 @@ def _row(record: _Record, fields: list[str | None]) -> RawRow | Refused:
 def _records(file: Path, *, delimiter: str, limit: int, width: int | None) -> Iterator[_Record | Refused]:
     """The records with as many fields as the first one, or `width`; anything else is refused by its first line."""
     source = _Source(lines_of(file, limit=limit), limit)
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     reader = csv.reader(source, delimiter=delimiter, quoting=quoting, strict=True)
     while True:
         source.begin()

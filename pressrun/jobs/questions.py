@@ -83,7 +83,7 @@ class Questions:
         with writing(self._engine, lock="questions") as connection:
             rows = connection.execute(select(Q.c.question_id, Q.c.deadline).where(Q.c.step_key == step_key)).all()
             known = {row.question_id for row in rows}
-            shared = {"pipeline": pipeline, "step_key": step_key, "taxonomy_version": taxonomy_version}
+            shared: dict[str, Any] = {"pipeline": pipeline, "step_key": step_key, "taxonomy_version": taxonomy_version}
             shared |= {"asked_at": at, "deadline": min((row.deadline for row in rows), default=at + wait)}
             new = [_row(q, shared) for q in questions if question_id(step_key, q.article_id) not in known]
             if new:

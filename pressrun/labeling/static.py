@@ -35,7 +35,7 @@ class StaticLabeler:
     def label(self, articles: Sequence[Article]) -> list[Answer]:
         rows = embed([article_text(article.title, article.body) for article in articles])
         chances = softmax(self._sharpness * (rows @ self._centroids.T))
-        empty = ~rows.any(axis=1)
+        empty = np.asarray(~rows.any(axis=1))
         return [self._answer(a.article_id, row, bool(e)) for a, row, e in zip(articles, chances, empty, strict=True)]
 
     def _answer(self, article_id: str, chances: NDArray[np.float64], empty: bool) -> Answer:

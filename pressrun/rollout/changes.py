@@ -32,13 +32,12 @@ def told(
 
 def known_generation(record: RolloutRecord, step_key: str) -> int | None:
     """The generation that stands for this step already; None if there is none, or an abort has spent it."""
-    for plan in (*reversed(record.queue), *((record.plan,) if record.plan else ())):
+    plans: list[RolloutPlan] = [*reversed(record.queue), *([record.plan] if record.plan else [])]
+    for plan in plans:
         if plan.step_key == step_key and not _aborted(record, plan.generation):
             return plan.generation
-    for outcome in reversed(record.outcomes):
-        if outcome.step_key == step_key:
-            return None if outcome.aborted else outcome.generation
-    return None
+    ended = next((outcome for outcome in reversed(record.outcomes) if outcome.step_key == step_key), None)
+    return None if ended is None or ended.aborted else ended.generation
 
 
 def submitted(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> RolloutRecord:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pressrun.rollout.types import CANDIDATE, CHAMPION, AbortIntent, Phase, RolloutPlan, RolloutState
 from pressrun.verdict import Assertion, Check, Comparison, Decision
@@ -151,8 +151,18 @@ def _measuring(plan: RolloutPlan, observed: Observed, state: RolloutState, now: 
     if decide(observed.checks) in (Decision.FAIL, Decision.ERROR):
         return _go_back(state, now, checks=observed.checks)
     if state.phase is Phase.BAKING:
-        return _promote(state, now, observed.checks) if now - state.since >= plan.policy.bake else state
+        return _baking(plan, observed, state, now)
     return _stepping(plan, observed, state, now)
+
+
+def _baking(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    """Promotes after the bake when its own traffic passes; traffic too thin to tell gets one step's time more."""
+    baked = now - state.since - plan.policy.bake
+    if baked >= timedelta() and decide(observed.checks) is Decision.PASS:
+        return _promote(state, now, observed.checks)
+    if baked < plan.policy.max_step:
+        return state
+    return _go_back(state, now, checks=(*observed.checks, _undecided(plan, observed, state, now)))
 
 
 def _stepping(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
@@ -162,11 +172,11 @@ def _stepping(plan: RolloutPlan, observed: Observed, state: RolloutState, now: d
         return _enter(state, Phase.BAKING if last else Phase.STEPPING, state.step + 1, now)
     if now - state.since < plan.policy.max_step:
         return state
-    return _go_back(state, now, checks=(*observed.checks, _undecided(plan, observed)))
+    return _go_back(state, now, checks=(*observed.checks, _undecided(plan, observed, state, now)))
 
 
-def _undecided(plan: RolloutPlan, observed: Observed) -> Assertion:
-    wanted, seconds = plan.policy.min_requests, plan.policy.max_step.total_seconds()
+def _undecided(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> Assertion:
+    wanted, seconds = plan.policy.min_requests, (now - state.since).total_seconds()
     reason = f"{observed.requests} requests of the candidate in {seconds:.0f} s, {wanted} needed"
     if observed.requests >= wanted:
         reason = f"{observed.requests} requests in {seconds:.0f} s did not settle every check"

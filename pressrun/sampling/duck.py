@@ -37,7 +37,7 @@ class DuckEngine:
         self.put(view, pa.Table.from_batches(batches, schema=function.schema))
 
     def fetch(self, sql: str) -> pa.Table:
-        return self._connection.execute(sql).to_arrow_table()
+        return self._connection.sql(sql).to_arrow_table()
 
     def commit(self, table: str, sql: str, *, step: Step) -> DatasetRef:
         rows = self.fetch(sql).select(SCHEMAS[table].names)

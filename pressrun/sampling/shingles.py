@@ -56,12 +56,12 @@ def _buckets(texts: Sequence[str]) -> NDArray[np.int64]:
     everything = np.concatenate(sets)
     signature = np.empty((len(texts), BANDS * ROWS), dtype=np.uint64)
     for column, salt in enumerate(_salts()):
-        signature[:, column] = np.minimum.reduceat(_mix(everything ^ salt), starts)
+        signature[:, column] = np.minimum.reduceat(_mix(np.asarray(everything ^ salt, dtype=np.uint64)), starts)
     bands = np.zeros((len(texts), BANDS), dtype=np.uint64)
     for row in range(ROWS):
-        bands = _mix(bands * np.uint64(31) + signature[:, row::ROWS])
+        bands = _mix(np.asarray(bands * np.uint64(31) + signature[:, row::ROWS], dtype=np.uint64))
     # The band is part of the bucket, so that different bands never meet.
-    return _mix(bands + np.arange(BANDS, dtype=np.uint64)).view(np.int64)
+    return _mix(np.asarray(bands + np.arange(BANDS, dtype=np.uint64), dtype=np.uint64)).view(np.int64)
 
 
 def _mix(values: Hashes) -> Hashes:

@@ -79,11 +79,11 @@ def parse_inference(document: Mapping[str, Any]) -> Inference:
 
 def parse_article(document: Mapping[str, Any]) -> Inference:
     """Reads `{"title": ..., "body": ...}` or `{"text": ...}`, for people with curl. Raises BadRequest."""
-    given = {name: _text(document[name], name) for name in _TENSORS if document.get(name) is not None}
+    given: dict[str, Any] = {n: _text(document[n], n) for n in _TENSORS if document.get(n) is not None}
     if not given:
         raise BadRequest('give an article as {"title": "...", "body": "..."} or {"text": "..."}')
-    ids = {name: _id(document.get(name), name) for name in ("article_id", "impression_id")}
-    article = Article(**given, **ids)
+    given |= {name: _id(document.get(name), name) for name in ("article_id", "impression_id")}
+    article = Article(**given)
     return Inference(request_id=_id(document.get("id"), "id"), articles=(article,))
 
 

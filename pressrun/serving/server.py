@@ -72,7 +72,7 @@ async def _run(app: App, host: str, port: int, log: PredictionLog | None) -> Non
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
         await _drain(app)
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
     for task in (ticking, stopped):
         task.cancel()
     await serving

@@ -46,7 +46,7 @@ def teach(embeddings: Reals, prior: Reals, people: Codes) -> Reals:
 
 def people_weight(people: int, articles: int) -> float:
     """How many machine-read articles one that a person read counts for: their votes never drown, nor rule alone."""
-    return float(np.clip(0.5 * (articles - people) / max(people, 1), 1.0, 10.0))
+    return float(np.clip(0.5 * (articles - people) / max(people, 1), 1.0, 3.0))
 
 
 def _round(embeddings: Reals, beliefs: Reals, weights: Reals) -> Reals:

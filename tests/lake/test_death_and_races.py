@@ -49,7 +49,7 @@ for number in range(4):
     dataset = lake.commit("given", rows_of("given", [{"article_id": f"{run}{number}"}]), key=key, pipeline="topics")
     result = StageResult(stage="t", step_key=str(key), datasets={"given": dataset})
     said.append(lake.finish(result, key=key, pipeline="topics", fingerprint=run).model_dump_json())
-Path(out).write_text("\n".join(said))
+Path(out).write_text("\\n".join(said))
 """
 
 

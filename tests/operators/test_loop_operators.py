@@ -85,7 +85,7 @@ def test_nothing_new_is_no_rollout() -> None:
 
 def test_a_dry_run_leaves_traffic_alone() -> None:
     with pytest.raises(AirflowSkipException, match="Dry run"):
-        rollout(dry_run="True").execute(context("rollout"))
+        rollout(judge_only="True").execute(context("rollout"))
 
 
 def test_the_rollout_is_submitted_once_and_waited_for_without_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:

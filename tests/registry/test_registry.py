@@ -41,7 +41,7 @@ def test_a_model_is_registered_once_a_step_and_comes_back_verified(environment: 
 
     project_aliases(environment, "topics", champion="1", candidate="2")
     project_aliases(environment, "topics", champion="2")
-    assert connect(environment).get_registered_model("topics").aliases == {"champion": "2"}
+    assert connect(environment).get_registered_model("topics").aliases == {"champion": 2}
 
     import mlflow
     import pandas as pd

@@ -126,7 +126,8 @@ class Home:
 
     def close(self) -> None:
         if self._loop and self._stop and self._thread:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(15)
         for process in self.supervisors:
             if process.poll() is None:

@@ -89,6 +89,9 @@ class World:
         observed, before = self.seen(), self.state
         self.state, actions = advance(self.plan, observed, self.state, self.now)
         assert advance(self.plan, self.seen(generation=6), before, self.now) == (before, ())
+        if before.ended:
+            assert (self.state, actions) == (before, ())
+            return
         self.hold(observed, before, actions)
         for action in actions:
             self.do(action)
@@ -191,6 +194,30 @@ def test_a_regression_in_the_bake_brings_the_old_champion_back() -> None:
     assert world.state.phase is Phase.ROLLED_BACK
     assert world.weights == {CHAMPION: 100}
     assert not world.switched
+
+
+def test_a_bake_waits_until_its_checks_are_settled() -> None:
+    world = World(plan_of())
+    while world.state.phase is not Phase.BAKING:
+        run(world, ticks=1)
+    world.checks = (check(Decision.INSUFFICIENT),)
+    for _ in range(10):
+        world.tick()
+    assert world.state.phase is Phase.BAKING
+    world.checks = (check(Decision.PASS),)
+    world.tick()
+    assert world.state.phase is Phase.PROMOTING
+
+
+def test_a_bake_that_never_sees_enough_traffic_is_insufficient_and_goes_back() -> None:
+    world = World(plan_of())
+    while world.state.phase is not Phase.BAKING:
+        run(world, ticks=1)
+    world.checks = (check(Decision.INSUFFICIENT),)
+    for _ in range(80):
+        world.tick()
+    assert world.state.phase is Phase.ROLLED_BACK
+    assert world.state.checks[-1].decision is Decision.INSUFFICIENT
 
 
 def test_a_champion_that_changed_since_the_gate_makes_the_rollout_insufficient() -> None:

@@ -36,10 +36,11 @@ def test_complete_segments_are_appended_once_and_open_ones_of_live_servers_wait(
 
 
 def test_what_a_killed_server_left_open_is_kept_but_for_its_torn_line(lake: Lake, tmp_path: Path) -> None:
-    log = PredictionLog(tmp_path, server_id="topics-g1-b")
+    spool = tmp_path / "spool"
+    log = PredictionLog(spool, server_id="topics-g1-b")
     log.write([row(7)])
-    opened = next(tmp_path.glob("*.open"))
+    opened = next(spool.glob("*.open"))
     opened.write_bytes(opened.read_bytes() + b'{"request_id": "to')
-    assert ship(lake, tmp_path, pipeline="topics", live=set()) == 1
+    assert ship(lake, spool, pipeline="topics", live=set()) == 1
     assert ids(lake) == ["r7"]
-    assert not list(tmp_path.iterdir())
+    assert not list(spool.iterdir())

@@ -42,14 +42,8 @@ def test_every_stratum_has_its_share(make_step: MakeStep, ingested: StageResult,
 
 
 def test_another_run_picks_the_same_articles(make_step: MakeStep, ingested: StageResult, lake: Lake) -> None:
-    one, other = (
-        set(
-            lake.read(sample(make_step(run, "sample", rows=rows), ingested).datasets["samples"])[
-                "article_id"
-            ].to_pylist()
-        )
-        for run, rows in (("a", 60), ("b", 61))
-    )
+    drawn = [sample(make_step(run, "sample", rows=rows), ingested) for run, rows in (("a", 60), ("b", 61))]
+    one, other = (result.datasets["samples"] for result in drawn)
     ids = [set(lake.read(dataset)["article_id"].to_pylist()) for dataset in (one, other)]
     assert len(ids[0] & ids[1]) >= 55
 
