@@ -57,7 +57,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _postgresql(url: str) -> Engine:
-    return create_engine(url, pool_pre_ping=True)
+    # A stricter level, which a server may have as its default, would read as of before the wait for the lock.
+    return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
 
 
 def _make_tables(engine: Engine) -> None:

@@ -1,4 +1,7 @@
-"""The tables of the operational database. Times are UTC; money is in billionths of a dollar, exact in integers."""
+"""The tables of the operational database. Times are UTC; money is in billionths of a dollar, exact in integers.
+
+Text has no length: SQLite ignores one, and PostgreSQL would refuse the run id that Airflow allows.
+"""
 
 from __future__ import annotations
 
@@ -28,33 +31,43 @@ class Utc(TypeDecorator[datetime]):
         return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+class Told(TypeDecorator[str]):
+    """What an error said, whatever is in it: characters that a database refuses (NUL, lone surrogates) as escapes."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00") if value else value
+
+
 QUESTIONS = Table(
     "questions",
     METADATA,
-    Column("question_id", String(64), primary_key=True),
-    Column("pipeline", String(64), nullable=False, index=True),
-    Column("step_key", String(512), nullable=False, index=True),
-    Column("article_id", String(256), nullable=False),
-    Column("kind", String(16), nullable=False),
+    Column("question_id", String, primary_key=True),
+    Column("pipeline", String, nullable=False, index=True),
+    Column("step_key", String, nullable=False, index=True),
+    Column("article_id", String, nullable=False),
+    Column("kind", String, nullable=False),
     Column("title", Text, nullable=False),
     Column("body", Text, nullable=False),
-    Column("taxonomy_version", String(64), nullable=False),
-    Column("state", String(16), nullable=False, index=True),
-    Column("holder", String(128)),
+    Column("taxonomy_version", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("holder", String),
     Column("held_until", Utc),
     Column("answer", JSON),
-    Column("person", String(128)),
+    Column("person", String),
     Column("asked_at", Utc, nullable=False),
     Column("deadline", Utc, nullable=False),
     Column("answered_at", Utc),
-    Column("collected_by", String(512), index=True),
+    Column("collected_by", String, index=True),
 )
 
 RESERVATIONS = Table(
     "budget_reservations",
     METADATA,
-    Column("reservation_id", String(64), primary_key=True),
-    Column("budget", String(512), nullable=False, index=True),
+    Column("reservation_id", String, primary_key=True),
+    Column("budget", String, nullable=False, index=True),
     Column("nano_usd", BigInteger, nullable=False),
     Column("settled", Boolean, nullable=False),
     Column("at", Utc, nullable=False),
@@ -63,19 +76,19 @@ RESERVATIONS = Table(
 THREADS = Table(
     "alert_threads",
     METADATA,
-    Column("thread", String(256), primary_key=True),
-    Column("pipeline", String(64), nullable=False, index=True),
-    Column("channel", String(128)),
-    Column("text", Text, nullable=False),
+    Column("thread", String, primary_key=True),
+    Column("pipeline", String, nullable=False, index=True),
+    Column("channel", String),
+    Column("text", Told, nullable=False),
     Column("links", JSON, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("sent_revision", Integer, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("slack_channel", String(64)),
-    Column("slack_ts", String(64)),
+    Column("state", String, nullable=False),
+    Column("slack_channel", String),
+    Column("slack_ts", String),
     Column("attempts", Integer, nullable=False),
-    Column("last_error", Text),
-    Column("holder", String(128)),
+    Column("last_error", Told),
+    Column("holder", String),
     Column("held_until", Utc),
     Column("updated_at", Utc, nullable=False),
 )
@@ -84,13 +97,13 @@ MESSAGES = Table(
     "alert_messages",
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("key", String(256), nullable=False, unique=True),
-    Column("thread", String(256), nullable=False, index=True),
-    Column("text", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("slack_ts", String(64)),
+    Column("key", String, nullable=False, unique=True),
+    Column("thread", String, nullable=False, index=True),
+    Column("text", Told, nullable=False),
+    Column("state", String, nullable=False),
+    Column("slack_ts", String),
     Column("attempts", Integer, nullable=False),
-    Column("last_error", Text),
+    Column("last_error", Told),
     Column("created_at", Utc, nullable=False),
     Column("sent_at", Utc),
 )

@@ -4,8 +4,10 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from pressrun.jobs import Questions, open_database
+from pressrun.jobs.database import writing
 
 
 def _open(url: str) -> int:
@@ -15,6 +17,13 @@ def _open(url: str) -> int:
 def test_processes_may_make_the_tables_at_once(url: str) -> None:
     with get_context("spawn").Pool(3) as pool:
         assert pool.map(_open, [url] * 3) == [0, 0, 0]
+
+
+def test_whoever_waited_for_the_lock_sees_what_was_written_before_it(postgresql: str) -> None:
+    # A snapshot taken while waiting, as the stricter levels take it, would hide the writes that it waited for.
+    stricter = open_database(f"{postgresql}&options=-c%20default_transaction_isolation=serializable")
+    with writing(stricter, lock="any") as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
 
 
 @pytest.mark.parametrize("wrong", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])

@@ -85,3 +85,14 @@ def test_processes_that_lease_at_once_share_nothing(url: str, pipeline: str) -> 
     with get_context("spawn").Pool(2) as pool:
         held = pool.starmap(_lease_in_a_process, [(url, pipeline, "ann"), (url, pipeline, "ben")])
     assert not set(held[0]) & set(held[1])
+
+
+def test_long_names_and_any_script_are_kept_whole(engine: Engine, pipeline: str) -> None:
+    queue, step, version, person = Questions(engine), f"{pipeline}/{'run' * 200}", "2026-" * 30, "editor." * 30
+    asked = NewQuestion(article_id="a" * 300, kind="audit", title="Zürich 社会", body="🚨")
+    queue.ask([asked], pipeline=pipeline, step_key=step, taxonomy_version=version, wait=timedelta(hours=1), now=NOW)
+    (held,) = queue.lease(pipeline=pipeline, holder=person, most=1, lasting=timedelta(minutes=1), now=NOW)
+    assert (held.title, held.body, held.taxonomy_version) == (asked.title, asked.body, version)
+    queue.answer(question_id=held.question_id, person=person, labels=["Wörld"], now=NOW)
+    (answer,) = queue.collect(pipeline=pipeline, step_key=step)
+    assert (answer.step_key, answer.person, answer.labels) == (step, person, ("Wörld",))
