@@ -8,6 +8,10 @@ export PATH := $(HOME)/.local/bin:$(PATH)
 # Modules are compiled once, also where the shell says not to: Airflow alone starts many processes.
 export PYTHONDONTWRITEBYTECODE :=
 
+# What tests use and no wheel brings: Debian's package, a colon, and the program by which it is found.
+SYSTEM := postgresql:/usr/lib/postgresql/*/bin/initdb chromium:/usr/bin/chromium
+APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120
+
 define NO_UV
 uv is missing and could not be installed. Install it (https://docs.astral.sh/uv/) and run make again.
 endef
@@ -25,6 +29,16 @@ uv:
 setup: uv ## the locked environment in .venv, installing uv if it is missing
 	@uv sync --locked
 
+system: ## what the tests use beside Python, by apt-get as root; elsewhere it says what to install
+	@missing=""; for each in $(SYSTEM); do \
+		compgen -G "$${each#*:}" >/dev/null || command -v "$${each##*/}" >/dev/null || missing+=" $${each%%:*}"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "Missing:$$missing (Debian's names). The tests that use them are skipped until you install them."; exit 0; fi; \
+	echo "Installing$$missing by apt-get: some tests use them"; $(APT) update >/dev/null 2>&1; \
+	for package in $$missing; do $(APT) install -y --no-install-recommends $$package >/dev/null 2>&1 \
+		|| echo "$$package could not be installed; the tests that use it are skipped"; done
+
 demo: setup ## the whole loop on this machine, told in five parts; ARGS=--exit stops after the story
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && exec $(RUN) pressrun demo $(ARGS)
 
@@ -34,7 +48,7 @@ lint: setup ## ruff, mypy, import-linter and pressrun check
 	$(RUN) lint-imports
 	$(RUN) pressrun check
 
-test: lint ## lint, then every test, in parallel; ARGS go to pytest
+test: lint system ## lint, then every test, in parallel; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
 		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
@@ -51,4 +65,4 @@ test-seen: setup ## ruff and the tests that .ci/run calls
 clean: ## removes what was made here, but not your data in .pressrun
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help uv setup demo lint test test-seen clean
+.PHONY: help uv setup system demo lint test test-seen clean
