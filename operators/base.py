@@ -13,6 +13,7 @@ from operators.links import ModelPageLink
 from operators.tell import tell_verdict
 from operators.words import last_line
 from pressrun.links import stage_links
+from pressrun.results import in_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -83,7 +84,7 @@ class StageOperator(BaseOperator):
         self.links = stage_links(result, step.environment, step.pipeline.model)
         if result.reused_from:
             self.log.info("Reused what %s has done: same inputs, config and code", result.reused_from)
-        self.log.info("%s", facts_line(result))
+        self.log.info("%s: %s", result.stage, in_words(result))
         if result.verdict:
             self._judge(result, step, context)
         return result.model_dump(mode="json")
@@ -152,10 +153,3 @@ def step_key(context: Context) -> Any:
 def truth(value: bool | str) -> bool:
     """A flag from Python or from a rendered template."""
     return value if isinstance(value, bool) else value.strip().lower() in ("true", "1", "yes")
-
-
-def facts_line(result: StageResult) -> str:
-    """The result in one line: rows of each dataset, then the facts that are plain values."""
-    rows = [f"{name} {dataset.rows:,}" for name, dataset in result.datasets.items()]
-    plain = [f"{k} {v}" for k, v in result.facts.items() if isinstance(v, (str, int, float, bool))]
-    return f"{result.stage}: {', '.join([*rows, *plain]) or 'done'}"

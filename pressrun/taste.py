@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from pressrun.config.environment import Environment, LakeRoot, Mlflow, Spark
+from pressrun.config.find import default_home
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import StageResult
 from pressrun.loop import run_stage
@@ -49,18 +49,19 @@ def taste(
 ) -> Taste:
     """Runs `STAGES` on the articles in `data`, else on simulated ones, and stops at a verdict that is no pass.
 
-    All is written to `keep`, else to a folder that is gone afterwards. The data's own labels answer people's questions.
+    All is written to `keep`, else to a folder of its own that the next taste empties, so that its report can be looked
+    at. The data's own labels answer people's questions.
     """
-    with _home(keep) as home:
-        environment = tasting_environment(home)
-        tasted = tasting_pipeline(pipeline, read=_given(pipeline, data) if data else _simulated(home))
-        results: dict[str, StageResult] = {}
-        for name in STAGES:
-            results[name] = _run(name, tasted, environment, starting(name))
-            finished(name, results[name])
-            if _stops(results[name]):
-                break
-        return Taste(results=results, synthetic=data is None, home=home)
+    home = _home(keep)
+    environment = tasting_environment(home)
+    tasted = tasting_pipeline(pipeline, read=_given(pipeline, data) if data else _simulated(home))
+    results: dict[str, StageResult] = {}
+    for name in STAGES:
+        results[name] = _run(name, tasted, environment, starting(name))
+        finished(name, results[name])
+        if _stops(results[name]):
+            break
+    return Taste(results=results, synthetic=data is None, home=home)
 
 
 def tasting_environment(home: Path) -> Environment:
@@ -95,14 +96,12 @@ def _stops(result: StageResult) -> bool:
     return result.verdict is not None and result.verdict.decision.value != "pass"
 
 
-@contextmanager
-def _home(keep: Path | None) -> Iterator[Path]:
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep.absolute()
-        return
-    with TemporaryDirectory(prefix="pressrun-try-") as folder:
-        yield Path(folder)
+def _home(keep: Path | None) -> Path:
+    home = (keep or default_home() / "try").absolute()
+    if keep is None:
+        shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    return home
 
 
 def _given(pipeline: Pipeline, data: Path) -> dict[str, object]:

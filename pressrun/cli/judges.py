@@ -91,7 +91,7 @@ def _one(found: list[Verdict], wanted: str, model: str) -> None:
     if len(found) != 1:
         said = "several verdicts start" if found else "no verdict starts"
         raise ValueError(f"{said} with {wanted}; `pressrun verdicts {model}` lists them")
-    tell_verdict(found[0])
+    tell_verdict(found[0], all_checks=True)
 
 
 def _table(found: list[Verdict]) -> Table:

@@ -74,7 +74,7 @@ def try_(
     data: Annotated[
         Path | None, typer.Option(exists=True, help="your articles: folder or file; else PRESSRUN_DATA, else made-up")
     ] = None,
-    keep: Annotated[Path | None, typer.Option(help="keep all that is made in this folder")] = None,
+    keep: Annotated[Path | None, typer.Option(help="where all that is made goes, and stays between runs")] = None,
 ) -> None:
     """A first taste: articles to a gate verdict in this process; no Airflow, no server, no Java."""
     from pressrun.cli.tasting import show_taste

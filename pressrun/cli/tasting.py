@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from pressrun.cli.options import pipeline_of
-from pressrun.cli.terminal import decided, out, summary, tell_verdict
+from pressrun.cli.terminal import decided, out, tell_verdict
 
 if TYPE_CHECKING:
     from pressrun.lake import StageResult
@@ -44,8 +44,8 @@ def show_taste(pipeline: str | None, *, data: Path | None, keep: Path | None) ->
     out.print()
     if verdict:
         tell_verdict(verdict)
-    kept = f" All of it is in {keep}." if keep else ""
-    out.print(f"\n{time.monotonic() - began:.0f} s.{kept} {DEMO_ADDS}", highlight=False)
+    took = time.monotonic() - began
+    out.print(f"\n{took:.0f} s; all that was made is in {tasted.home}. {DEMO_ADDS}", highlight=False)
     return verdict
 
 
@@ -75,12 +75,18 @@ class _Board:
 
     def finished(self, name: str, result: StageResult) -> None:
         row = self.rows[-1]
+        from pressrun.results import in_words
+        from pressrun.verdict.render import why
+
         row.seconds = time.monotonic() - row.began
-        verdict = f"{decided(result.verdict.decision.value)} " if result.verdict else ""
-        row.text = verdict + escape(summary(result))
+        judged = result.verdict
+        verdict = f"\n{decided(judged.decision.value)} {escape(why(judged))}" if judged else ""
+        row.text = escape(in_words(result)) + verdict
 
     def table(self) -> Table:
-        table = Table.grid(padding=(0, 2))
+        table = Table.grid(padding=(0, 2), expand=True)
+        for width, ratio in ((1, None), (7, None), (None, 1), (5, None)):
+            table.add_column(width=width, ratio=ratio, overflow="fold")
         for row in self.rows:
             running = row.seconds is None
             took = time.monotonic() - row.began if row.seconds is None else row.seconds

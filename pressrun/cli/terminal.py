@@ -61,7 +61,9 @@ def tell_progress(message: str, done: int = 0, total: int | None = None) -> None
 
 def conclude(result: StageResult) -> None:
     """Prints what a stage hands on and leaves with its verdict's exit code."""
-    out.print(f"[bold]{result.stage:<8}[/] {escape(summary(result))}", highlight=False)
+    from pressrun.results import in_words
+
+    out.print(f"[bold]{result.stage:<8}[/] {escape(in_words(result))}", highlight=False)
     if result.reused_from:
         out.print(f"         reused from {escape(result.reused_from)}: same inputs, config and code", style="dim")
     if result.verdict:
@@ -69,28 +71,23 @@ def conclude(result: StageResult) -> None:
         raise typer.Exit(exit_code(result.verdict))
 
 
-def summary(result: StageResult) -> str:
-    """The rows of each dataset, then the plain facts, in one line."""
-    if result.facts.get("nothing_new"):
-        return "nothing new"
-    rows = [f"{dataset.rows:,} {name.replace('_', ' ')}" for name, dataset in result.datasets.items()]
-    plain = [f"{k.replace('_', ' ')} {v}" for k, v in result.facts.items() if isinstance(v, str | int | float)]
-    return ", ".join([*rows, *plain]) or "done"
-
-
 def exit_code(verdict: Verdict) -> ExitCode:
     return ExitCode[verdict.decision.name]
 
 
-def tell_verdict(verdict: Verdict, *, checks: bool = True) -> None:
-    """The decision and every check in words; a failed one first."""
+def tell_verdict(verdict: Verdict, *, all_checks: bool = False) -> None:
+    """The decision and its checks in words, a failed one first; those for information only where they fail, or all."""
     out.print(f"{decided(verdict.decision.value)} {verdict.kind} {escape(headline(verdict))}", highlight=False)
     worst_first = sorted(verdict.checks, key=lambda c: (c.decision.value == "pass", not c.required))
-    for check in worst_first if checks else ():
+    shown = [c for c in worst_first if all_checks or c.required or c.decision.value in ("fail", "error")]
+    for check in shown:
         of = f" of {check.slice}" if check.slice else ""
         aside = "" if check.required else " (for information)"
         line = f"{escape(check.metric + of)}: {escape(check.reason)}{aside}"
         out.print(f"  {decided(check.decision.value)} {line}", highlight=False, soft_wrap=True)
+    if left := len(worst_first) - len(shown):
+        where = f"pressrun verdicts --show {verdict.verdict_id[:8]}"
+        out.print(f"  {left} more checks are for information: {where}", style="dim", highlight=False, soft_wrap=True)
     for note in verdict.notes:
         out.print(f"  {escape(note)}", style="dim", highlight=False, soft_wrap=True)
     if verdict.report:

@@ -77,6 +77,10 @@ def _over(states: Mapping[str, str]) -> bool:
 def _show(task: str, state: str, result: StageResult | None, run: Run, screen: Screen, *, seconds: float) -> None:
     if result is not None:
         run.results[task] = result
-        screen.stage(result, seconds=seconds)
+        screen.stage(task, result, seconds=seconds)
     elif state == "failed":
         screen.line(task, "[red]failed[/red]; its log in Airflow ends with what to do")
+    elif state == "upstream_failed":
+        screen.line(task, "[dim]not started: what comes before it failed[/dim]")
+    elif state == "skipped":
+        screen.line(task, "[dim]skipped[/dim]")

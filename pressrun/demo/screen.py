@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from pressrun.lake import StageResult
+from pressrun.results import in_words
 from pressrun.verdict import Verdict
-from pressrun.verdict.render import COLOURS, summary
+from pressrun.verdict.render import COLOURS, why
+
+NAME, SECONDS = 10, 6
 
 
 class Screen:
-    """Prints the story; `waiting` shows a spinner with the seconds that something takes."""
+    """Prints the story; `waiting` shows a spinner with what is waited for."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
@@ -24,14 +28,16 @@ class Screen:
         self.console.print(f"\n[bold]{text}[/bold]")
 
     def line(self, name: str, text: str, *, seconds: float | None = None) -> None:
-        took = f"  [dim]{seconds:.0f} s[/dim]" if seconds is not None else ""
-        self.console.print(f"  [cyan]{name:<9}[/cyan]{text}{took}")
+        """A name, what there is to say of it, and on the right how long it took."""
+        took = f"{seconds:.0f} s" if seconds is not None else ""
+        self._row(f"[cyan]{name}[/cyan]", text, f"[dim]{took}[/dim]")
 
-    def stage(self, result: StageResult, *, seconds: float | None = None) -> None:
-        """One finished stage: its verdict in colour where it has one, else its facts."""
-        text = coloured(result.verdict) if result.verdict else facts(result)
-        reused = f"  [dim]reused from {result.reused_from}[/dim]" if result.reused_from else ""
-        self.line(result.stage, f"{text}{reused}", seconds=seconds)
+    def stage(self, task: str, result: StageResult, *, seconds: float | None = None) -> None:
+        """One finished stage: what it did, and its verdict below where it has one."""
+        reused = f"  [dim]reused from {escape(result.reused_from)}[/dim]" if result.reused_from else ""
+        self.line(task, f"{escape(in_words(result))}{reused}", seconds=seconds)
+        if result.verdict:
+            self._row("", _decided(result.verdict), "")
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
@@ -39,26 +45,29 @@ class Screen:
             yield
 
     def verdicts(self, verdicts: Sequence[Verdict]) -> None:
-        """Every verdict of the demo, oldest first."""
-        table = Table(title="Verdicts", title_justify="left")
-        for heading in ("when", "what", "model", "decision", "why"):
-            table.add_column(heading, overflow="fold")
-        for verdict in verdicts:
+        """The verdicts on models and traffic, oldest first; those on batches and labels are counted."""
+        shown = [verdict for verdict in verdicts if verdict.model_version]
+        others = len(verdicts) - len(shown)
+        also = f"; {others} more on batches and labels" if others else ""
+        table = Table(title=f"Verdicts on models{also}", title_justify="left", expand=True)
+        for heading, wrap in (("when", True), ("what", True), ("model", True), ("decision", True), ("why", False)):
+            table.add_column(heading, no_wrap=wrap, overflow="fold")
+        for verdict in shown:
             colour = COLOURS[verdict.decision]
-            decision = f"[{colour}]{verdict.decision.value}[/{colour}]"
-            version = f"v{verdict.model_version}" if verdict.model_version else ""
-            table.add_row(f"{verdict.at:%H:%M:%S}", verdict.kind, version, decision, escape(summary(verdict)))
+            word = Text(verdict.decision.value, style=colour)
+            table.add_row(f"{verdict.at:%H:%M:%S}", verdict.kind, f"v{verdict.model_version}", word, Text(why(verdict)))
+        self.console.print(table)
+
+    def _row(self, *cells: RenderableType) -> None:
+        table = Table.grid(padding=(0, 1), expand=True)
+        table.add_column(width=NAME + 2)
+        table.add_column(ratio=1, overflow="fold")
+        table.add_column(width=SECONDS, justify="right")
+        name, *rest = cells
+        table.add_row(f"  {name}", *rest)
         self.console.print(table)
 
 
-def coloured(verdict: Verdict) -> str:
-    """The verdict's one line, its decision in colour."""
+def _decided(verdict: Verdict) -> str:
     colour = COLOURS[verdict.decision]
-    return f"[{colour}]{escape(summary(verdict))}[/{colour}]"
-
-
-def facts(result: StageResult) -> str:
-    """The result's datasets by their rows, then its plain facts."""
-    rows = [f"{dataset.rows:,} {name}" for name, dataset in result.datasets.items()]
-    plain = [f"{name} {value}" for name, value in result.facts.items() if isinstance(value, (int, float, str))]
-    return escape(", ".join([*rows, *plain]))
+    return f"[bold {colour}]{verdict.decision.value.upper()}[/bold {colour}] {escape(why(verdict))}"

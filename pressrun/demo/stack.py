@@ -109,6 +109,8 @@ def _settings(*, home: Path, ports: Ports, config: Path) -> Mapping[str, str]:
         # A folder of compiled modules saves most of the start of each of Airflow's many processes.
         "PYTHONDONTWRITEBYTECODE": "",
         "DO_NOT_TRACK": "1",
+        # Five consumers of a job queue that nothing here uses, at 250 MB each.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
 

@@ -16,11 +16,10 @@ from pressrun.demo.stack import Stack
 from pressrun.demo.stock import Stock
 from pressrun.demo.traffic import Traffic
 from pressrun.rollout import status
-from pressrun.rollout.types import CANDIDATE
 from pressrun.step import open_lake
 from pressrun.verdict import Verdict
 
-SAMPLE_ROWS = {1: 250, 2: 1200, 3: 600, 4: 600}
+SAMPLE_ROWS = {1: 300, 2: 1200, 3: 600, 4: 600}
 LEAN = 0.75
 DRIFT_PATIENCE = 150.0
 
@@ -56,17 +55,15 @@ class Story:
         return self._night(2)
 
     def spoilt_labels(self) -> Run:
+        self.screen.title("Night 3  a desk imports labels with its topic codes off by one")
         self._land(3)
-        spoilt = import_labels_shifted(self.stack)
-        self.screen.title(f"Night 3  a desk imported {spoilt:,} labels with its topic codes off by one")
+        self.screen.line("imported", f"{import_labels_shifted(self.stack):,} labels, each one topic too far")
         return self._run(3)
 
     def slow_candidate(self) -> Run:
+        self.screen.title("Night 4  the labels are mended; a noisy neighbour slows the canary's process")
         self._land(4)
-        mended = import_labels_right(self.stack)
-        self.screen.title(
-            f"Night 4  the desk mended its {mended:,} labels; a noisy neighbour slows the canary's process"
-        )
+        self.screen.line("imported", f"{import_labels_right(self.stack):,} labels, right this time")
         run = start_run(self.stack, self._dag("retrain"), {"sample_rows": SAMPLE_ROWS[4]})
         self.runs.append(follow(run, self.stack, self.screen, until="rollout"))
         pid = self._candidate_pid(run)
@@ -80,10 +77,10 @@ class Story:
         if topic is None:
             self.screen.title("Drift  the data has no labels of its own, so the mix cannot be shifted; skipped")
             return None
+        self.screen.title(f"Drift  readers turn to one topic: {LEAN:.0%} of requests are about {topic}")
         self._wait_for_a_usual_window()
         self.traffic.lean_to(topic, share=LEAN)
         self._land(5)
-        self.screen.title(f"Drift  readers turn to one topic: {LEAN:.0%} of requests are now about {topic}")
         known = set(self._retrains())
         with self.screen.waiting("a window of the new traffic"):
             time.sleep(self.stack.pipeline.drift.window.total_seconds() * 1.2)
@@ -122,7 +119,9 @@ class Story:
         while time.monotonic() < deadline:
             record = status(self.stack.environment, self.stack.pipeline.model)
             handles = record.handles if record is not None and record.active else ()
-            found = [handle.pid for handle in handles if handle.arm == CANDIDATE]
+            # A handle's arm is the one its server was started for: the champion once was a candidate, too.
+            generation = record.plan.generation if record is not None and record.plan is not None else None
+            found = [handle.pid for handle in handles if handle.generation == generation]
             if found:
                 return found[0]
             states = self.stack.airflow.task_states(run.dag_id, run.run_id)

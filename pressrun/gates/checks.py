@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -186,7 +187,7 @@ def _not_inferior(name: str, metric: MetricInterval, margin: float, policy: Gate
     decision = Decision.PASS if low >= -margin else Decision.INSUFFICIENT
     if not difference >= -margin:
         decision = Decision.FAIL
-    reason = f"{name} {difference:+.3f} [{low:+.3f}, {high:+.3f}] against the champion, {-margin:+g} allowed"
+    reason = signed(f"{name} {difference:+.3f} [{low:+.3f}, {high:+.3f}] against the champion, {-margin:+g} allowed")
     if decision is Decision.INSUFFICIENT:
         reason += f"; {metric.samples} true-labeled rows cannot tell, label more"
     return _comparison(
@@ -197,13 +198,18 @@ def _not_inferior(name: str, metric: MetricInterval, margin: float, policy: Gate
 def _guard(name: str, part: str, metric: MetricInterval, margin: float, policy: Gate, guards: int) -> Comparison:
     champion, difference, low, high = _differences(metric)
     worse = difference < -margin and high < 0
-    reason = f"{part}: {name} {difference:+.3f} [{low:+.3f}, {high:+.3f}], {-margin:+g} allowed"
+    reason = f"{part}: {signed(f'{name} {difference:+.3f} [{low:+.3f}, {high:+.3f}], {-margin:+g} allowed')}"
     decision = Decision.FAIL if worse else Decision.PASS
     alpha = policy.alpha / max(1, guards)
     made = _comparison(
         name, metric.candidate, champion, difference, low, high, -margin, metric.samples, alpha, decision, reason
     )
     return made.model_copy(update={"slice": part})
+
+
+def signed(text: str) -> str:
+    """With true minus signs before numbers."""
+    return re.sub(r"-(?=[\d.])", "−", text)
 
 
 def _differences(metric: MetricInterval) -> tuple[float, float, float, float]:

@@ -135,18 +135,18 @@ def _judge(step: Step, truth: Truth, candidate: ModelRef, champion: ModelRef | N
     policy = step.pipeline.gate
     try:
         bundle = open_model(step.environment, candidate)
-        first: tuple[Check, ...] = (answers_check(bundle), latency_check(bundle, texts_of(truth), policy))
+        serving: tuple[Check, ...] = (answers_check(bundle), latency_check(bundle, texts_of(truth), policy))
         if len(truth.rows) < policy.min_audited:
-            return _Judged(checks=(*first, too_few(len(truth.rows), policy, _remedy(step, champion))))
+            return _Judged(checks=(too_few(len(truth.rows), policy, _remedy(step, champion)), *serving))
         own = predictions(bundle, truth)
     except (ValueError, OSError) as error:
         return _Judged(checks=(_broken("candidate", candidate, Decision.FAIL, error),))
     try:
         other = predictions(open_model(step.environment, champion), truth) if champion else None
     except (ValueError, OSError) as error:
-        return _Judged(checks=(*first, _broken("champion", champion, Decision.ERROR, error)))
+        return _Judged(checks=(*serving, _broken("champion", champion, Decision.ERROR, error)))
     evidence = evidence_of(own, other, truth.table)
-    return _Judged(checks=(*first, *judge(evidence, policy)), evidence=evidence)
+    return _Judged(checks=(*judge(evidence, policy), *serving), evidence=evidence)
 
 
 def _broken(who: str, model: ModelRef | None, decision: Decision, error: Exception) -> Assertion:

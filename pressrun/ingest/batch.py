@@ -125,6 +125,8 @@ def _volume(facts: BatchFacts, history: History, policy: Batch) -> Check:
 
 def _mix(metric: str, now: Mapping[str, int], before: Mapping[str, int], most: float) -> Check:
     samples = sum(now.values())
+    if not now:
+        return _undecided(metric, samples, f"no article says its {metric.removesuffix('_mix')}: nothing to compare")
     if not before:
         return _no_history(metric, samples)
     if min(samples, sum(before.values())) < ENOUGH:

@@ -92,7 +92,13 @@ class Location:
 
     @property
     def filesystem(self) -> pafs.FileSystem:
-        """The table's own folder as a file system."""
+        """The table's own folder as a file system.
+
+        On this machine it is Arrow's own: its threads that call back into Python may outlive the interpreter, which
+        then ends with an abort ("terminate called without an active exception").
+        """
+        if "://" not in self.uri.removeprefix("file://"):
+            return pafs.SubTreeFileSystem(self.uri.removeprefix("file://"), pafs.LocalFileSystem())
         return pafs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
 
 

@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pressrun.verdict.html import to_html
-from pressrun.verdict.model import Check, Decision, Verdict
+from pressrun.verdict.model import Check, Comparison, Decision, Verdict
 from pressrun.verdict.words import limit, measured, name_of, one_line
 
-__all__ = ["summary", "to_html", "to_markdown", "to_terminal"]
+__all__ = ["summary", "to_html", "to_markdown", "to_terminal", "why"]
 
 # Enough to say what decided without becoming a paragraph.
-_NAMED = 3
+_NAMED = 2
 COLOURS = {
     Decision.PASS: "green",
     Decision.FAIL: "red",
@@ -29,12 +29,25 @@ COLOURS = {
 
 
 def summary(verdict: Verdict) -> str:
-    """One line: the kind, the decision, and the checks that made it: `gate  PASS  macro_f1 0.843 [0.825, 0.861]`."""
+    """One line: the kind, the decision and why: `gate  FAIL  macro_f1 −0.062 [−0.081, −0.044] against the champion`."""
+    return f"{verdict.kind}  {verdict.decision.value.upper()}  {why(verdict)}"
+
+
+def why(verdict: Verdict) -> str:
+    """The reasons of the checks that made the decision, what was measured against a champion first."""
+    if verdict.kind == "batch" and verdict.decision is Decision.PASS:
+        return one_line(f"as usual in {len(verdict.checks)} checks{' (synthetic)' if verdict.synthetic else ''}")
     decisive = [check for check in verdict.decisive if check.required] or list(verdict.decisive)
-    said = "; ".join(_said(check) for check in decisive[:_NAMED])
-    more = f"; and {len(decisive) - _NAMED} more" if len(decisive) > _NAMED else ""
+    ranked = sorted(decisive, key=_rank)
+    said = "; ".join(check.reason.rstrip(". ") for check in ranked[:_NAMED])
+    more = f"; and {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else ""
     marked = " (synthetic)" if verdict.synthetic else ""
-    return one_line(f"{verdict.kind}  {verdict.decision.value.upper()}  {said or 'nothing was checked'}{more}{marked}")
+    return one_line(f"{said or 'nothing was checked'}{more}{marked}")
+
+
+def _rank(check: Check) -> tuple[bool, bool, bool]:
+    alone = not isinstance(check, Comparison) or check.difference is None
+    return (not isinstance(check, Comparison), check.slice is not None, alone)
 
 
 def to_terminal(verdict: Verdict) -> RenderableType:
@@ -61,13 +74,6 @@ def to_markdown(verdict: Verdict) -> str:
     lines += ["| " + " | ".join(_md(cell) for cell in _cells(check)) + " |" for check in verdict.checks]
     lines += [f"\n{_md(note)}" for note in verdict.notes]
     return "\n".join(lines)
-
-
-def _said(check: Check) -> str:
-    value = measured(check)
-    return (
-        f"{name_of(check)} {value}".strip() if check.decision is Decision.PASS else f"{name_of(check)}: {check.reason}"
-    )
 
 
 def _title(verdict: Verdict) -> str:

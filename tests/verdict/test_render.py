@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from pressrun.verdict import Comparison, Decision, Override, Verdict
+from pressrun.verdict import Assertion, Comparison, Decision, Override, Verdict
 from pressrun.verdict.html import plot
 from pressrun.verdict.render import summary, to_html, to_markdown, to_terminal
 
@@ -27,7 +27,7 @@ FALL = Comparison(
 HOSTILE = FALL.model_copy(update={"slice": "<script>|\x1b[2J", "reason": "a | b\n<img src=x>"})
 
 
-def verdict(*checks: Comparison) -> Verdict:
+def verdict(*checks: Comparison | Assertion) -> Verdict:
     return Verdict(kind="gate", pipeline="topics", checks=checks, model_version="3", champion_version="2")
 
 
@@ -38,10 +38,17 @@ def shown(given: Verdict) -> str:
 
 
 def test_the_summary_is_one_line_that_says_why() -> None:
-    assert summary(verdict(FALL)) == "gate  FAIL  macro_f1: macro-F1 fell by 0.062"
-    passed = FALL.model_copy(update={"decision": Decision.PASS})
-    assert summary(verdict(passed)) == "gate  PASS  macro_f1 −0.062 [−0.081, −0.044] against 0.843"
+    assert summary(verdict(FALL)) == "gate  FAIL  macro-F1 fell by 0.062"
+    assert summary(verdict()) == "gate  INSUFFICIENT  nothing was checked"
     assert "\n" not in summary(verdict(HOSTILE))
+
+
+def test_the_summary_names_the_comparison_with_the_champion_before_floors_slices_and_assertions() -> None:
+    floor = FALL.model_copy(update={"difference": None, "reason": "below the floor"})
+    topic = FALL.model_copy(update={"slice": "Sports", "reason": "Sports fell"})
+    loads = Assertion(metric="bundle", value=False, decision=Decision.FAIL, reason="the bundle does not load")
+    said = summary(verdict(loads, topic, floor, FALL))
+    assert said == "gate  FAIL  macro-F1 fell by 0.062; below the floor; and 2 more"
 
 
 def test_every_form_names_decision_interval_and_reason() -> None:
