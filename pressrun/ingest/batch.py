@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from pressrun.config.pipeline import Batch
@@ -16,7 +16,7 @@ ENOUGH = 50
 
 @dataclass(frozen=True, kw_only=True)
 class BatchFacts:
-    """What one batch is judged by; counts of rows, and of articles by language and source."""
+    """What one batch is judged by; counts of rows, of articles by language and source, of rejects by reason."""
 
     articles: int
     new_rows: int
@@ -26,6 +26,7 @@ class BatchFacts:
     unreadable: Sequence[str]
     languages: Mapping[str, int]
     sources: Mapping[str, int]
+    refusals: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ def judge(facts: BatchFacts, history: History, policy: Batch) -> tuple[Check, ..
     return (
         _files(facts),
         _enough(facts, policy),
-        _share("null_share", facts.incomplete + facts.rejects, facts.articles + facts.rejects, policy.max_null_share),
+        _null_share(facts, policy),
         _share("duplicate_share", facts.duplicates, facts.new_rows, policy.max_duplicate_share),
         *([_languages(facts, policy)] if policy.languages else []),
         _volume(facts, history, policy),
@@ -96,6 +97,16 @@ def _share(metric: str, count: int, of: int, most: float) -> Check:
         decision=Decision.PASS if share <= most else Decision.FAIL,
         reason=f"{count} of {of} rows ({share:.1%}), articles.batch.max_{metric} is {most:.1%}",
     )
+
+
+def _null_share(facts: BatchFacts, policy: Batch) -> Check:
+    """What is most often wrong stands in the reason: with columns mapped wrongly it is the same for every row."""
+    empty = {"without a title or a body": facts.incomplete} if facts.incomplete else {}
+    wrong = Counter({**facts.refusals, **empty}).most_common(1)
+    check = _share(
+        "null_share", facts.incomplete + facts.rejects, facts.articles + facts.rejects, policy.max_null_share
+    )
+    return check.model_copy(update={"reason": f"{check.reason}; most: {wrong[0][0]}"}) if wrong else check
 
 
 def _languages(facts: BatchFacts, policy: Batch) -> Check:

@@ -160,6 +160,7 @@ def _batch_facts(collected: Collected) -> BatchFacts:
         unreadable=[f"{reject.origin}: {reject.reason}" for reject in collected.unreadable],
         languages=counted(article.language for article in articles),
         sources=counted(article.source for article in articles),
+        refusals=counted(reject.reason for reject in collected.rejects),
     )
 
 

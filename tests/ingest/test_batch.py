@@ -55,6 +55,14 @@ def test_what_is_unusual_stops_the_night(changes: dict[str, Any], metric: str) -
     assert decision(**changes) == (Decision.FAIL, [metric])
 
 
+def test_too_many_rejects_name_what_is_most_often_wrong() -> None:
+    refusals = {"8 columns where 5 are expected": 19, "not UTF-8": 1}
+    facts = BatchFacts(**USUAL | {"rejects": 20, "incomplete": 3, "refusals": refusals})
+    (check,) = (check for check in judge(facts, BEFORE, POLICY) if check.metric == "null_share")
+    assert check.reason.startswith("23 of 120 rows (19.2%)")
+    assert check.reason.endswith("most: 8 columns where 5 are expected")
+
+
 def test_languages_outside_the_list_stop_the_night() -> None:
     policy = Batch(languages=["en"])
     assert decision(policy=policy, languages={"en": 70, "de": 30})[1] == ["other_languages", "language_mix"]
