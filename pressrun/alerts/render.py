@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pressrun.verdict import Assertion, Comparison, Decision, Verdict
+from pressrun.verdict import Decision, Verdict
+from pressrun.verdict.words import weightiest_first
 
 MAX_TEXT = 2_900
 """Slack cuts a section at 3,000 characters."""
@@ -14,8 +15,13 @@ WORDS = {
     ("gate", Decision.FAIL): "stopped at the gate",
     ("canary", Decision.PASS): "promoted",
     ("canary", Decision.FAIL): "rolled back",
+    ("gate", Decision.INSUFFICIENT): "held at the gate: too few true labels to tell",
+    ("gate", Decision.ERROR): "held at the gate: it could not be judged",
+    ("canary", Decision.INSUFFICIENT): "rolled back: its traffic did not settle it",
+    ("canary", Decision.ERROR): "rolled back: it could not be judged",
     ("drift", Decision.PASS): "no drift",
     ("drift", Decision.FAIL): "drift found",
+    ("drift", Decision.ERROR): "drift could not be judged",
     ("batch", Decision.FAIL): "articles stopped before labeling",
     ("labels", Decision.FAIL): "labels not good enough",
     ("freshness", Decision.FAIL): "no fresh champion",
@@ -54,15 +60,10 @@ def outcome(verdict: Verdict) -> str:
 
 def reasons(verdict: Verdict, *, most: int) -> str:
     """The reasons that decided, a line each."""
-    decisive = verdict.decisive
-    shown = [_reason(check) for check in decisive[:most]]
+    decisive = weightiest_first(verdict)
+    shown = [escaped(check.reason) for check in decisive[:most]]
     more = [f"and {len(decisive) - most} more"] if len(decisive) > most else []
     return "\n".join(shown + more)
-
-
-def _reason(check: Comparison | Assertion) -> str:
-    where = f" ({check.slice})" if check.slice else ""
-    return escaped(f"{check.metric}{where}: {check.reason}")
 
 
 def clipped(text: str) -> str:

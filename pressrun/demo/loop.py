@@ -55,6 +55,8 @@ def follow(run: Run, stack: Stack, screen: Screen, *, until: str | None = None) 
                 result = lake.finished(StepKey(dag_id=run.dag_id, run_id=run.run_id, task_id=task))
                 _show(task, states[task], result, run, screen, seconds=time.monotonic() - since)
                 since = time.monotonic()
+            for message in stack.messages.new():
+                screen.message(message)
             run.states = dict(states)
             if _over(states) or (until is not None and states.get(until) in {"running", "deferred"}):
                 return run

@@ -15,11 +15,12 @@ from pressrun.config.load import load_pipeline
 from pressrun.demo.overlay import MODEL
 from pressrun.demo.preflight import PreflightError, check_disk, check_ports
 from pressrun.demo.screen import Screen
-from pressrun.demo.stack import Ports, Stack, fresh_home, start_stack
+from pressrun.demo.stack import Ports, Stack, empty, end_what_was_left, start_stack
 from pressrun.demo.stock import Stock, simulated_stock, users_stock
 from pressrun.demo.story import Story, reports
 from pressrun.demo.traffic import Traffic
 from pressrun.java import ensure_java
+from pressrun.links import model_page_url, report_url
 
 READERS_PER_SECOND = 40.0
 
@@ -54,12 +55,12 @@ def demo(options: DemoOptions, screen: Screen | None = None) -> None:
 
 def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
     started = time.monotonic()
-    ended = fresh_home(home)
     stock = _stock(options.data)
     screen.console.print(f"[bold]Pressrun[/bold] · {stock.described}")
-    if ended:
+    if ended := end_what_was_left(home):
         screen.line("cleaned", f"{ended} services that an earlier demo had left")
     _preflight(options, home, screen)
+    empty(home)
     with screen.waiting("starting MLflow, the router and Airflow"):
         stack = start_stack(
             home=home, ports=options.ports, stock=stock, told=lambda name, s: screen.line(name, "ready", seconds=s)
@@ -85,8 +86,7 @@ def _tell(story: Story, screen: Screen, *, since: float) -> None:
     screen.verdicts(story.verdicts())
     screen.line("took", f"{(time.monotonic() - since) / 60:.1f} minutes")
     _show_addresses(story.stack, screen)
-    for report in reports(story.stack.home)[:4]:
-        screen.line("report", str(report))
+    _show_what_was_made(story, screen)
 
 
 def _show_addresses(stack: Stack, screen: Screen) -> None:
@@ -94,6 +94,19 @@ def _show_addresses(stack: Stack, screen: Screen) -> None:
     screen.line("Airflow", f"{stack.airflow_url}  user {user}  password {password}")
     screen.line("MLflow", stack.mlflow_url)
     screen.line("rollout", f"{stack.router_url}/rollouts/{MODEL}")
+
+
+def _show_what_was_made(story: Story, screen: Screen) -> None:
+    """Where the story can be looked at: the graph of its nights, the model page, the newest report of each judge."""
+    stack = story.stack
+    screen.line("graph", f"{stack.airflow_url}/dags/{MODEL}_retrain")
+    screen.line("model", model_page_url(stack.environment, MODEL))
+    made = reports(stack.home)
+    for judge in ("gate", "drift"):
+        newest = next((report for report in made if report.name.startswith(judge)), None)
+        if newest is not None:
+            screen.line(judge, report_url(stack.environment, str(newest)))
+    screen.line("terminal", f"PRESSRUN_HOME={stack.home} uv run pressrun verdicts {MODEL}")
 
 
 def _stock(data: Path | None) -> Stock:

@@ -39,6 +39,10 @@ class Screen:
         if result.verdict:
             self._row("", _decided(result.verdict), "")
 
+    def message(self, text: str) -> None:
+        """What people are told, as they read it."""
+        self._row("", f"[magenta]{escape(text)}[/magenta]", "")
+
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         with self.console.status(f"  {text}"):

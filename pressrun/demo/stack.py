@@ -14,6 +14,7 @@ from pressrun.config.load import load_environment, load_pipeline
 from pressrun.config.pipeline import Pipeline
 from pressrun.demo.airflow_client import AirflowClient
 from pressrun.demo.airflow_settings import airflow_command, airflow_environment, airflow_login
+from pressrun.demo.messages import Messages
 from pressrun.demo.overlay import write_demo_config
 from pressrun.demo.services import Service, Services, answers
 from pressrun.demo.stock import Stock
@@ -40,6 +41,7 @@ class Stack:
     airflow: AirflowClient
     login: tuple[str, str]
     services: Services
+    messages: Messages
 
     @property
     def airflow_url(self) -> str:
@@ -78,24 +80,29 @@ def start_stack(*, home: Path, ports: Ports, stock: Stock, told: Callable[[str, 
     except BaseException:
         services.stop()
         raise
+    environment, pipeline = load_environment(), load_pipeline(file)
     return Stack(
         home=home,
         ports=ports,
-        environment=load_environment(),
-        pipeline=load_pipeline(file),
+        environment=environment,
+        pipeline=pipeline,
+        messages=Messages(environment=environment, model=pipeline.model),
         airflow=client,
         login=login,
         services=services,
     )
 
 
-def fresh_home(home: Path) -> int:
-    """Ends what an earlier demo in `home` left running and forgets its state; returns how many services were ended."""
+def end_what_was_left(home: Path) -> int:
+    """Ends what an earlier demo in `home` left running; returns how many services those were."""
     home.mkdir(parents=True, exist_ok=True)
-    left = Services(home=home).clean_up_after_crash()
+    return Services(home=home).clean_up_after_crash()
+
+
+def empty(home: Path) -> None:
+    """Forgets what an earlier demo in `home` made."""
     for entry in home.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    return left
 
 
 def _settings(*, home: Path, ports: Ports, config: Path) -> Mapping[str, str]:

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pressrun.verdict.html import to_html
-from pressrun.verdict.model import Check, Comparison, Decision, Verdict
-from pressrun.verdict.words import limit, measured, name_of, one_line
+from pressrun.verdict.model import Check, Decision, Verdict
+from pressrun.verdict.words import limit, measured, name_of, one_line, weightiest_first
 
 __all__ = ["summary", "to_html", "to_markdown", "to_terminal", "why"]
 
@@ -37,17 +37,11 @@ def why(verdict: Verdict) -> str:
     """The reasons of the checks that made the decision, what was measured against a champion first."""
     if verdict.kind == "batch" and verdict.decision is Decision.PASS:
         return one_line(f"as usual in {len(verdict.checks)} checks{' (synthetic)' if verdict.synthetic else ''}")
-    decisive = [check for check in verdict.decisive if check.required] or list(verdict.decisive)
-    ranked = sorted(decisive, key=_rank)
+    ranked = weightiest_first(verdict)
     said = "; ".join(check.reason.rstrip(". ") for check in ranked[:_NAMED])
     more = f"; and {len(ranked) - _NAMED} more" if len(ranked) > _NAMED else ""
     marked = " (synthetic)" if verdict.synthetic else ""
     return one_line(f"{said or 'nothing was checked'}{more}{marked}")
-
-
-def _rank(check: Check) -> tuple[bool, bool, bool]:
-    alone = not isinstance(check, Comparison) or check.difference is None
-    return (not isinstance(check, Comparison), check.slice is not None, alone)
 
 
 def to_terminal(verdict: Verdict) -> RenderableType:

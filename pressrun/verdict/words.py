@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pressrun.verdict.model import Assertion, Check, Comparison
+from pressrun.verdict.model import Assertion, Check, Comparison, Verdict
 
 
 def name_of(check: Check) -> str:
@@ -39,6 +39,17 @@ def number(value: float | None, *, signed: bool = False) -> str:
 def one_line(text: str) -> str:
     """Control characters, which could move a terminal's cursor or forge a line, become spaces."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text).strip()
+
+
+def weightiest_first(verdict: Verdict) -> list[Comparison | Assertion]:
+    """The checks that made the decision: comparisons with the champion, then floors and limits, slices, assertions."""
+    decisive = [check for check in verdict.decisive if check.required] or list(verdict.decisive)
+    return sorted(decisive, key=_rank)
+
+
+def _rank(check: Check) -> tuple[bool, bool, bool]:
+    alone = not isinstance(check, Comparison) or check.difference is None
+    return (not isinstance(check, Comparison), check.slice is not None, alone)
 
 
 def _has_interval(check: Comparison) -> bool:
