@@ -28,7 +28,7 @@ def _ingest(result: StageResult) -> str:
     return _joined(parts)
 
 
-def _sampling(result: StageResult) -> str:
+def _sample(result: StageResult) -> str:
     facts = result.facts
     drawn = f"{facts['rows']:,} of {facts['pool']:,} articles in {_count(facts['strata'], 'stratum', 'strata')}"
     folded = _count(
@@ -37,7 +37,7 @@ def _sampling(result: StageResult) -> str:
     return _joined([drawn, folded])
 
 
-def _labeling(result: StageResult) -> str:
+def _label(result: StageResult) -> str:
     facts = result.facts
     if "labelers" not in facts:
         return f"{facts.get('labels', 0):,} labels imported"
@@ -65,7 +65,7 @@ def _rollout(result: StageResult) -> str:
     return f"rolled back from {facts['weight']}%{back} after {requests:,} requests; {facts['lost']:,} lost"
 
 
-def _gates(result: StageResult) -> str:
+def _gate(result: StageResult) -> str:
     return f"judged on {result.facts['rows']:,} true labels that neither model was trained on"
 
 
@@ -90,10 +90,10 @@ def _joined(parts: list[str]) -> str:
 
 _STAGES: Mapping[str, Callable[[StageResult], str]] = {
     "ingest": _ingest,
-    "sampling": _sampling,
-    "labeling": _labeling,
+    "sample": _sample,
+    "label": _label,
     "train": _train,
-    "gates": _gates,
+    "gate": _gate,
     "rollout": _rollout,
     "drift": _drift,
 }

@@ -26,7 +26,7 @@ class Work:
         dataset = self.step.lake.commit("given", rows, key=key, pipeline=self.step.pipeline.model)
         check = Assertion(metric="loads", decision=Decision.PASS, reason="it loads")
         verdict = Verdict(kind="gate", pipeline=self.step.pipeline.model, checks=(check,))
-        return StageResult(stage="sampling", step_key=str(key), datasets={"given": dataset}, verdict=verdict)
+        return StageResult(stage="sample", step_key=str(key), datasets={"given": dataset}, verdict=verdict)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def step(environment: Environment, pipeline: Pipeline) -> Step:
 
 
 def run(step: Step, work: Work, **changed: object) -> StageResult:
-    given = {"stage": "sampling", "inputs": {"articles": "digest"}, "section": step.pipeline.sample, "work": work}
+    given = {"stage": "sample", "inputs": {"articles": "digest"}, "section": step.pipeline.sample, "work": work}
     return run_once(step, **(given | changed))  # type: ignore[arg-type]
 
 
@@ -74,9 +74,7 @@ def test_fresh_turns_reuse_off(step: Step) -> None:
     assert work.runs == 1
 
 
-@pytest.mark.parametrize(
-    "changed", [{"inputs": {"articles": "other"}}, {"section": {"rows": 1}}, {"stage": "training"}]
-)
+@pytest.mark.parametrize("changed", [{"inputs": {"articles": "other"}}, {"section": {"rows": 1}}, {"stage": "train"}])
 def test_other_inputs_config_or_code_are_another_step(step: Step, changed: dict[str, object]) -> None:
     run(step, Work(step))
     work = Work(another(step))
@@ -96,5 +94,5 @@ def test_a_step_that_failed_leaves_no_manifest(step: Step) -> None:
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        run_once(step, stage="sampling", inputs={}, section={}, work=broken)
+        run_once(step, stage="sample", inputs={}, section={}, work=broken)
     assert step.lake.finished(step.key) is None

@@ -19,7 +19,7 @@ from pressrun.verdict import Assertion, Check, Decision, Verdict
 if TYPE_CHECKING:
     from pressrun.registry import ModelRef
 
-STAGE = "gates"
+STAGE = "gate"
 _log = logging.getLogger(__name__)
 
 

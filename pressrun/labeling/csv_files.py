@@ -83,7 +83,7 @@ def import_labels(environment: Environment, pipeline: Pipeline, lake: Lake, path
     taxonomy = load_taxonomy(pipeline)
     inputs = {"file": digest, "person": person}
     work = lambda: _import_labels(step, path, taxonomy=taxonomy, person=person)  # noqa: E731
-    return run_once(step, stage="labeling", inputs=inputs, section=pipeline.label, work=work)
+    return run_once(step, stage="label", inputs=inputs, section=pipeline.label, work=work)
 
 
 def _import_labels(step: Step, path: Path, *, taxonomy: Taxonomy, person: str) -> StageResult:
@@ -104,7 +104,7 @@ def _import_labels(step: Step, path: Path, *, taxonomy: Taxonomy, person: str) -
         for name, rows in (("rejects", rejects), ("labels", list(labels.values())))
     }
     facts = {"labels": len(labels), "rejects": len(rejects)}
-    return StageResult(stage="labeling", step_key=str(step.key), datasets=datasets, facts=facts)
+    return StageResult(stage="label", step_key=str(step.key), datasets=datasets, facts=facts)
 
 
 def _question_row(question: Question, topics: str) -> tuple[str, ...]:

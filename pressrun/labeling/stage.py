@@ -32,7 +32,7 @@ from pressrun.lake.types import DatasetRef, StageResult, StepKey
 from pressrun.step import Step, run_once
 from pressrun.verdict import Verdict
 
-STAGE = "labeling"
+STAGE = "label"
 _POLL_SECONDS = 2.0
 
 

@@ -8,13 +8,25 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from pressrun.lake.sources import source_digest
 from pressrun.lake.types import DatasetRef
+
+PACKAGES: Mapping[str, str] = {
+    "ingest": "ingest",
+    "sample": "sampling",
+    "label": "labeling",
+    "train": "training",
+    "gate": "gates",
+    "rollout": "rollout",
+    "drift": "drift",
+    "freshness": "freshness",
+}
+"""The stages by the names that people and results use, which are the DAGs' task ids; each with its package."""
 
 _USES = re.compile(r"^([A-Za-z_][\w.]*):[A-Za-z_]\w*$")
 
@@ -37,12 +49,10 @@ def fingerprint(
 
 
 def stage_code(stage: str) -> str:
-    """The sources of `pressrun.<stage>` and the version of what it stands on."""
-    try:
-        ground = version("pressrun")
-    except PackageNotFoundError:
-        ground = "source"
-    return f"{code_digest(f'pressrun.{stage}')}@{ground}"
+    """The code that the stage runs, as one digest. Raises ValueError for a name that is none of `PACKAGES`."""
+    if stage not in PACKAGES:
+        raise ValueError(f"there is no stage {stage!r}; the stages are {', '.join(PACKAGES)}")
+    return source_digest(PACKAGES[stage])
 
 
 @cache

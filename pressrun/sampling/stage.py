@@ -20,7 +20,7 @@ from pressrun.sampling.quotas import quotas
 from pressrun.sampling.topics import topic_vectors
 from pressrun.step import Step, run_once
 
-STAGE = "sampling"
+STAGE = "sample"
 _COLUMNS = ("article_id", "source", "section", "title", "body")
 
 Reason = Literal["new", "backlog"]
