@@ -42,7 +42,9 @@ def schema(
 
 def serve(
     pipeline: PipelineName = None,
-    version: Annotated[str | None, typer.Option(help="of the registered model; by default the newest")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="of the registered model; by default what the router serves, else the newest")
+    ] = None,
     bundle: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="a bundle's folder instead")] = None,
     host: str = "127.0.0.1",
     port: int = 8010,
@@ -52,13 +54,14 @@ def serve(
     from pressrun.config.load import load_environment
     from pressrun.serving import serve as serve_bundle
 
-    model = pipeline_of(pipeline).model
+    model, digest = pipeline_of(pipeline).model, None
     if bundle is None:
-        from pressrun.registry import fetch
+        from pressrun.cli.chosen import registered
 
-        reference = fetch(load_environment(environment), model, version or "latest")
-        bundle, version = Path(reference.bundle), reference.version
-    serve_bundle(bundle, host, port, model=model, version=version or "0", arm="champion", generation=0, spool=None)
+        reference = registered(load_environment(environment), model, version)
+        bundle, version, digest = Path(reference.bundle), reference.version, reference.digest
+    err.print(f"{model} v{version or '0'} on http://{host}:{port}", style="dim", highlight=False)
+    serve_bundle(bundle, host, port, model=model, version=version or "0", digest=digest)
 
 
 def supervise(environment: EnvironmentName = None) -> None:
