@@ -46,7 +46,7 @@ def report_url(environment: Environment, report: str) -> str:
 
 def mlflow_run_url(environment: Environment, run_id: str) -> str:
     """The run's page in MLflow's UI; empty when the store is a file or a database that nobody serves."""
-    uri = environment.mlflow.tracking_uri
+    uri = environment.mlflow.shown_uri
     if not uri.startswith(("http://", "https://")):
         return ""
     return f"{uri.rstrip('/')}/#/runs/{quote(run_id)}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pressrun.config.redact import without_userinfo
 
 
 class _Section(BaseModel):
@@ -25,7 +27,13 @@ class Spark(_Section):
 
 
 class Mlflow(_Section):
+    """`tracking_uri` may sign in, as http://user:password@host; `shown_uri` is what links and messages say."""
+
     tracking_uri: str
+
+    @property
+    def shown_uri(self) -> str:
+        return without_userinfo(self.tracking_uri)
 
 
 class Serving(_Section):
@@ -48,5 +56,6 @@ class Environment(_Section):
     mlflow: Mlflow
     spark: Spark = Spark()
     serving: Serving = Serving()
-    airflow_url: str = "http://localhost:8080"
+    # Only ever shown, never asked: whom it signs in would be in every link.
+    airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"
     slack_url: str | None = Field(default=None, description="another base URL of Slack's Web API")

@@ -1,0 +1,63 @@
+"""Takes secrets out of what people and services are shown: addresses, and the text of errors.
+
+Errors are written by libraries and servers, which put into them what they were given: a whole address, a header, a key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
+
+MASK = "***"
+SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY")
+_SHORTEST = 6  # a shorter value would blot out ordinary words
+_USERINFO = r"(?P<scheme>\b[A-Za-z][\w+.-]*://)(?P<userinfo>[^\s/?#\"'<>]+)@"
+_ADDRESS = re.compile(_USERINFO)
+_NAMED = re.compile(
+    r"(?i)(?P<name>(?<![A-Za-z])[\w.-]*?(?:password|passwd|secret|token|api_?key|access_?key|secret_?key)['\"]?"
+    r"\s*(?:=|(?<=['\"]):)\s*['\"]?)[^\s\"',;&})\]]+"
+)
+_HEADER = re.compile(r"(?i)(?P<name>\bauthorization['\"]?\s*[:=]\s*['\"]?)(?:[A-Za-z]+ )?[^\s\"',]+")
+_SHAPES = re.compile(
+    r"\bxox[a-z](?:\.xox[a-z])?-[\w-]+|\bxapp-[\w-]+|https://hooks\.slack\.com/[^\s\"'<>]+"  # Slack
+    r"|\bsk-[\w-]{16,}"  # OpenAI, Anthropic and their like
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS
+)
+
+
+def without_userinfo(url: str) -> str:
+    """The address without user and password: what a link or a message may show."""
+    found = _ADDRESS.match(url)
+    return f"{found['scheme']}{url[found.end() :]}" if found else url
+
+
+def redacted(text: str) -> str:
+    """The text with secrets as `***`.
+
+    Those are: the user part of addresses, tokens by their form (Slack's, `sk-…`, AWS's), what a name such as
+    `password=` is followed by, and the values of `secret_values`, plain or percent-encoded.
+    """
+    for value in sorted(secret_values(), key=len, reverse=True):
+        text = text.replace(value, MASK)
+    text = _SHAPES.sub(MASK, _ADDRESS.sub(rf"\g<scheme>{MASK}@", text))
+    return _NAMED.sub(rf"\g<name>{MASK}", _HEADER.sub(rf"\g<name>{MASK}", text))
+
+
+def secret_values() -> set[str]:
+    """Secrets of this process's environment, of six characters and more.
+
+    Values of variables whose names end in TOKEN, SECRET, PASSWORD or KEY, and passwords in other variables' addresses;
+    each plain and percent-encoded.
+    """
+    return {spelt for value in _values() if len(value) >= _SHORTEST for spelt in (value, quote(value, safe=""))}
+
+
+def _values() -> Iterator[str]:
+    for name, value in os.environ.items():
+        if name.upper().endswith(SECRET_NAMES):
+            yield value
+        for found in _ADDRESS.finditer(value):
+            password = found["userinfo"].partition(":")[2]
+            yield from (password, unquote(password))
