@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -34,6 +35,14 @@ class Mlflow(_Section):
     @property
     def shown_uri(self) -> str:
         return without_userinfo(self.tracking_uri)
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password of a server's `tracking_uri`; None where it names none."""
+        parts = urlsplit(self.tracking_uri)
+        if parts.scheme not in ("http", "https") or not parts.username or not parts.password:
+            return None
+        return unquote(parts.username), unquote(parts.password)
 
 
 class Serving(_Section):

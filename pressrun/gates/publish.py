@@ -14,6 +14,8 @@ from pressrun.config.environment import Environment
 from pressrun.gates.evidence import Evidence
 from pressrun.gates.report import to_html
 from pressrun.lake.types import DatasetRef
+from pressrun.links import mlflow_run_url
+from pressrun.registry.tracking import sign_in
 from pressrun.step import Step
 from pressrun.verdict import Verdict
 
@@ -54,10 +56,9 @@ def champion_examples(environment: Environment, champion: ModelRef) -> DatasetRe
 
 
 def _links(environment: Environment, candidate: ModelRef) -> dict[str, str]:
-    place = environment.mlflow.tracking_uri
     links = {"Airflow": environment.airflow_url}
-    if place.startswith("http") and candidate.run_id:
-        links["MLflow run"] = f"{place.rstrip('/')}/#/experiments/0/runs/{candidate.run_id}"
+    if candidate.run_id and (run := mlflow_run_url(environment, candidate.run_id)):
+        links["MLflow run"] = run
     return links
 
 
@@ -75,12 +76,12 @@ def _log_artifact(environment: Environment, candidate: ModelRef, file: Path) -> 
 
 def _client(environment: Environment) -> Any:
     """An MLflow client, or None when the server does not answer within seconds (the client would try for minutes)."""
-    place = environment.mlflow.tracking_uri
+    place = sign_in(environment)
     if place.startswith("http"):
         try:
             httpx.get(f"{place.rstrip('/')}/health", timeout=3)
         except httpx.HTTPError:
-            _log.warning("MLflow does not answer at %s", place.split("@")[-1])
+            _log.warning("MLflow does not answer at %s", place)
             return None
     from mlflow import MlflowClient
 

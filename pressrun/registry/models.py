@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pressrun.bundle import load_bundle
 from pressrun.config.environment import Environment
 from pressrun.registry.errors import RegistryError, UnknownModelError
-from pressrun.registry.tracking import STEP_TAG, answering, connect
+from pressrun.registry.tracking import STEP_TAG, answering, connect, sign_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -123,7 +123,7 @@ def _download(environment: Environment, uri: str, digest: str) -> None:
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory(prefix="pressrun-") as scratch:
-        got = download_artifacts(artifact_uri=uri, dst_path=scratch, tracking_uri=environment.mlflow.tracking_uri)
+        got = download_artifacts(artifact_uri=uri, dst_path=scratch, tracking_uri=sign_in(environment))
         _keep(environment, Path(got), digest)
 
 

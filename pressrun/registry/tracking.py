@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pressrun.config.environment import Environment
+from pressrun.config.redact import redacted
 from pressrun.registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 
 STEP_TAG = "pressrun.step_key"
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+_LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _SECONDS_TO_ANSWER = 5.0
 
 
 def connect(environment: Environment) -> MlflowClient:
     """A client of the environment's MLflow. Raises RegistryError when nothing answers there."""
-    uri = environment.mlflow.tracking_uri
-    _check(uri)
+    uri = sign_in(environment)
+    _check(environment, uri)
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
@@ -32,21 +34,33 @@ def connect(environment: Environment) -> MlflowClient:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def _check(uri: str) -> None:
+def sign_in(environment: Environment) -> str:
+    """The address to give to MLflow. User and password go into the variables that MLflow reads them from.
+
+    MLflow, and the libraries below it, write the address into their logs and errors.
+    """
+    login = environment.mlflow.login
+    if login is None:
+        return environment.mlflow.tracking_uri
+    os.environ.update(zip(_LOGIN, login, strict=True))
+    return environment.mlflow.shown_uri
+
+
+def _check(environment: Environment, uri: str) -> None:
     if urlsplit(uri).scheme not in ("http", "https"):
         return
     try:
-        httpx.get(f"{uri.rstrip('/')}/health", timeout=_SECONDS_TO_ANSWER).raise_for_status()
+        health = f"{uri.rstrip('/')}/health"
+        httpx.get(health, auth=environment.mlflow.login, timeout=_SECONDS_TO_ANSWER).raise_for_status()
     except httpx.HTTPError as error:
-        raise RegistryError(_unreachable(uri, error)) from error
+        raise RegistryError(_unreachable(environment, error)) from error
 
 
-def _unreachable(uri: str, error: Exception) -> str:
-    parts = urlsplit(uri)
-    shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _unreachable(environment: Environment, error: Exception) -> str:
     return (
-        f"MLflow at {shown} does not answer ({type(error).__name__}). Start it, or set mlflow.tracking_uri of the "
-        "environment (MLFLOW_TRACKING_URI) to where it runs, then clear this task. Nothing was registered."
+        f"MLflow at {environment.mlflow.shown_uri} does not answer ({type(error).__name__}). Start it, or set "
+        "mlflow.tracking_uri of the environment (MLFLOW_TRACKING_URI) to where it runs, then clear this task. "
+        "Nothing was registered."
     )
 
 
@@ -59,7 +73,7 @@ def answering(environment: Environment) -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise RegistryError(f"{_unreachable(environment.mlflow.tracking_uri, error)} It said: {reason}") from error
+        raise RegistryError(f"{_unreachable(environment, error)} It said: {redacted(reason)}") from error
 
 
 def open_run(environment: Environment, *, experiment: str, step_key: str, tags: Mapping[str, str]) -> str:
