@@ -14,9 +14,11 @@ from operators.tell import say
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+_MOST = 500  # characters of an error: the task's log has all of it
+
 
 class PressrunNotifier(BaseNotifier):
-    """For `on_failure_callback` and the like.
+    """For `on_failure_callback` and the like. Of an error it tells the first line, with secrets masked.
 
     :param pipeline: the model's pipeline file, a path or a name
     :param environment: a name in config/environments; by default the process's own
@@ -51,8 +53,14 @@ class PressrunNotifier(BaseNotifier):
         await asyncio.to_thread(self.notify, context)
 
     def _words(self, context: Context) -> str:
+        from pressrun.config.redact import redacted
+
         error = context.get("exception")
-        return f"{self.text}: {type(error).__name__}: {error}" if error else self.text
+        if not error:
+            return self.text
+        # Masked before it is cut: half a token looks like none.
+        line = next(iter(redacted(str(error)).splitlines()), "")
+        return f"{self.text}: {type(error).__name__}: {line[:_MOST]}"
 
 
 def _key(context: Context) -> str:

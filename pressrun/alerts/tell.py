@@ -10,6 +10,7 @@ from pressrun.alerts.delivery import deliver_all
 from pressrun.alerts.render import clipped, detail, escaped, headline
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from pressrun.config.redact import redacted
 from pressrun.jobs import Message, Outbox, Thread, open_database
 from pressrun.verdict import Verdict
 
@@ -42,13 +43,13 @@ def tell(
 def say(
     environment: Environment, pipeline: Pipeline, *, key: str, thread: str, text: str, token: str | None = None
 ) -> None:
-    """Adds a reply to `thread`, once a `key`. `text` is plain: markup in it is shown, not obeyed."""
+    """Adds a reply to `thread`, once a `key`. `text` is plain: its markup is shown, not obeyed, its secrets masked."""
     outbox(environment).add(
         key=f"say/{pipeline.model}/{key}",
         thread=thread,
         pipeline=pipeline.model,
         channel=pipeline.alerts.slack,
-        text=clipped(escaped(text)),
+        text=clipped(escaped(redacted(text))),
     )
     _try(environment, token)
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pressrun.config.redact import redacted
 from pressrun.gates.evidence import Evidence, evidence_of
 from pressrun.gates.judge import judge, too_few, verdict_of
 from pressrun.gates.publish import champion_examples, publish
@@ -152,7 +153,7 @@ def _judge(step: Step, truth: Truth, candidate: ModelRef, champion: ModelRef | N
 def _broken(who: str, model: ModelRef | None, decision: Decision, error: Exception) -> Assertion:
     version = model.version if model else "?"
     return Assertion(
-        metric="bundle", decision=decision, reason=f"the {who} v{version} cannot be used: {str(error)[:300]}"
+        metric="bundle", decision=decision, reason=f"the {who} v{version} cannot be used: {redacted(str(error))[:300]}"
     )
 
 

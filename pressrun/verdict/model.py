@@ -11,7 +11,12 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pressrun.config.redact import redacted
+
+# Reasons may quote an error, and errors quote what a library was given. A verdict goes everywhere.
+Words = Annotated[str, AfterValidator(redacted)]
 
 
 class Decision(StrEnum):
@@ -47,7 +52,7 @@ class Comparison(_Frozen):
     alpha: float | None = None
     required: bool = True
     decision: Decision
-    reason: str
+    reason: Words
 
 
 class Assertion(_Frozen):
@@ -60,7 +65,7 @@ class Assertion(_Frozen):
     samples: int = 0
     required: bool = True
     decision: Decision
-    reason: str
+    reason: Words
 
 
 Check = Annotated[Comparison | Assertion, Field(discriminator="kind")]
@@ -84,7 +89,7 @@ class Verdict(_Frozen):
     policy_digest: str | None = None
     synthetic: bool = False
     report: str | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Words, ...] = ()
 
     @property
     def decision(self) -> Decision:

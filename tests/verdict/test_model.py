@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -47,3 +48,13 @@ def test_a_verdict_survives_json_and_names_what_decided(given_checks: tuple[Asse
 
 def test_no_checks_are_never_a_pass() -> None:
     assert decide(()) is Decision.INSUFFICIENT
+
+
+def test_an_error_in_a_reason_or_a_note_brings_no_secret_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-in-a-key")
+    said = "own check raised: GET http://ann:s3cret@host failed with canary-in-a-key"
+    check = Assertion(metric="own", decision=Decision.ERROR, reason=said)
+    verdict = Verdict(kind="gate", pipeline="topics", checks=(check,), notes=(said,))
+    masked = "own check raised: GET http://***@host failed with ***"
+    assert (verdict.checks[0].reason, verdict.notes) == (masked, (masked,))
+    assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
