@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink, conf
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from pressrun.lake.types import StageResult
+    from pressrun.rollout import Vigil
     from pressrun.step import Step
 
 
@@ -24,11 +26,13 @@ class RolloutOperator(StageOperator):
     """Submits the plan to the controller beside the servers and waits for its end.
 
     The controller needs no Airflow: a worker or triggerer that dies leaves the rollout going on, and the next try
-    finds it by this step's key. Killing or clearing the task asks the controller to roll back.
+    finds it by this step's key. Killing or clearing the task asks the controller to roll back. Where no controller
+    runs the task says so and fails after its patience; the plan is kept, and a later try goes on with it.
 
     :param judge_only: leave traffic alone; the task is skipped
     :param deferrable: wait in the triggerer; else in the worker
     :param poll_seconds: how often the rollout is looked at
+    :param patience_seconds: how long to wait for a supervisor while none holds the environment's home
     """
 
     template_fields = (*StageOperator.template_fields, "judge_only")
@@ -42,26 +46,36 @@ class RolloutOperator(StageOperator):
         judge_only: bool | str = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_seconds: float = 5,
+        patience_seconds: float = 600,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.judge_only = judge_only
         self.deferrable = deferrable
         self.poll_seconds = poll_seconds
+        self.patience_seconds = patience_seconds
         self._submitted: Step | None = None
 
     def execute(self, context: Context) -> Any:
         self._skip_if_there_is_nothing_to_do()
         step = self.step(context)
+        if (ended := step.lake.finished(step.key)) is not None:
+            return self.conclude(ended, step, context)
         self.links = stage_links(None, step.environment, step.pipeline.model)
         self._submit(step)
+        if missing := self._vigil(step).look():
+            self.log.warning("%s", missing)
         if self.deferrable:
             self.defer(trigger=self._trigger(step), method_name="execute_complete")
         self._wait(step)
         return self.conclude(self.work(step), step, context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
-        """Goes on after the rollout has ended."""
+        """Goes on after the rollout has ended. Raises NobodySupervises when it cannot: a retry goes on waiting."""
+        from pressrun.rollout import NobodySupervises
+
+        if event["phase"] is None:
+            raise NobodySupervises(event["unsupervised"])
         self.log.info("The rollout has ended: %s", event["phase"])
         step = self.step(context)
         return self.conclude(self.work(step), step, context)
@@ -97,10 +111,18 @@ class RolloutOperator(StageOperator):
             model=step.pipeline.model,
             step_key=str(step.key),
             poll_seconds=self.poll_seconds,
+            patience_seconds=self.patience_seconds,
         )
+
+    def _vigil(self, step: Step) -> Vigil:
+        from pressrun.rollout import Vigil
+
+        return Vigil(step.environment, step.pipeline.model, patience=timedelta(seconds=self.patience_seconds))
 
     def _wait(self, step: Step) -> None:
         from pressrun.rollout import outcome
 
+        vigil = self._vigil(step)
         while outcome(step.environment, step.pipeline.model, str(step.key)) is None:
+            vigil.look()
             time.sleep(self.poll_seconds)

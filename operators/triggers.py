@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+if TYPE_CHECKING:
+    from pressrun.config.environment import Environment
+    from pressrun.rollout import Vigil
 
 
 class PeopleTrigger(BaseTrigger):
@@ -43,14 +47,28 @@ class PeopleTrigger(BaseTrigger):
 
 
 class RolloutTrigger(BaseTrigger):
-    """Fires when the rollout that this step submitted has ended. Killing or clearing the task rolls it back."""
+    """Fires when the rollout that this step submitted has ended, or cannot since no supervisor runs it.
 
-    def __init__(self, *, environment: str | None, model: str, step_key: str, poll_seconds: float = 5) -> None:
+    Without a supervisor for `patience_seconds` its event has no phase and says what to do. Killing or clearing the
+    task rolls back.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: str | None,
+        model: str,
+        step_key: str,
+        poll_seconds: float = 5,
+        patience_seconds: float = 600,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.environment = environment
         self.model = model
         self.step_key = step_key
         self.poll_seconds = poll_seconds
+        self.patience_seconds = patience_seconds
+        self._vigil: Vigil | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "operators.triggers.RolloutTrigger", {
@@ -58,22 +76,43 @@ class RolloutTrigger(BaseTrigger):
             "model": self.model,
             "step_key": self.step_key,
             "poll_seconds": self.poll_seconds,
+            "patience_seconds": self.patience_seconds,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        while not (phase := await asyncio.to_thread(self._ended)):  # noqa: ASYNC110
+        while not (seen := await asyncio.to_thread(self._seen)):  # noqa: ASYNC110
             await asyncio.sleep(self.poll_seconds)
-        yield TriggerEvent({"phase": phase})  # type: ignore[no-untyped-call]
+        yield TriggerEvent(seen)  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         await asyncio.to_thread(self.abort)
 
-    def _ended(self) -> str | None:
+    def _seen(self) -> dict[str, str | None] | None:
+        """The event, once there is one."""
         from pressrun.config.load import load_environment
+        from pressrun.rollout import NobodySupervises
+
+        environment = load_environment(self.environment)
+        if phase := self._ended(environment):
+            return {"phase": phase}
+        try:
+            self._watched(environment).look()
+        except NobodySupervises as error:
+            return {"phase": None, "unsupervised": str(error)}
+        return None
+
+    def _ended(self, environment: Environment) -> str | None:
         from pressrun.rollout import outcome
 
-        ended = outcome(load_environment(self.environment), self.model, self.step_key)
+        ended = outcome(environment, self.model, self.step_key)
         return ended.phase.value if ended else None
+
+    def _watched(self, environment: Environment) -> Vigil:
+        from pressrun.rollout import Vigil
+
+        if self._vigil is None:
+            self._vigil = Vigil(environment, self.model, patience=timedelta(seconds=self.patience_seconds))
+        return self._vigil
 
     def abort(self) -> None:
         """Writes one intent to abort; the controller rolls back, and a later try begins anew."""

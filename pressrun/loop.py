@@ -5,12 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import StageResult, StepKey
 from pressrun.step import Progress, Step, open_lake, silent
 from pressrun.verdict import Verdict
+
+if TYPE_CHECKING:
+    from pressrun.rollout import Vigil
 
 # What each stage is given, in the order of its arguments.
 UPSTREAM: dict[str, tuple[str, ...]] = {
@@ -23,6 +28,8 @@ UPSTREAM: dict[str, tuple[str, ...]] = {
     "drift": (),
 }
 POLL_SECONDS = 0.5
+# For a supervisor, where none holds the home: somebody is looking at the terminal.
+PATIENCE = timedelta(minutes=2)
 
 
 class UpstreamMissing(RuntimeError):
@@ -102,13 +109,15 @@ def _gate(
 
 
 def _rollout(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
-    from pressrun.rollout import finish, make_plan, outcome, served, submit
+    from pressrun.rollout import Vigil, finish, make_plan, outcome, served, submit
 
     model = step.pipeline.model
+    if (ended := step.lake.finished(step.key)) is not None:
+        return ended
     if gated.facts.get("nothing_new"):
         return StageResult(stage="rollout", step_key=str(step.key), facts={"nothing_new": True})
     submit(step.environment, make_plan(step, trained, gated, served(step.environment, model)))
-    watch = _Watch(step=step)
+    watch = _Watch(step=step, vigil=Vigil(step.environment, model, patience=PATIENCE))
     while outcome(step.environment, model, str(step.key)) is None:
         watch.tell()
         time.sleep(POLL_SECONDS)
@@ -134,22 +143,26 @@ _STAGES: dict[str, Callable[..., StageResult]] = {
 
 @dataclass(kw_only=True)
 class _Watch:
-    """Tells a rollout's phase when it changes, and that a supervisor is wanted when nothing does."""
+    """Tells a rollout's phase when it changes, and what is missing when nothing can move."""
 
     step: Step
+    vigil: Vigil
     said: str = ""
 
     def tell(self) -> None:
-        from pressrun.rollout import status
-
-        record = status(self.step.environment, self.step.pipeline.model)
-        state = record.state if record else None
-        words = "waiting for `pressrun supervise`"
-        if state:
-            words = f"{state.phase.value} at {state.weights.get('candidate', 0)}%"
+        """Raises NobodySupervises when there has been no supervisor for too long."""
+        words = self.vigil.look() or self._phase()
         if words != self.said:
             self.step.progress(words)
             self.said = words
+
+    def _phase(self) -> str:
+        from pressrun.rollout import status
+
+        record = status(self.step.environment, self.step.pipeline.model)
+        if record is None or record.state is None:
+            return "waiting for the rollout to begin"
+        return f"{record.state.phase.value} at {record.state.weights.get('candidate', 0)}%"
 
 
 def read_verdicts(environment: Environment, model: str) -> list[Verdict]:

@@ -12,23 +12,29 @@ from pressrun.rollout.api import (
     status,
     submit,
 )
+from pressrun.rollout.stopping import abort_current
 from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
 from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
+from pressrun.rollout.waiting import NobodySupervises, Vigil, start_command
 
 __all__ = [
     "AlreadySupervised",
+    "NobodySupervises",
     "NotShippable",
     "Outcome",
     "Phase",
     "RolloutNotEnded",
     "RolloutPlan",
     "RolloutRecord",
+    "Vigil",
     "abort",
+    "abort_current",
     "facts_of",
     "finish",
     "make_plan",
     "outcome",
     "served",
+    "start_command",
     "status",
     "submit",
     "supervise",

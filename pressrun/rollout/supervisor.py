@@ -8,8 +8,11 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
 
 import aiohttp
 from aiohttp import web
@@ -37,17 +40,17 @@ def supervise(environment: Environment, *, command: Sequence[str] = SERVER) -> N
     `command` starts one server; the options of `python -m pressrun.serving` are added to it. Raises AlreadySupervised,
     and OSError when the router's port is taken.
     """
-    with _alone(environment):
+    with alone(environment):
         asyncio.run(_Supervisor(environment, command).run())
 
 
 def supervisor_alive(environment: Environment) -> bool:
-    """Whether a supervisor holds this home."""
+    """Whether a supervisor holds this home. Looking leaves nothing behind and keeps no supervisor from starting."""
     try:
-        with _alone(environment):
-            return False
-    except AlreadySupervised:
-        return True
+        with open(_lock_file(environment), "rb") as file:
+            return _held(file)
+    except FileNotFoundError:
+        return False
 
 
 class _Supervisor:
@@ -131,21 +134,47 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
 
 
 @contextmanager
-def _alone(environment: Environment) -> Iterator[None]:
-    """Holds the home's lock; the system lets go of it when this process ends, however it ends."""
-    folder = environment.home / "rollouts"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "supervisor.lock", "a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadySupervised(_holder(environment, file.name)) from None
+def alone(environment: Environment) -> Iterator[None]:
+    """Holds the home's lock; the system lets go of it when this process ends, however it ends.
+
+    Raises AlreadySupervised.
+    """
+    path = _lock_file(environment)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b") as file:
+        _take(file, environment)
         file.truncate(0)
         file.write(json.dumps({"pid": os.getpid()}).encode())
         file.flush()
         yield
 
 
-def _holder(environment: Environment, path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return f"a supervisor {file.read() or ''} holds {environment.home} already: stop it, or use another home"
+def _take(file: IO[bytes], environment: Environment) -> None:
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if _held(file):
+                raise AlreadySupervised(_holder(environment)) from None
+        # Whoever looks for a supervisor shares the lock for a moment.
+        time.sleep(0.01)
+
+
+def _held(file: IO[bytes]) -> bool:
+    """Whether another has the lock for itself, as a supervisor does."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
+
+
+def _lock_file(environment: Environment) -> Path:
+    return environment.home / "rollouts" / "supervisor.lock"
+
+
+def _holder(environment: Environment) -> str:
+    said = _lock_file(environment).read_text(encoding="utf-8")
+    return f"a supervisor {said} holds {environment.home} already: stop it, or use another home"

@@ -1,0 +1,68 @@
+"""A rollout from the command line: what it waits for, and what it does not do twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from pressrun import loop
+from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Pipeline
+from pressrun.lake import Lake, StageResult, StepKey
+from pressrun.loop import run_stage
+from pressrun.rollout import NobodySupervises, status
+from pressrun.verdict import Assertion, Decision, Verdict
+from tests.rollout.home import model_of
+
+KEY = StepKey(dag_id="cli", run_id="one", task_id="rollout")
+
+
+def finished(lake: Lake, task: str, verdict: Verdict | None = None, **facts: object) -> None:
+    """A step of the run that is done."""
+    key = KEY.model_copy(update={"task_id": task})
+    result = StageResult(stage=task, step_key=str(key), verdict=verdict, facts=facts)
+    lake.finish(result, key=key, pipeline="topics", fingerprint=task)
+
+
+def judged(kind: str, decision: Decision, reason: str = "because") -> Verdict:
+    check = Assertion(metric="something", decision=decision, reason=reason)
+    return Verdict(kind=kind, pipeline="topics", checks=(check,))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def gated(lake: Lake, tmp_path: Path) -> None:
+    """A trained candidate that its gate has passed."""
+    finished(lake, "train", model=model_of(tmp_path, "1").model_dump(mode="json"))
+    finished(lake, "gate", judged("gate", Decision.PASS))
+
+
+@pytest.mark.usefixtures("gated")
+def test_without_a_supervisor_a_rollout_says_what_is_missing_and_gives_up(
+    pipeline: Pipeline, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(loop, "PATIENCE", timedelta())
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
+    with pytest.raises(NobodySupervises, match="pressrun supervise --environment test"):
+        run_stage(
+            "rollout", pipeline=pipeline, environment=environment, dag_id="cli", run_id="one",
+            progress=lambda message, done=0, total=None: told.append(message),
+        )  # fmt: skip
+    assert len(told) == 1
+    assert "no supervisor holds" in told[0]
+    record = status(environment, "topics")
+    assert record is not None
+    assert record.active
+
+
+@pytest.mark.usefixtures("gated")
+def test_a_rollout_that_a_person_stopped_is_not_begun_again_by_the_same_run(
+    pipeline: Pipeline, environment: Environment, lake: Lake
+) -> None:
+    finished(lake, "rollout", judged("canary", Decision.INSUFFICIENT, "aborted by ann: no"), promoted=False)
+    result = run_stage("rollout", pipeline=pipeline, environment=environment, dag_id="cli", run_id="one")
+    assert result.verdict is not None
+    assert result.verdict.decision is Decision.INSUFFICIENT
+    assert status(environment, "topics") is None
