@@ -74,6 +74,7 @@ class StageOperator(BaseOperator):
         """This task's step, from the files as they are now. Raises NotUsable naming file, line and key."""
         from pressrun.config.problems import ConfigError
 
+        hide_secrets()
         try:
             return self._step(context)
         except ConfigError as error:
@@ -148,6 +149,16 @@ def step_key(context: Context) -> Any:
     ti = context["ti"]
     map_index = -1 if ti.map_index is None else ti.map_index
     return StepKey(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=map_index)
+
+
+def hide_secrets() -> None:
+    """Has Airflow mask this process's secrets in the task's log: a traceback quotes what a library was given."""
+    from airflow.sdk.log import mask_secret
+
+    from pressrun.config.redact import secret_values
+
+    for value in secret_values():
+        mask_secret(value)
 
 
 def truth(value: bool | str) -> bool:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from fakes import context
+from airflow.sdk.log import redact
+from fakes import context, result
 
+from operators.base import StageOperator
 from operators.notifier import PressrunNotifier
 from pressrun.alerts import threads
 from pressrun.config.load import load_environment
+from pressrun.lake import StageResult
+from pressrun.step import Step
 
 CANARY = "canary-in-a-key-7"
+
+
+class Stage(StageOperator):
+    """A stage that does nothing."""
+
+    def work(self, step: Step) -> StageResult:
+        return result("gate")
 
 
 def told() -> str:
@@ -43,3 +54,9 @@ def test_a_long_error_is_told_by_its_beginning(monkeypatch: pytest.MonkeyPatch) 
     notifier.notify(context("train", exception=RuntimeError("no space left\n" + "x" * 5_000)))  # type: ignore[arg-type]
     assert "train failed: RuntimeError: no space left" in told()
     assert len(told()) < 3_000
+
+
+def test_airflow_masks_this_processes_secrets_in_a_tasks_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWSWIRE_PASSWORD", "canary-of-the-newswire")
+    Stage(task_id="gate", pipeline="topics").execute(context("gate"))
+    assert redact("Traceback: login as desk/canary-of-the-newswire") == "Traceback: login as desk/***"
