@@ -125,18 +125,13 @@ def test_no_deadline_makes_no_freshness_dag(config: Path, load: Any) -> None:
     assert sorted(load().dags) == ["topics_drift", "topics_retrain"]
 
 
-def test_reading_the_dags_is_quick_and_pulls_in_nothing_heavy() -> None:
+def test_reading_the_dags_pulls_in_nothing_heavy() -> None:
     program = f"""
-import runpy, sys, time
-import airflow.sdk, airflow.triggers.base, pydantic, yaml
-started = time.process_time()
+import runpy, sys
 for name in ("retrain", "drift", "freshness"):
     runpy.run_path(f"{REPOSITORY}/dags/{{name}}.py")
-print(time.process_time() - started)
 heavy = ("pyspark", "mlflow", "sklearn", "evidently", "pandas", "pyarrow", "deltalake", "lightgbm", "duckdb")
 print(*[name for name in heavy if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY)
-    seconds, heavy = done.stdout.splitlines()[-2:]
-    assert heavy == ""
-    assert float(seconds) < 1.5
+    assert done.stdout.split() == []
