@@ -8,6 +8,7 @@ from pressrun.stats.distance import (
     population_stability_index,
     total_variation,
 )
+from pressrun.stats.metric import Answers, Metric, compare_metric
 from pressrun.stats.proportion import (
     Interval,
     clopper_pearson_interval,
@@ -19,8 +20,10 @@ from pressrun.stats.shift import Shift, mean_shift, share_shift
 
 __all__ = [
     "Agreement",
+    "Answers",
     "Calibration",
     "Interval",
+    "Metric",
     "MetricInterval",
     "ReliabilityBin",
     "Shift",
@@ -28,6 +31,7 @@ __all__ = [
     "check_scalar",
     "clopper_pearson_interval",
     "compare_classifiers",
+    "compare_metric",
     "confusion",
     "jensen_shannon_distance",
     "mean_shift",

@@ -68,7 +68,7 @@ def compare_classifiers(
     seen, drawn = _metrics(rows.sum(axis=0)[None, :], len(models), classes), _metrics(draws, len(models), classes)
     truth = np.bincount(target, minlength=classes)
     metric = [
-        _interval(seen[:, 0, column], drawn[:, :, column], level, int(samples))
+        interval_of(seen[:, 0, column], drawn[:, :, column], level, int(samples))
         for column, level, samples in _columns(alpha, class_alpha or alpha, truth)
     ]
     return Agreement(metric[0], metric[1], tuple(metric[2:]))
@@ -104,7 +104,8 @@ def _metrics(totals: Floats, models: int, classes: int) -> Floats:
     return np.concatenate([macro[..., None], accuracy[..., None], f1], axis=-1)
 
 
-def _interval(seen: Floats, drawn: Floats, alpha: float, samples: int) -> MetricInterval:
+def interval_of(seen: Floats, drawn: Floats, alpha: float, samples: int) -> MetricInterval:
+    """From a metric's values of one or two models (m,) and those on `r` resamples (m, r)."""
     low, high = percentile_interval(drawn[0], alpha)
     if len(seen) == 1:
         return MetricInterval(float(seen[0]), low, high, None, None, None, None, samples)
