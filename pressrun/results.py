@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pressrun.lake import StageResult
+if TYPE_CHECKING:
+    from pressrun.lake.types import StageResult
 
 Facts = Mapping[str, Any]
 
