@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pressrun.verdict import Decision, Verdict
+from pressrun.verdict import OVERRIDDEN, Decision, Verdict
 from pressrun.verdict.words import weightiest_first
 
 MAX_TEXT = 2_900
@@ -38,12 +38,13 @@ def escaped(text: str) -> str:
 
 
 def headline(verdict: Verdict) -> str:
-    """The present state in two lines: what happened, and why."""
+    """The present state in two lines: what happened, and why; one more where a person overrode a judge."""
     version = f" v{escaped(verdict.model_version)}" if verdict.model_version else ""
     champion = f" · champion is v{escaped(verdict.champion_version)}" if verdict.champion_version else ""
     marked = " · synthetic data" if verdict.synthetic else ""
     title = f"*{escaped(verdict.pipeline)}{version}* · {outcome(verdict)}{champion}{marked}"
-    return clipped(f"{title}\n{reasons(verdict, most=2)}".strip())
+    overridden = [escaped(check.reason) for check in verdict.checks if check.metric == OVERRIDDEN]
+    return clipped("\n".join(line for line in (title, *overridden, reasons(verdict, most=2)) if line))
 
 
 def detail(verdict: Verdict) -> str:

@@ -111,6 +111,10 @@ SCHEMAS: dict[str, pa.Schema] = {
         {"verdict_id": TEXT, "kind": TEXT, "decision": TEXT, "at": TIME, "verdict": TEXT},
         {"model_version": TEXT, "model_digest": TEXT},
     ),
+    # Who let which verdict stand aside, until when; the verdict itself stays as it is.
+    "overrides": _table(
+        {"override_id": TEXT, "verdict_id": TEXT, "actor": TEXT, "reason": TEXT, "at": TIME, "expiry": TIME}, {}
+    ),
     "rejects": _table({"origin": TEXT, "reason": TEXT}, {"line": INT, "article_id": TEXT, "excerpt": TEXT}),
     "spend": _table(
         {"job_id": TEXT},

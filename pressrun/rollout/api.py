@@ -9,6 +9,7 @@ from pressrun.config.environment import Environment
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef, project_aliases
 from pressrun.rollout.changes import aborted, known_generation, submitted
+from pressrun.rollout.overriding import override_of, remedy
 from pressrun.rollout.record import RecordStore
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord
 from pressrun.step import Step, run_once
@@ -24,11 +25,17 @@ class RolloutNotEnded(Exception):
 
 
 def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: ModelRef | None) -> RolloutPlan:
-    """The plan for the trained candidate. Raises NotShippable unless the gate passed it."""
-    verdict, candidate = gated.verdict, ModelRef.model_validate(trained.facts["model"])
-    if verdict is None or verdict.decision is not Decision.PASS:
+    """The plan for the trained candidate.
+
+    Raises NotShippable unless the gate passed it, or a person's override of the gate's verdict is in force.
+    """
+    verdict, candidate, now = gated.verdict, ModelRef.model_validate(trained.facts["model"]), _now()
+    passed = verdict is not None and verdict.decision is Decision.PASS
+    override = None if passed else override_of(step, verdict, now)
+    if verdict is None or not (passed or override):
         said = verdict.decision.value if verdict else "nothing"
-        raise NotShippable(f"the gate said {said} of {candidate.name} version {candidate.version}: no rollout")
+        refused = f"the gate said {said} of {candidate.name} version {candidate.version}: no rollout"
+        raise NotShippable(f"{refused}; {remedy(step, verdict, now)}")
     arms = [Arm(name=CHAMPION, model=champion)] if champion else []
     return RolloutPlan(
         model=step.pipeline.model,
@@ -37,6 +44,8 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         arms=(*arms, Arm(name=CANDIDATE, model=candidate)),
         policy=step.pipeline.rollout,
         gate_verdict=verdict.verdict_id,
+        gate_decision=verdict.decision,
+        override=override,
     )
 
 

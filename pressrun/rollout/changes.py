@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from pressrun.rollout.machine import candidate_share, worst
+from pressrun.rollout.overriding import overridden, overridden_checks
 from pressrun.rollout.types import (
     AbortIntent,
     Event,
@@ -118,12 +119,12 @@ def verdict_of(plan: RolloutPlan, state: RolloutState) -> Verdict:
         kind="canary",
         pipeline=plan.pipeline,
         step_key=plan.step_key,
-        checks=state.checks,
+        checks=(*overridden_checks(plan), *state.checks),
         model_version=plan.candidate.version,
         model_digest=plan.candidate.digest,
         champion_version=plan.champion.version if plan.champion else None,
         champion_digest=plan.champion.digest if plan.champion else None,
-        notes=(state.aborted,) if state.aborted else (),
+        notes=tuple(note for note in (overridden(plan), state.aborted) if note),
     )
 
 

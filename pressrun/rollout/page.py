@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from pressrun.rollout.overriding import overridden
 from pressrun.rollout.types import Event, Outcome, RolloutRecord
 from pressrun.verdict import Assertion, Comparison
 
@@ -40,6 +41,8 @@ def _headline(record: RolloutRecord) -> str:
             f"Requests {_numbers(record.traffic.requests)}; errors {_numbers(record.traffic.errors)}; "
             f"{record.traffic.retried} asked again, {record.traffic.lost} lost.</p>"
         )
+        if said := overridden(record.plan):
+            lines.append(f'<p class="fail"><strong>{escape(said)}</strong></p>')
     return "".join(lines)
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
-from pressrun.verdict import Check, Verdict
+from pressrun.verdict import Check, Decision, Override, Verdict
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 START_WITHIN = timedelta(minutes=5)
@@ -30,7 +30,8 @@ class Arm(_Frozen):
 class RolloutPlan(_Frozen):
     """What shall happen. `arms` holds the candidate and, unless it is the first, the champion it was gated against.
 
-    `generation` is given on submission: whatever carries an older one has no effect.
+    `generation` is given on submission: whatever carries an older one has no effect. `override` is what lets the plan
+    be although the gate said `gate_decision`.
     """
 
     model: str
@@ -41,6 +42,8 @@ class RolloutPlan(_Frozen):
     generation: int = 0
     start_within: timedelta = START_WITHIN
     gate_verdict: str | None = None
+    gate_decision: Decision | None = None
+    override: Override | None = None
 
     def arm(self, name: str) -> ModelRef | None:
         return next((arm.model for arm in self.arms if arm.name == name), None)

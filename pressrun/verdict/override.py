@@ -8,6 +8,8 @@ from uuid import uuid4
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+# The check for information by which the verdicts of what an override let through tell of it.
+OVERRIDDEN = "gate_overridden"
 _Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 

@@ -1,0 +1,57 @@
+"""A gate's verdict that a person lets stand aside: the rollout goes on, and everything about it says so."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pressrun.lake.overrides import in_force, overrides_of
+from pressrun.rollout.types import RolloutPlan
+from pressrun.step import Step
+from pressrun.verdict import OVERRIDDEN, Assertion, Decision, Override, Verdict
+
+# An error says nothing of the model: there is nothing to know better.
+OVERRIDABLE = (Decision.FAIL, Decision.INSUFFICIENT)
+
+
+def override_of(step: Step, verdict: Verdict | None, now: datetime) -> Override | None:
+    """The override in force by which a gate's verdict that is no pass lets the rollout be planned; None without."""
+    if verdict is None or verdict.decision not in OVERRIDABLE:
+        return None
+    return in_force(step.lake, pipeline=step.pipeline.model, verdict_id=verdict.verdict_id, now=now)
+
+
+def remedy(step: Step, verdict: Verdict | None, now: datetime) -> str:
+    """What a person can do about a verdict that lets nothing ship."""
+    if verdict is None or verdict.decision not in OVERRIDABLE:
+        return "mend what its checks name and run the gate again"
+    spent = [o for o in overrides_of(step.lake, pipeline=step.pipeline.model) if o.verdict_id == verdict.verdict_id]
+    expired = [f"{o.actor}'s override of it has expired on {_time(o.expiry)}; " for o in spent if o.expiry <= now]
+    command = f"pressrun override {verdict.verdict_id[:8]} --by NAME --reason TEXT --until 2h"
+    return f"{expired[-1] if expired else ''}who knows better overrides it: {command}"
+
+
+def overridden(plan: RolloutPlan) -> str:
+    """Who overrode the gate's verdict of this plan, until when and why; empty for a plan whose gate passed."""
+    if plan.override is None:
+        return ""
+    override, said = plan.override, plan.gate_decision.value if plan.gate_decision else "verdict"
+    return f"{override.actor} overrode the gate's {said} until {_time(override.expiry)}: {override.reason}"
+
+
+def overridden_checks(plan: RolloutPlan) -> tuple[Assertion, ...]:
+    """The override as a check for information: it never decides the canary."""
+    if plan.override is None:
+        return ()
+    decision = plan.gate_decision or Decision.INSUFFICIENT
+    check = Assertion(
+        metric=OVERRIDDEN,
+        value=plan.override.actor,
+        required=False,
+        decision=decision,
+        reason=overridden(plan),
+    )
+    return (check,)
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
