@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pressrun.config.document import Document, Path_, dotted, read_document
-from pressrun.config.find import find_config, resolve_path
+from pressrun.config.explain import near_miss
+from pressrun.config.find import find_config, resolve_path, similar_file
 from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, pipeline_files, resolve_uses
 from pressrun.config.pipeline import FamilySpec, Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
@@ -29,9 +30,26 @@ def check_pipeline(file: Path) -> list[Problem]:
     return [
         *_named_file(("label", "taxonomy"), document),
         *[p for i in range(len(pipeline.label.chain)) for p in _named_file(("label", "chain", i, "prompt"), document)],
+        *_channel_taken_for_a_comment(document),
         *[p for path, uses in _uses(pipeline) for p in _check_uses(path, uses, document)],
-        *(_caught(lambda: load_taxonomy(pipeline)) if resolve_path(pipeline.label.taxonomy).is_file() else []),
+        *(_check_taxonomy(pipeline, document) if resolve_path(pipeline.label.taxonomy).is_file() else []),
     ]
+
+
+def _check_taxonomy(pipeline: Pipeline, document: Document) -> list[Problem]:
+    try:
+        names = load_taxonomy(pipeline).names
+    except ConfigError as error:
+        return list(error.problems)
+    sections = {"floors": pipeline.gate.floors, "non_inferiority": pipeline.gate.non_inferiority}
+    keys = [("gate", section, metric) for section, metrics in sections.items() for metric in metrics]
+    return [_no_topic(key, names, document) for key in keys if key[2].startswith("f1:") and key[2][3:] not in names]
+
+
+def _no_topic(key: Path_, names: Sequence[str], document: Document) -> Problem:
+    topic = str(key[-1]).removeprefix("f1:")
+    meant = near_miss(topic, names)
+    return _at(key, document, f"the taxonomy has no topic {topic}", f"f1:{meant}" if meant else None)
 
 
 def _uses(pipeline: Pipeline) -> list[tuple[Path_, str]]:
@@ -56,11 +74,23 @@ def _named_file(path: Path_, document: Document) -> list[Problem]:
     named = document.at(path)
     if named is None or resolve_path(named).is_file():
         return []
-    return [_at(path, document, "there is no such file below the project or the config folder")]
+    return [_at(path, document, "there is no such file below the project or the config folder", similar_file(named))]
+
+
+def _channel_taken_for_a_comment(document: Document) -> list[Problem]:
+    """`slack: #news-ml` is null to YAML, and nobody would ever be told anything."""
+    path: Path_ = ("alerts", "slack")
+    if path not in document.lines or document.at(path) is not None:
+        return []
+    line = document.file.read_text(encoding="utf-8").splitlines()[document.line(path) - 1]
+    _, sign, channel = line.partition(": #")
+    if not sign or not channel.strip() or channel[0].isspace():
+        return []
+    return [_at(path, document, "to YAML # begins a comment; put the channel in quotes", f'"#{channel.split()[0]}"')]
 
 
 def _same_model_twice(files: Sequence[Path]) -> list[Problem]:
-    first: dict[object, Path] = {}
+    first: dict[str, Path] = {}
     problems = []
     for file in files:
         try:
@@ -68,10 +98,12 @@ def _same_model_twice(files: Sequence[Path]) -> list[Problem]:
         except ConfigError:
             continue
         model = document.at(("model",))
+        if not isinstance(model, str):
+            continue
         if model in first:
             reason = f"{first[model].name} has the same model; each file needs a name of its own"
             problems.append(_at(("model",), document, reason))
-        elif model is not None:
+        else:
             first[model] = file
     return problems
 

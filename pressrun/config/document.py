@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from pressrun.config.problems import ConfigError, Problem, shown_path
+from pressrun.config.syntax import syntax_problem
 
 MAX_BYTES = 1_000_000
 MAX_NODES = 20_000
@@ -71,7 +72,7 @@ def read_document(file: Path) -> Document:
         loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
-        raise ConfigError([_syntax_problem(file, error)]) from None
+        raise ConfigError([syntax_problem(file, text, error)]) from None
     except RecursionError:
         raise ConfigError([Problem(file=file, reason=f"is nested deeper than {MAX_DEPTH} levels")]) from None
     builder = _Builder(file=file, construct=loader.construct_object)
@@ -104,12 +105,6 @@ def _refuse_tags(file: Path, text: str) -> None:
         raise ConfigError(problems)
 
 
-def _syntax_problem(file: Path, error: yaml.YAMLError) -> Problem:
-    mark = getattr(error, "problem_mark", None)
-    reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Problem(file=file, line=mark.line + 1 if mark else None, reason=f"is no valid YAML: {reason}")
-
-
 @dataclass(kw_only=True)
 class _Builder:
     file: Path
@@ -128,7 +123,17 @@ class _Builder:
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self.build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
-        return self.construct(node)
+        return self._scalar(node, path)
+
+    def _scalar(self, node: yaml.Node, path: Path_) -> Any:
+        if node.tag == _TAG + "merge":
+            return node.value
+        try:
+            return self.construct(node)
+        except ValueError:
+            reason = "a number cannot have so many digits; put a text in quotes"
+            problem = Problem(file=self.file, line=node.start_mark.line + 1, key=dotted(path), reason=reason)
+            raise ConfigError([problem]) from None
 
     def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Any]:
         built: dict[str, Any] = {}

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pressrun.config.document import Document, Path_, dotted
 from pressrun.config.problems import Problem, shown_value
 
 _BOUNDS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
 _BOUND_WORDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping of keys",
+    "model": "a mapping of keys",
+    "path": "a path",
+}
+_TYPE_ENDINGS = ("_type", "_parsing", "_from_float", "_attributes_type")
+_PATTERNS = {
+    ":": "your own code is named as package.module:Name",
+    "a-z": "it is lower-case letters, digits and _, a letter first, 40 at the most",
+}
 
 
 def explain(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
     """All problems, in the order of the file. A union's many errors about one value become one."""
     details = [(_path(detail, document), detail) for detail in error.errors(include_url=False)]
     paths = [path for path, _ in details]
-    kept: dict[Path_, ErrorDetails] = {}
+    kept: dict[Path_, list[ErrorDetails]] = {}
     for path, detail in details:
-        if _says_no_more_than_a_deeper_one(path, detail, document, paths):
-            continue
-        if path not in kept or detail["type"] == "literal_error":
-            kept[path] = detail
-    problems = [_problem(path, detail, document, model) for path, detail in kept.items()]
+        if not _says_no_more_than_a_deeper_one(path, detail, document, paths):
+            kept.setdefault(path, []).append(detail)
+    problems = [_problem(path, found, document, model) for path, found in kept.items()]
     return sorted(problems, key=lambda problem: problem.line or 0)
+
+
+def wrong_at(*path: str | int, reason: str) -> PydanticCustomError:
+    """What a validator of a whole section raises about the value at `path` in it."""
+    return PydanticCustomError("wrong_at", "{reason}", {"reason": reason, "at": path})
 
 
 def near_miss(given: object, allowed: Iterable[str]) -> str | None:
@@ -56,12 +76,12 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _path(detail: ErrorDetails, document: Document) -> Path_:
     """Where in the file: pydantic's location without the names of union branches."""
     path: Path_ = ()
-    parts = detail["loc"]
+    parts = (*detail["loc"], *detail.get("ctx", {}).get("at", ()))
     for i, part in enumerate(parts):
         here = document.at(path)
         in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
         in_mapping = isinstance(here, Mapping) and part in here
-        absent = detail["type"] == "missing" and i == len(parts) - 1
+        absent = detail["type"] in ("missing", "wrong_at") and i == len(parts) - 1
         if in_list or in_mapping or absent:
             path = (*path, part)
     return path
@@ -73,10 +93,14 @@ def _says_no_more_than_a_deeper_one(path: Path_, detail: ErrorDetails, document:
     return wrong_branch and is_container and any(len(p) > len(path) and p[: len(path)] == path for p in paths)
 
 
-def _problem(path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]) -> Problem:
+def _problem(path: Path_, details: Sequence[ErrorDetails], document: Document, model: type[BaseModel]) -> Problem:
     given = document.at(path)
-    about_the_whole = detail["type"] == "missing" or (detail["type"] == "value_error" and isinstance(given, dict))
+    detail = next((d for d in details if d["type"] == "literal_error"), details[0])
+    about_the_whole = path not in document.lines or (detail["type"] == "value_error" and isinstance(given, dict))
+    wanted = list(dict.fromkeys(filter(None, map(_wanted_type, details))))
     reason, suggestion = _reason(path, detail, document, model)
+    if _wanted_type(detail):
+        reason, suggestion = _wrong_type(wanted, given, optional=_may_be_left_out(path, model))
     return Problem(
         file=document.file,
         line=document.line(path),
@@ -85,6 +109,26 @@ def _problem(path: Path_, detail: ErrorDetails, document: Document, model: type[
         reason=reason,
         suggestion=suggestion,
     )
+
+
+def _wanted_type(detail: ErrorDetails) -> str | None:
+    kind = detail["type"]
+    return _TYPES.get(kind.split("_")[0]) if kind.endswith(_TYPE_ENDINGS) else None
+
+
+def _wrong_type(wanted: Sequence[str], given: object, *, optional: bool) -> tuple[str, str | None]:
+    reason = f"it must be {' or '.join(wanted)}"
+    if given is None:
+        return reason + ("; without the key its default holds" if optional else ""), None
+    scalar = isinstance(given, str | int | float)
+    if wanted == ["text"] and scalar:
+        return f"{reason}: put it in quotes", None
+    return reason, f"[{given}]" if "a list" in wanted and scalar else None
+
+
+def _may_be_left_out(path: Path_, model: type[BaseModel]) -> bool:
+    fields = [m.model_fields.get(str(path[-1])) for m in models_at(model, path[:-1])] if path else []
+    return any(fields) and not any(field.is_required() for field in fields if field)
 
 
 def _reason(path: Path_, detail: ErrorDetails, document: Document, model: type[BaseModel]) -> tuple[str, str | None]:
@@ -99,7 +143,11 @@ def _reason(path: Path_, detail: ErrorDetails, document: Document, model: type[B
         bound = _BOUNDS[kind]
         return f"it must be {_BOUND_WORDS[bound]} {context[bound]}", None
     if kind == "string_pattern_mismatch":
-        return _pattern(path, str(context["pattern"]), model), None
+        return _pattern(document.at(path), str(context["pattern"]))
+    if kind == "too_short":
+        return f"it needs {context['min_length']} entries at least, it has {context['actual_length']}", None
+    if kind == "string_too_short":
+        return "it must not be empty", None
     text = str(context["error"]) if "error" in context else detail["msg"]
     return _sentence_and_suggestion(text)
 
@@ -128,10 +176,11 @@ def _not_one_of(detail: ErrorDetails, expected: str) -> tuple[str, str | None]:
     return f"it must be {words[0]}", None
 
 
-def _pattern(path: Path_, pattern: str, model: type[BaseModel]) -> str:
-    if ":" in pattern:
-        return "your own code is named as package.module:Name"
-    return f"it must match {pattern}"
+def _pattern(given: object, pattern: str) -> tuple[str, str | None]:
+    reason = next((words for sign, words in _PATTERNS.items() if sign in pattern), f"it must match {pattern}")
+    dotted_name = str(given).rpartition(".")
+    meant = f"{dotted_name[0]}:{dotted_name[2]}" if ":" in pattern else re.sub(r"\W+", "_", str(given).lower())
+    return reason, meant if re.match(pattern, meant) else None
 
 
 def _sentence_and_suggestion(text: str) -> tuple[str, str | None]:

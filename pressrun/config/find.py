@@ -70,6 +70,16 @@ def resolve_path(text: str | Path) -> Path:
     return Path.cwd() / path
 
 
+def similar_file(text: str | Path) -> str | None:
+    """The file that `text` was probably meant to name, written as `text` is."""
+    path, config = Path(text).expanduser(), config_folder()
+    for base in (Path.cwd(), config.parent, config):
+        names = [file.name for file in (base / path.parent).glob("*") if file.is_file()]
+        if found := near_miss(path.name, names):
+            return str(Path(text).with_name(found))
+    return None
+
+
 def _existing(folder: Path) -> Path:
     folder = folder.expanduser().absolute()
     if folder.is_dir():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,8 +35,7 @@ def load_environment(name_or_path: str | Path | None = None) -> Environment:
 
     `${NAME}` and `${NAME:-default}` are replaced from the process environment; `${PRESSRUN_HOME}` is always known.
     """
-    wanted = name_or_path or os.environ.get("PRESSRUN_ENVIRONMENT") or "laptop"
-    document = read_document(find_config("environments", wanted))
+    document = read_document(_environment_file(name_or_path))
     problems: list[Problem] = []
     known = {**os.environ, "PRESSRUN_HOME": str(default_home())}
     expanded = _expand(document.data, (), known, document, problems)
@@ -43,6 +43,17 @@ def load_environment(name_or_path: str | Path | None = None) -> Environment:
         raise ConfigError(problems)
     # Problems show what stands in the file: an expanded value may hold a password.
     return _parse(Environment, document, data=expanded)
+
+
+def _environment_file(name_or_path: str | Path | None) -> Path:
+    named = os.environ.get("PRESSRUN_ENVIRONMENT")
+    if name_or_path or not named:
+        return find_config("environments", name_or_path or "laptop")
+    try:
+        return find_config("environments", named)
+    except ConfigError as error:
+        told = [replace(problem, key="PRESSRUN_ENVIRONMENT", value=shown_value(named)) for problem in error.problems]
+        raise ConfigError(told) from None
 
 
 def load_taxonomy(pipeline: Pipeline) -> Taxonomy:
@@ -66,7 +77,11 @@ def resolve_uses(uses: str, protocol: type | None = None) -> Any:
     try:
         module = import_module(module_name)
     except ImportError as error:
-        raise _uses_error(uses, f"{module_name} cannot be imported: {error}") from error
+        remedy = "install it, or put its folder on PYTHONPATH"
+        raise _uses_error(uses, f"{module_name} cannot be imported ({error}); {remedy}") from error
+    except Exception as error:
+        reason = f"{module_name} fails when it is imported ({type(error).__name__}: {error}); mend it"
+        raise _uses_error(uses, reason) from error
     if not hasattr(module, name):
         raise _uses_error(uses, f"{module_name} has no {name}", near_miss(name, vars(module)))
     found = getattr(module, name)

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from pressrun.config.values import parse_duration, parse_schedule, parse_share
+from pressrun.config.cron import parse_schedule
+from pressrun.config.explain import wrong_at
+from pressrun.config.values import longer_than_nothing, parse_duration, parse_hour, parse_metric, parse_share
 
 Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
 Duration = Annotated[
@@ -15,6 +27,8 @@ Duration = Annotated[
     BeforeValidator(parse_duration),
     WithJsonSchema({"type": "string", "examples": ["30s", "20m", "4h", "1h30m"]}),
 ]
+Interval = Annotated[Duration, AfterValidator(longer_than_nothing)]
+Metric = Annotated[str, AfterValidator(parse_metric)]
 Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
 ArticleField = Literal["article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"]
 
@@ -22,7 +36,15 @@ ArticleField = Literal["article_id", "published_at", "source", "section", "title
 class Section(BaseModel):
     """A part of a pipeline file; unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and {int, float} & {annotation, *get_args(annotation)}:
+            raise ValueError("it must be a number")
+        return value
 
 
 class Read(Section):
@@ -35,6 +57,19 @@ class Read(Section):
         default_factory=dict,
         description="no header: our names in the file's order, null to skip; with one: our name → the file's name",
     )
+
+    @model_validator(mode="after")
+    def _columns_make_articles(self) -> Read:
+        named = [field for field in self.columns if field]
+        repeated = [i for i, field in enumerate(self.columns) if field and field in list(self.columns)[:i]]
+        if repeated:
+            raise wrong_at("columns", repeated[0], reason="it is listed before; write null for a column to skip")
+        if isinstance(self.columns, list) and named and not {"title", "body"} & set(named):
+            raise wrong_at("columns", reason="an article has a title or a body; name the column of one at least")
+        if not self.header and self.format in ("csv", "tsv") and not isinstance(self.columns, list):
+            reason = "without a header it is a list of our names in the file's order, for example [label, title, body]"
+            raise wrong_at("columns", reason=reason)
+        return self
 
 
 class Batch(Section):
@@ -108,6 +143,14 @@ class Label(Section):
     audit: Audit = Audit()
     oracle: bool = Field(default=False, description="answers people's questions from the data's own labels; for demos")
 
+    @model_validator(mode="after")
+    def _people_come_last(self) -> Label:
+        for index, spec in enumerate(self.chain[:-1]):
+            if spec.labeler == "people":
+                reason = "people come last, once: nobody can wait for them and go on within a night; move it to the end"
+                raise wrong_at("chain", index, "labeler", reason=reason)
+        return self
+
 
 class FamilySpec(Section):
     uses: Uses
@@ -124,8 +167,8 @@ class Train(Section):
 
 
 class Gate(Section):
-    floors: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
-    non_inferiority: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
+    floors: dict[Metric, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
+    non_inferiority: dict[Metric, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
     slices: list[Literal["source", "section", "language"]] = ["source", "section"]
     slice_margin: Share = 0.1
     topic_margin: Share = 0.1
@@ -163,8 +206,8 @@ class Rollout(Section):
 
 
 class Drift(Section):
-    every: Duration = timedelta(hours=1)
-    window: Duration = timedelta(hours=1)
+    every: Interval = timedelta(hours=1)
+    window: Interval = timedelta(hours=1)
     cooldown: Duration = timedelta(hours=6)
     min_rows: int = Field(default=200, ge=1)
     max_topic_share_change: Share = 0.15
@@ -185,7 +228,7 @@ class Pipeline(Section):
     owner: str
     description: str = ""
     schedule: Annotated[str | None, BeforeValidator(parse_schedule)] = "0 2 * * *"
-    fresh_by: time | None = None
+    fresh_by: Annotated[time | None, BeforeValidator(parse_hour)] = None
     articles: Articles = Articles()
     interactions: Interactions | None = None
     sample: Sample = Sample()

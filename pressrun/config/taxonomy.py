@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pressrun.config.explain import wrong_at
+
 
 class Topic(BaseModel):
     """One topic. `codes` are other spellings in the user's data; `seeds` tell a static labeler what it is about."""
@@ -27,10 +29,14 @@ class Taxonomy(BaseModel):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Taxonomy:
-        spellings = [s for t in self.topics for s in {t.name, *t.codes}]
-        repeated = sorted({s for s in spellings if spellings.count(s) > 1})
-        if repeated:
-            raise ValueError(f"topic names and codes must be unique, repeated: {', '.join(repeated)}")
+        owners: dict[str, int] = {}
+        for index, topic in enumerate(self.topics):
+            places = [("name",), *(("codes", i) for i in range(len(topic.codes)))]
+            for place, spelling in zip(places, (topic.name, *topic.codes), strict=True):
+                owner = owners.setdefault(spelling, index)
+                if owner != index:
+                    reason = f"topics[{owner}] has it already; names and codes tell topics apart, so change one"
+                    raise wrong_at("topics", index, *place, reason=reason)
         return self
 
     @property

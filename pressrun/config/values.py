@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
+
+from pressrun.config.explain import near_miss
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])\s*")
-_CRON_FIELD = r"[\d*/,\-A-Za-z#]+"
-_CRON = re.compile(rf"^{_CRON_FIELD}(\s+{_CRON_FIELD}){{4}}$")
-_PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+_IN_WORDS = re.compile(r"(\d)\s*(?:(s)(?:ec(?:ond)?)?|(m)(?:in(?:ute)?)?|(h)(?:(?:ou)?r)?|(d)(?:ay)?)s?(?![a-z])\s*")
+_ISO = re.compile(r"P(?=[\dT])(?:\d+(?:\.\d+)?[WD])*(?:T(?:\d+(?:\.\d+)?[HMS])+)?")
+_HOUR = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?")
+_SHORT_HOUR = re.compile(r"(\d{1,2})(?::?([0-5]\d))?")
+_METRIC = re.compile(r"macro_f1|accuracy|f1:.+")
 
 
 def parse_duration(value: object) -> object:
     """Reads `30s`, `4h`, `1h30m`, `2d` as a timedelta; a timedelta and ISO 8601 (as dumped) pass.
 
-    Raises ValueError for a number without a unit and for text that is no duration.
+    Raises ValueError for a number without a unit and for what is no duration.
     """
-    if isinstance(value, timedelta) or value == 0:
+    if isinstance(value, timedelta):
         return value
-    if isinstance(value, int | float):
-        raise ValueError(f"a duration needs a unit. Did you mean {value:g}m or {value:g}h?")
-    if not isinstance(value, str) or value.startswith("P"):
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _without_unit(value)
+    if isinstance(value, str) and _ISO.fullmatch(value):
         return value
-    parts = _PART.findall(value)
-    if not parts or _PART.sub("", value).strip():
-        raise ValueError("it is no duration; write for example 30s, 20m, 4h or 1h30m")
-    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    text = value if isinstance(value, str) else ""
+    if not _is_duration(text):
+        brief = _IN_WORDS.sub(lambda m: m[1] + "".join(filter(None, m.groups()[1:])), text.lower())
+        meant = f" Did you mean {brief}?" if _is_duration(brief) else ""
+        raise ValueError(f"it is no duration; write for example 30s, 20m, 4h or 1h30m.{meant}")
+    return _sum(text)
+
+
+def longer_than_nothing(value: timedelta) -> timedelta:
+    """Lets durations above zero through."""
+    if value <= timedelta(0):
+        raise ValueError("it must be longer than nothing, for example 1h")
+    return value
 
 
 def parse_share(value: object) -> object:
@@ -35,16 +48,43 @@ def parse_share(value: object) -> object:
     try:
         number = float(str(value).strip().rstrip("%"))
     except ValueError:
-        return value
+        raise ValueError("it is a share between 0 and 1, for example 0.05") from None
     if not percent and 0 <= number <= 1:
         return value
     meant = f" Did you mean {number / 100:g}?" if 0 <= number <= 100 else ""
     raise ValueError(f"it is a share between 0 and 1.{meant}")
 
 
-def parse_schedule(value: object) -> object:
-    """Lets null, Airflow's presets and five-field cron through. Raises ValueError for anything else."""
-    if value is None or value in _PRESETS or (isinstance(value, str) and _CRON.match(value.strip())):
+def parse_hour(value: object) -> object:
+    """Lets times of day such as 06:00 through. Raises ValueError for anything else, a plain number among it."""
+    if value is None or isinstance(value, time) or (isinstance(value, str) and _HOUR.fullmatch(value)):
         return value
-    presets = ", ".join(_PRESETS)
-    raise ValueError(f'it is no schedule; write five cron fields, for example "0 2 * * *", or one of {presets}')
+    found = _SHORT_HOUR.fullmatch(str(value))
+    meant = f' Did you mean "{int(found[1]):02}:{found[2] or "00"}"?' if found and int(found[1]) < 24 else ""
+    raise ValueError(f'it is no time of day; write for example "06:00".{meant}')
+
+
+def parse_metric(name: str) -> str:
+    """Lets the metrics through that the gate computes. Raises ValueError for any other."""
+    if not _METRIC.fullmatch(name):
+        meant = near_miss(name, ("macro_f1", "accuracy"))
+        remedy = f" Did you mean {meant}?" if meant else ""
+        raise ValueError(f"there is no metric {name}; known are macro_f1, accuracy and f1:<topic>.{remedy}")
+    return name
+
+
+def _without_unit(value: float) -> timedelta:
+    if value == 0:
+        return timedelta(0)
+    raise ValueError(f"a duration needs a unit. Did you mean {value:g}m or {value:g}h?")
+
+
+def _is_duration(text: str) -> bool:
+    return bool(text.strip()) and not _PART.sub("", text).strip()
+
+
+def _sum(text: str) -> timedelta:
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+    except OverflowError:
+        raise ValueError("it is longer than any calendar") from None
