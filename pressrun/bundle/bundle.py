@@ -15,7 +15,7 @@ from pressrun.bundle.errors import BundleError
 from pressrun.bundle.folder import read_folder
 from pressrun.bundle.manifest import LinearSpec, Manifest, StaticStep, TfidfStep
 from pressrun.bundle.models import Lightgbm, Linear, Scores, softmax
-from pressrun.bundle.preprocessing import CenteredEmbeddings, features
+from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep, features
 from pressrun.bundle.static_embeddings import TENSOR, StaticEmbeddings
 from pressrun.bundle.tfidf import Tfidf, words
 from pressrun.bundle.vocabulary import parse_vocabulary
@@ -28,7 +28,7 @@ class Bundle:
     """A model ready to score. `digest` names it everywhere."""
 
     manifest: Manifest
-    steps: tuple[Tfidf | CenteredEmbeddings, ...]
+    steps: tuple[DeclaredStep, ...]
     model: Linear | Lightgbm
 
     @property
@@ -63,7 +63,7 @@ class Bundle:
 
     @cached_property
     def _known(self) -> Mapping[str, int]:
-        return next((step.vocabulary for step in self.steps if isinstance(step, Tfidf)), {})
+        return max((step.vocabulary for step in self.steps if isinstance(step, Tfidf)), key=len, default={})
 
 
 def load_bundle(folder: str | Path, *, digest: str | None = None) -> Bundle:
@@ -72,7 +72,8 @@ def load_bundle(folder: str | Path, *, digest: str | None = None) -> Bundle:
     if digest is not None and manifest.digest != digest:
         raise BundleError(f"{folder} holds model {manifest.digest[:12]}, not {digest[:12]}; fetch the model again")
     try:
-        bundle = Bundle(manifest=manifest, steps=_steps(manifest, files), model=_model(manifest, files))
+        steps = tuple(read_step(spec, files) for spec in manifest.preprocessing)
+        bundle = Bundle(manifest=manifest, steps=steps, model=_model(manifest, files))
         _try_out(bundle)
     except BundleError:
         raise
@@ -81,8 +82,9 @@ def load_bundle(folder: str | Path, *, digest: str | None = None) -> Bundle:
     return bundle
 
 
-def _steps(manifest: Manifest, files: Files) -> tuple[Tfidf | CenteredEmbeddings, ...]:
-    return tuple(_tfidf(s, files) if isinstance(s, TfidfStep) else _static(s, files) for s in manifest.preprocessing)
+def read_step(spec: TfidfStep | StaticStep, files: Files) -> DeclaredStep:
+    """The step that `spec` declares, from its files' contents. Raises BundleError and what parsers raise."""
+    return _tfidf(spec, files) if isinstance(spec, TfidfStep) else _static(spec, files)
 
 
 def _tfidf(spec: TfidfStep, files: Files) -> Tfidf:

@@ -93,7 +93,7 @@ class Manifest(_Part):
     def _consistent(self) -> Manifest:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels must be unique")
-        named = {getattr(part, key) for part in (*self.preprocessing, self.model) for key in _FILE_KEYS & _keys(part)}
+        named = {getattr(part, key) for part in (*self.preprocessing, self.model) for key in FILE_KEYS & _keys(part)}
         if named != set(self.files):
             raise ValueError(f"files lists {sorted(self.files)}, but the steps and the model use {sorted(named)}")
         return self
@@ -109,7 +109,7 @@ class Manifest(_Part):
         return hashlib.sha256(self.canonical()).hexdigest()
 
 
-_FILE_KEYS = {"vocabulary", "weights", "center", "tokenizer", "text"}
+FILE_KEYS = {"vocabulary", "weights", "center", "tokenizer", "text"}
 
 
 def _keys(part: BaseModel) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,10 @@ class CenteredEmbeddings:
         return self.place(self.embeddings.embed(texts))
 
 
-def features(steps: Sequence[Tfidf | CenteredEmbeddings], texts: Sequence[str]) -> sparse.csr_matrix:
+DeclaredStep: TypeAlias = Tfidf | CenteredEmbeddings
+"""All there is: what else turns texts into features is no part of a model."""
+
+
+def features(steps: Sequence[DeclaredStep], texts: Sequence[str]) -> sparse.csr_matrix:
     """The steps' outputs side by side, (n, sum of dimensions)."""
     return sparse.hstack([step.transform(texts) for step in steps], format="csr")

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save as save_tensors
 
-from pressrun.bundle.bundle import Bundle, load_bundle
+from pressrun.bundle.bundle import Bundle, load_bundle, read_step
+from pressrun.bundle.errors import BundleError
 from pressrun.bundle.manifest import (
+    FILE_KEYS,
     MANIFEST,
+    MAX_FILE_BYTES,
     File,
     LightgbmSpec,
     LinearSpec,
@@ -21,7 +24,7 @@ from pressrun.bundle.manifest import (
     TfidfStep,
 )
 from pressrun.bundle.models import Lightgbm, Linear
-from pressrun.bundle.preprocessing import CenteredEmbeddings
+from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
 from pressrun.bundle.static_embeddings import TENSOR
 from pressrun.bundle.tfidf import Tfidf
 from pressrun.bundle.vocabulary import dump_vocabulary
@@ -34,14 +37,14 @@ def write_bundle(
     *,
     name: str,
     labels: Sequence[str],
-    steps: Sequence[Tfidf | CenteredEmbeddings],
+    steps: Sequence[DeclaredStep],
     model: Linear | Lightgbm,
     slope: float,
     family: str = "",
     taxonomy_version: str = "",
 ) -> Bundle:
     """Writes the parts into `folder` (made if missing, else empty) and loads them back from there."""
-    written = [_written(part) for part in (*steps, model)]
+    written = _apart([_written(part) for part in (*steps, model)])
     files = {name: content for _, contents in written for name, content in contents.items()}
     manifest = Manifest.model_validate(
         {
@@ -59,6 +62,27 @@ def write_bundle(
     return load_bundle(folder, digest=manifest.digest)
 
 
+def stored(step: DeclaredStep) -> DeclaredStep:
+    """The step as a bundle gives it back, in the digits that it keeps. Raises BundleError for what none can hold."""
+    spec, files = _step(step)
+    for name, content in files.items():
+        if len(content) > MAX_FILE_BYTES:
+            raise BundleError(f"{name} has {len(content):,} bytes, a bundle's file has {MAX_FILE_BYTES:,} at the most")
+    return read_step(spec, files)
+
+
+def _apart(written: Sequence[tuple[Spec, dict[str, bytes]]]) -> list[tuple[Spec, dict[str, bytes]]]:
+    """Parts of one kind would share their files' names: those after the first have their place in theirs."""
+    taken: set[str] = set()
+    apart = []
+    for place, (spec, files) in enumerate(written, 1):
+        names = {name: name.replace(".", f"_{place}.") if name in taken else name for name in files}
+        renamed = {key: names[str(value)] for key, value in spec if key in FILE_KEYS}
+        apart.append((spec.model_copy(update=renamed), {names[name]: content for name, content in files.items()}))
+        taken |= set(files)
+    return apart
+
+
 def _put(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
@@ -71,19 +95,23 @@ def _file(content: bytes) -> File:
     return File(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
-def _written(part: Tfidf | CenteredEmbeddings | Linear | Lightgbm) -> tuple[Spec, dict[str, bytes]]:
+def _written(part: DeclaredStep | Linear | Lightgbm) -> tuple[Spec, dict[str, bytes]]:
     match part:
-        case Tfidf():
-            return _tfidf(part)
-        case CenteredEmbeddings():
-            return _static(part)
         case Linear():
             return _linear(part)
         case Lightgbm():
             return LightgbmSpec(text="model.txt"), {"model.txt": part.text.encode()}
+        case _:
+            return _step(part)
 
 
-def _tfidf(part: Tfidf) -> tuple[Spec, dict[str, bytes]]:
+def _step(part: DeclaredStep) -> tuple[TfidfStep | StaticStep, dict[str, bytes]]:
+    return _tfidf(part) if isinstance(part, Tfidf) else _static(part)
+
+
+def _tfidf(part: Tfidf) -> tuple[TfidfStep, dict[str, bytes]]:
+    if sorted(part.vocabulary.values()) != list(range(len(part.idf))):
+        raise BundleError(f"the vocabulary must number its n-grams by columns 0 to {len(part.idf) - 1}, one each")
     spec = TfidfStep(
         ngrams=part.ngram_range,
         sublinear_tf=part.sublinear_tf,
@@ -96,7 +124,7 @@ def _tfidf(part: Tfidf) -> tuple[Spec, dict[str, bytes]]:
     }
 
 
-def _static(part: CenteredEmbeddings) -> tuple[Spec, dict[str, bytes]]:
+def _static(part: CenteredEmbeddings) -> tuple[StaticStep, dict[str, bytes]]:
     spec = StaticStep(
         scale=part.scale, weights="static.safetensors", center="static_center.safetensors", tokenizer="tokenizer.json"
     )
