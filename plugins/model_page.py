@@ -126,6 +126,7 @@ def _page(template: str, **values: Any) -> HTMLResponse:
 def _helpers(environment: Environment, model: str) -> dict[str, Any]:
     return {
         "age": age,
+        "is_over": lambda at: at <= datetime.now(UTC),
         "verdict_html": _verdict_html,
         "report_url": lambda path: report_url(environment, path) if path else "",
         "mlflow_url": lambda run: mlflow_run_url(environment, run) if run else "",

@@ -11,13 +11,14 @@ from pressrun.config.pipeline import Pipeline
 from pressrun.jobs.database import open_database
 from pressrun.jobs.outbox import Message, Outbox
 from pressrun.lake.lake import Lake
+from pressrun.lake.overrides import overrides_of
 from pressrun.overview.changes import Change, changes
 from pressrun.overview.lineage import Box, lineage, model_of
 from pressrun.overview.steps import Done, finished_steps, newest, of_run
 from pressrun.registry import ModelRef
 from pressrun.rollout import RolloutRecord, status
 from pressrun.step import open_lake
-from pressrun.verdict import Verdict
+from pressrun.verdict import Override, Verdict
 
 SHOWN_VERDICTS, SHOWN_MESSAGES = 40, 20
 
@@ -45,6 +46,7 @@ class Overview:
     boxes: tuple[Box, ...]
     changes: tuple[Change, ...]
     verdicts: tuple[Verdict, ...]
+    overrides: tuple[Override, ...]
     messages: tuple[Message, ...]
     rollout: RolloutRecord | None
     oracle: bool
@@ -68,6 +70,7 @@ def overview(environment: Environment, pipeline: Pipeline) -> Overview:
         boxes=lineage(run, requests=_requests(record, run), alerts=len(messages)),
         changes=changes(of_run(steps, champion.run), run) if champion and candidate else (),
         verdicts=tuple(verdicts[:SHOWN_VERDICTS]),
+        overrides=overrides_of(lake, pipeline=model),
         messages=messages[:SHOWN_MESSAGES],
         rollout=record,
         oracle=pipeline.label.oracle,

@@ -30,12 +30,15 @@ def remedy(step: Step, verdict: Verdict | None, now: datetime) -> str:
     return f"{expired[-1] if expired else ''}who knows better overrides it: {command}"
 
 
-def overridden(plan: RolloutPlan) -> str:
-    """Who overrode the gate's verdict of this plan, until when and why; empty for a plan whose gate passed."""
-    if plan.override is None:
-        return ""
-    override, said = plan.override, plan.gate_decision.value if plan.gate_decision else "verdict"
+def in_words(override: Override, decision: Decision | None) -> str:
+    """Who overrode what the gate said, until when and why."""
+    said = decision.value if decision else "verdict"
     return f"{override.actor} overrode the gate's {said} until {_time(override.expiry)}: {override.reason}"
+
+
+def overridden(plan: RolloutPlan) -> str:
+    """The same of this plan's gate; empty for a plan whose gate passed."""
+    return in_words(plan.override, plan.gate_decision) if plan.override else ""
 
 
 def overridden_checks(plan: RolloutPlan) -> tuple[Assertion, ...]:

@@ -38,14 +38,19 @@ class Vigil:
 
         Raises NobodySupervises when there has been none for as long as the patience.
         """
-        if supervisor_alive(self._environment):
+        missing = self.missing()
+        if not missing:
             self._since = None
             return ""
         if self._since is None:
             self._since = self._clock()
         elif self._clock() - self._since >= self._patience.total_seconds():
             raise NobodySupervises(self._given_up())
-        return f"{self._nobody()}. Waiting {_minutes(self._patience)} for one"
+        return f"{missing}. Waiting {_minutes(self._patience)} for one"
+
+    def missing(self) -> str:
+        """What is missing now, in words; empty while a supervisor holds the home."""
+        return "" if supervisor_alive(self._environment) else self._nobody()
 
     def _nobody(self) -> str:
         missing = f"no supervisor holds {self._environment.home}, so nothing of {self._model} moves"

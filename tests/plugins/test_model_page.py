@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from fastapi.testclient import TestClient
 
 from plugins import model_page
 from pressrun.config.environment import Environment
+from pressrun.lake.overrides import keep_override
 from pressrun.lake.types import StageResult, StepKey
 from pressrun.step import Step, open_lake, run_once
-from pressrun.verdict import Comparison, Decision, Verdict
+from pressrun.verdict import Comparison, Decision, Override, Verdict
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -58,6 +60,28 @@ def test_the_page_shows_candidate_lineage_and_each_check_with_its_interval(
     assert "<svg" in page
     assert "it lost" in page
     assert "/dags/topics_retrain/runs/night/tasks/gate" in page
+
+
+def test_the_page_shows_who_overrode_a_verdict_and_that_it_is_over(
+    client: TestClient, environment: Environment, pipeline: Any
+) -> None:
+    verdict, now = judged(environment, pipeline), datetime.now(UTC)
+    for actor, begun, lasting in (("ann", timedelta(hours=-1), 5), ("bob", timedelta(hours=-3), 1)):
+        at = now + begun
+        made = Override(
+            verdict_id=verdict.verdict_id,
+            actor=actor,
+            reason="<b>gold</b>",
+            at=at,
+            expiry=at + timedelta(hours=lasting),
+        )
+        keep_override(open_lake(environment), made, pipeline="topics")
+    page = client.get("/models/topics").text
+    assert "overridden by ann until" in page
+    assert "overridden by bob" in page
+    assert page.count("(over)") == 1
+    assert "&lt;b&gt;gold" in page
+    assert "<b>gold" not in page
 
 
 def test_words_from_articles_cannot_become_markup(client: TestClient, environment: Environment, pipeline: Any) -> None:
