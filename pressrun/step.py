@@ -5,18 +5,26 @@ A stage is `stage(step, **inputs) -> StageResult`; its body goes through `run_on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import uuid4
 
 from pressrun.basis import basis_of
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from pressrun.lake.errors import OvertakenError, SameWorkError
 from pressrun.lake.fingerprint import fingerprint, stage_code
 from pressrun.lake.lake import Lake
+from pressrun.lake.manifests import REUSED, SEEN, WITHHELD, Fence, Standing
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
 from pressrun.verdict import Verdict
+
+Inputs = Mapping[str, DatasetRef | str | None]
+# So many other runs finishing one after the other while a stage works is no coincidence.
+_OVERTAKEN = 10
 
 
 class Progress(Protocol):
@@ -31,7 +39,12 @@ def silent(message: str, done: int = 0, total: int | None = None) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """The pipeline, the environment and the key of one step; `fresh` turns reuse off."""
+    """The pipeline, the environment and the key of one step; `fresh` turns reuse off.
+
+    `asked` names the request by which somebody wants the step done anew although it has finished, such as the third
+    clear of a task: every retry after it has the same name. "": nobody has asked. By default whoever makes a fresh
+    step asks.
+    """
 
     key: StepKey
     pipeline: Pipeline
@@ -39,6 +52,25 @@ class Step:
     lake: Lake
     fresh: bool = False
     progress: Progress = field(default=silent)
+    asked: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.asked is None:
+            object.__setattr__(self, "asked", uuid4().hex if self.fresh else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How a step begins: with what it `finished` as, with an `earlier` step's result to hand on, or with its work.
+
+    `mark` is the fingerprint of its work, `alike` the steps that have done the same, `code` its code's digest.
+    """
+
+    mark: str
+    code: str
+    alike: frozenset[str] = frozenset()
+    finished: StageResult | None = None
+    earlier: StageResult | None = None
 
 
 def open_lake(environment: Environment) -> Lake:
@@ -51,36 +83,117 @@ def run_once(
     step: Step,
     *,
     stage: str,
-    inputs: Mapping[str, DatasetRef | str | None],
+    inputs: Inputs,
     section: Any,
     work: Callable[[], StageResult],
     usable: Callable[[StageResult], bool] = lambda result: True,
+    repeatable: Callable[[StageResult], bool] = lambda result: True,
+    refreshed: Callable[[StageResult], StageResult] = lambda result: result,
+    upon: Sequence[DatasetRef | str] = (),
 ) -> StageResult:
-    """Runs `work` unless this step, or one with the same inputs, config section and code, is already finished.
+    """Does a step's work once, whatever dies when. Its manifest is committed last: then its rows are seen.
 
-    The manifest is committed last: other steps see this step's rows from then on. `usable` may refuse an earlier
-    result for what the lake cannot know, such as a deleted model.
+    A finished step hands back what it did, so a retry changes nothing. It is done anew when somebody has asked for it
+    since (`Step.asked`: the task was cleared, `--fresh`) and it may come out otherwise: its inputs, config section or
+    code have changed, a verdict stopped it, or it is fresh. Then its generation rises, its manifest is withdrawn, and
+    its rows are replaced; a try of the generation before can write nothing more. `repeatable` may object.
+
+    A step with the inputs, section and code of a finished one takes that one's result over, as `refreshed` brings it
+    up to date, unless it is fresh, a verdict stopped the other, its data is gone, or it is not `usable`.
+
+    Of two runs at once that do the same work, the second to finish takes the first's result over, and its own rows are
+    never seen. `upon` is what the rows are made from besides `inputs`. A dataset in it is all that there was of a table
+    and must be so still when the step finishes: OvertakenError says that another run was faster, see `settled`.
     """
-    finished = step.lake.finished(step.key)
-    if finished is not None:
-        return finished
-    name = step.pipeline.model
-    code = stage_code(stage)
-    mark = fingerprint(stage=stage, pipeline=name, inputs=inputs, section=section, code=code)
-    earlier = None if step.fresh else step.lake.reusable(mark)
-    if earlier is not None and usable(earlier):
-        result = _taken_over(earlier, step=step)
-    else:
-        step.lake.bind(step.key, mark)
-        result = work()
-        _keep_verdict(result, step=step)
-    basis = basis_of(step.pipeline, code).model_dump_json()
-    return step.lake.finish(result, key=step.key, pipeline=name, fingerprint=mark, basis=basis)
+    opening = open_step(
+        step, stage=stage, inputs=inputs, section=section, usable=usable, repeatable=repeatable, upon=upon
+    )
+    if opening.finished is not None:
+        return opening.finished
+    if opening.earlier is not None:
+        return _hand_on(refreshed(opening.earlier), step, opening)
+    result = work()
+    _keep_verdict(result, step=step)
+    fence = Fence(
+        whole=tuple(base for base in upon if isinstance(base, DatasetRef)), alike=None if step.fresh else opening.alike
+    )
+    try:
+        return _finish(result, step, opening, state=_state(result), fence=fence)
+    except SameWorkError as same:
+        return _hand_on(refreshed(same.result), step, opening)
 
 
-def _taken_over(earlier: StageResult, *, step: Step) -> StageResult:
-    origin = earlier.reused_from or earlier.step_key
-    return earlier.model_copy(update={"step_key": str(step.key), "reused_from": origin})
+def open_step(
+    step: Step,
+    *,
+    stage: str,
+    inputs: Inputs,
+    section: Any,
+    usable: Callable[[StageResult], bool] = lambda result: True,
+    repeatable: Callable[[StageResult], bool] = lambda result: True,
+    upon: Sequence[DatasetRef | str] = (),
+) -> Opening:
+    """How `run_once` would begin, for a stage that does a part of its work before it. Safe to repeat."""
+    code, lake, model = stage_code(stage), step.lake, step.pipeline.model
+    mark = fingerprint(stage=stage, pipeline=model, inputs=inputs, section=section, code=code)
+    standing = lake.standing(step.key)
+    generation = standing.generation
+    if standing.result is not None:
+        if not (_asked_anew(step, standing, mark) and repeatable(standing.result)):
+            return Opening(mark=mark, code=code, finished=standing.result)
+        generation += 1
+        lake.withdraw(step.key, pipeline=model, generation=generation)
+    lake.bind(step.key, _made_from(mark, upon), generation=generation)
+    earlier = None if step.fresh else lake.reusable(mark)
+    if earlier is not None and not usable(earlier):
+        earlier = None
+    return Opening(mark=mark, code=code, alike=lake.alike(mark), earlier=earlier)
+
+
+def settled(attempt: Callable[[], StageResult]) -> StageResult:
+    """Tries a stage again, from its inputs on, while other runs finish what it stands on."""
+    for _ in range(_OVERTAKEN - 1):
+        try:
+            return attempt()
+        except OvertakenError:
+            continue
+    return attempt()
+
+
+def _asked_anew(step: Step, standing: Standing, mark: str) -> bool:
+    if step.asked in ("", standing.asked) or standing.result is None:
+        return False
+    return step.fresh or standing.result.stopped or standing.fingerprint != mark
+
+
+def _made_from(mark: str, upon: Sequence[DatasetRef | str]) -> str:
+    parts = [base if isinstance(base, str) else f"{base.digest} of {base.step_keys}" for base in upon]
+    return hashlib.sha256("\n".join([mark, *parts]).encode()).hexdigest() if parts else mark
+
+
+def _state(result: StageResult) -> str:
+    """The articles of a refused batch are not seen, so that the next run reads and judges them again."""
+    refused = result.verdict is not None and result.verdict.kind == "batch" and result.stopped
+    return WITHHELD if refused else SEEN
+
+
+def _hand_on(result: StageResult, step: Step, opening: Opening) -> StageResult:
+    return _finish(result.handed_on_by(step.key), step, opening, state=REUSED)
+
+
+def _finish(
+    result: StageResult, step: Step, opening: Opening, *, state: str, fence: Fence | None = None
+) -> StageResult:
+    return step.lake.finish(
+        result,
+        key=step.key,
+        pipeline=step.pipeline.model,
+        fingerprint=opening.mark,
+        basis=basis_of(step.pipeline, opening.code).model_dump_json(),
+        state=state,
+        asked=step.asked or "",
+        fence=fence,
+    )
 
 
 def _keep_verdict(result: StageResult, *, step: Step) -> None:

@@ -22,7 +22,7 @@ from pressrun.lake.schema import conform
 from pressrun.lake.tables import HOUSE
 
 # Columns whose least and greatest value stand in the log: enough to find a step's files without opening any.
-_INDEXED = ("pipeline", "step_key", "fingerprint")
+_INDEXED = ("pipeline", "step_key", "fingerprint", "state")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ class File:
     step_key: str
     digest: str
     fingerprint: str = ""
+    state: str = ""
     written: int = 0
 
 
@@ -115,7 +116,7 @@ def write_file(location: Location, rows: pa.Table, digest: str) -> File:
         size=filesystem.get_file_info(path).size,
         rows=rows.num_rows,
         digest=digest,
-        **{name: rows[name][0].as_py() for name in _INDEXED if name in rows.column_names},
+        **{name: rows[name][0].as_py() or "" for name in _INDEXED if name in rows.column_names},
     )
 
 
@@ -145,34 +146,41 @@ def adopt(location: Location, path: str, *, table: str, schema: pa.Schema, stamp
     )
 
 
-def read_file(location: Location, file: File, *, columns: Sequence[str]) -> pa.Table:
-    """Some columns of one file."""
-    return pq.read_table(file.path, columns=list(columns), filesystem=location.filesystem)
+def read_file(location: Location, file: File) -> pa.Table:
+    """One file, with the columns that the table had when it was written."""
+    return pq.read_table(file.path, filesystem=location.filesystem)
 
 
 def commit(
-    table: DeltaTable, *, add: Sequence[File], remove: Sequence[File], app: str, sequence: int, note: Mapping[str, str]
+    table: DeltaTable,
+    *,
+    add: Sequence[File],
+    remove: Sequence[File],
+    app: str,
+    sequence: int,
+    note: Mapping[str, str],
+    queue: str = "",
 ) -> None:
     """Adds and removes files in one version.
 
-    Raises CommitFailedError when, since `table` was read, another commit carried the same `app` or removed such a file.
+    Raises CommitFailedError when, since `table` was read, another commit carried the same `app` or `queue`, or removed
+    such a file.
     """
     now = int(time.time() * 1000)
+    queued = [Transaction(queue, table.version() + 1, now)] if queue else []
     table.create_write_transaction(
         [_added(file, now) for file in add] + [RemoveAction(f.path, True, now, f.size, {}) for f in remove],
         "append",
         table.schema(),
         [],
         commit_properties=CommitProperties(
-            custom_metadata=dict(note), app_transactions=[Transaction(app, sequence, now)]
+            custom_metadata=dict(note), app_transactions=[Transaction(app, sequence, now), *queued]
         ),
     )
 
 
 def _added(file: File, now: int) -> AddAction:
-    keys = {"pipeline": file.pipeline, "step_key": file.step_key}
-    if file.fingerprint:
-        keys["fingerprint"] = file.fingerprint
+    keys = {name: value for name in _INDEXED if (value := getattr(file, name))}
     stats = {"numRecords": file.rows, "minValues": keys, "maxValues": keys, "nullCount": dict.fromkeys(keys, 0)}
     return AddAction(file.path, file.size, {}, now, True, json.dumps(stats))
 
@@ -198,6 +206,7 @@ def _file(row: Mapping[str, object]) -> File:
         step_key=str(row["min.step_key"]),
         digest=parts[1] if len(parts) > 1 and len(parts[1]) == 64 else "",
         fingerprint=str(row.get("min.fingerprint") or ""),
+        state=str(row.get("min.state") or ""),
         written=int(str(row["modification_time"])),
     )
 

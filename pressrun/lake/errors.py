@@ -1,5 +1,12 @@
 """What can go wrong with the lake. Each docstring says whether a retry helps."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pressrun.lake.types import StageResult
+
 
 class LakeError(Exception):
     """The base of them all."""
@@ -15,3 +22,19 @@ class DatasetGoneError(LakeError):
 
 class ConflictError(LakeError):
     """Other writers kept winning the race for the next version. A retry helps."""
+
+
+class SupersededError(LakeError):
+    """The step was asked for anew while this try still ran: what it made is void. A retry does not help."""
+
+
+class OvertakenError(LakeError):
+    """Another step finished what this one stood on. Doing the work again, on what is there now, helps."""
+
+
+class SameWorkError(LakeError):
+    """Another step finished the very same work first; `result` is what it handed on. Nothing is left to do."""
+
+    def __init__(self, result: StageResult) -> None:
+        super().__init__(f"{result.step_key} has finished the same work")
+        self.result = result

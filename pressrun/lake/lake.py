@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 
 from pressrun.lake import delta, reading
 from pressrun.lake.delta import File, Location, Retention
 from pressrun.lake.digest import EMPTY, combined, content_digest
+from pressrun.lake.errors import OvertakenError, SameWorkError
+from pressrun.lake.manifests import SEEN, Fence, Standing, manifests, result_of, shows, standing, takeable
 from pressrun.lake.schema import conform, declared
+from pressrun.lake.staging import default_staging, staging_folder
 from pressrun.lake.tables import HOUSE, SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
-from pressrun.lake.writing import Intent, Landed, commit_once
+from pressrun.lake.writing import Check, Intent, Landed, commit_once, first_sequence
 
 _STREAM = "stream:"
 NOT_YET = -1
@@ -40,23 +43,21 @@ class Lake:
     ) -> None:
         self.root = root.rstrip("/") if "://" in root else str(Path(root).expanduser().resolve())
         self.storage_options = dict(storage_options or {})
-        self._staging = staging or _default_staging(self.root)
+        self._staging = staging or default_staging(self.root)
         self._schemas = schemas
         self._retention = retention or Retention()
-        self._fingerprints: dict[str, str] = {}
+        self._bound: dict[str, tuple[str, int]] = {}
 
-    def commit(self, table: str, rows: pa.Table, *, key: StepKey, pipeline: str, generation: int = 0) -> DatasetRef:
+    def commit(self, table: str, rows: pa.Table, *, key: StepKey, pipeline: str) -> DatasetRef:
         """Appends `rows` as this step's rows of `table`, once: a retry gets the first commit's dataset back.
 
-        `pipeline`, `step_key` and `written_at` are added here. A higher `generation` replaces the step's rows.
+        `pipeline`, `step_key` and `written_at` are added here. See `bind` for when the step's rows are replaced.
         Raises SchemaError naming table and column, and ConflictError when other writers keep winning.
         """
-        landed = self._write(self._intent(table, key=key, generation=generation), rows, pipeline=pipeline)
+        landed = self._write(self._intent(table, key=key), rows, pipeline=pipeline)
         return _dataset(table, landed.version, landed.files, pipeline=pipeline, step_keys=(str(key),))
 
-    def commit_files(
-        self, table: str, files: Sequence[str], *, key: StepKey, pipeline: str, generation: int = 0
-    ) -> DatasetRef:
+    def commit_files(self, table: str, files: Sequence[str], *, key: StepKey, pipeline: str) -> DatasetRef:
         """The same for Parquet files that something else (Spark) wrote below the table's own folder.
 
         They hold the house columns too (`stamps` gives their values). Each is renamed, so that its name carries its
@@ -64,9 +65,8 @@ class Lake:
         """
         location, schema = self._location(table), declared(table, self._schemas)
         stamps = self.stamps(key=key, pipeline=pipeline)
-        intent = self._intent(table, key=key, generation=generation)
         landed = commit_once(
-            intent,
+            self._intent(table, key=key),
             location=location,
             schema=schema,
             retention=self._retention,
@@ -100,28 +100,36 @@ class Lake:
         location = self._location(dataset.table)
         return [f"{location.uri}/{file.path}" for file in reading.files(location, dataset)]
 
-    def snapshot(self, table: str, *, pipeline: str, including: StepKey | None = None) -> DatasetRef:
-        """Every row of the pipeline's finished steps (and streams), and of the unfinished step `including`.
+    def snapshot(
+        self, table: str, *, pipeline: str, including: StepKey | None = None, without: StepKey | None = None
+    ) -> DatasetRef:
+        """Every row that is seen: of the pipeline's finished steps, of streams, of the unfinished step `including`.
 
-        A table that does not exist yet is a dataset of no rows.
+        `without` leaves a step's own rows out, so that a step that is done again stands on what it stood on before.
+        Data of a step whose batch was refused is not seen. A table that does not exist yet is a dataset of no rows.
         """
         declared(table, self._schemas)
         # Manifests first: what they name is in every later version of the table.
-        seen = {f.step_key for f in self._manifests()} | {str(including)}
-        present = self._location(table).open()
-        if present is None:
-            return _dataset(table, NOT_YET, (), pipeline=pipeline, step_keys=())
-        mine = [f for f in delta.files_of(present) if f.pipeline == pipeline]
-        visible = [f for f in mine if f.step_key in seen or f.step_key.startswith(_STREAM)]
-        keys = tuple(sorted({f.step_key for f in visible}))
-        return _dataset(table, present.version(), visible, pipeline=pipeline, step_keys=keys)
+        finished = self._manifests()
+        return self._seen(table, finished, pipeline=pipeline, also=str(including), but=str(without))
 
     def finish(
-        self, result: StageResult, *, key: StepKey, pipeline: str, fingerprint: str, basis: str | None = None
+        self,
+        result: StageResult,
+        *,
+        key: StepKey,
+        pipeline: str,
+        fingerprint: str,
+        basis: str | None = None,
+        state: str = SEEN,
+        asked: str = "",
+        fence: Fence | None = None,
     ) -> StageResult:
-        """Commits the manifest that makes the step's rows visible. Idempotent: the first result stands.
+        """Commits the manifest that makes the step's rows visible. Idempotent: a generation's first result stands.
 
-        `basis` is what the step was made with, as JSON, for people to read.
+        `basis` is what the step was made with, as JSON, for people to read; `state` says what is seen of its rows
+        (see `manifests.shows`). Raises OvertakenError and SameWorkError when `fence` does not hold, SupersededError
+        when the step is of a later generation by now.
         """
         row = {
             "stage": result.stage,
@@ -129,52 +137,78 @@ class Lake:
             "result": result.model_dump_json(),
             "reused_from": result.reused_from,
             "basis": basis,
+            "state": state,
+            "asked": asked,
         }
-        intent = Intent(table="steps", step_key=str(key), app=str(key), sequence=0)
-        landed = self._write(intent, rows_of("steps", [row]), pipeline=pipeline)
-        return result if landed.new else self._result(landed.files[0])
+        check = self._checked(fence or Fence(), key=key, pipeline=pipeline, fingerprint=fingerprint)
+        landed = self._write(self._manifest(key, pipeline), rows_of("steps", [row]), pipeline=pipeline, check=check)
+        return result if landed.new else result_of(self._location("steps"), landed.files[0])
 
     def finished(self, key: StepKey) -> StageResult | None:
         """What the step handed on, if it has finished."""
-        found = [file for file in self._manifests() if file.step_key == str(key)]
-        return self._result(found[0]) if found else None
+        return self.standing(key).result
+
+    def standing(self, key: StepKey) -> Standing:
+        """Where the step stands."""
+        return standing(self._location("steps"), str(key))
+
+    def withdraw(self, key: StepKey, *, pipeline: str, generation: int) -> None:
+        """Takes the manifest of the generation before back: until it is done again, the step is not finished."""
+        name = str(key)
+        intent = Intent(
+            table="steps", step_key=name, app=name, sequence=first_sequence(generation) - 1, queue=_queue(pipeline)
+        )
+        self._write(intent, rows_of("steps", []), pipeline=pipeline)
 
     def reusable(self, fingerprint: str) -> StageResult | None:
-        """The newest finished step with this fingerprint whose data can still be read."""
-        found = [file for file in self._manifests() if file.fingerprint == fingerprint]
-        for file in sorted(found, key=lambda file: file.written, reverse=True):
-            result = self._result(file)
+        """The newest finished step with this fingerprint that no verdict stopped and whose data can still be read."""
+        for _, result in takeable(self._location("steps"), self._manifests(), fingerprint):
             if all(reading.intact(self._location(d.table), d) for d in result.datasets.values()):
                 return result
         return None
 
-    def staging(self, key: StepKey, name: str) -> Path:
+    def alike(self, fingerprint: str) -> frozenset[str]:
+        """The keys of the finished steps with this fingerprint."""
+        return frozenset(file.step_key for file in self._manifests() if file.fingerprint == fingerprint)
+
+    def results(self, pipeline: str) -> list[StageResult]:
+        """What the pipeline's finished steps handed on, the newest first."""
+        rows = self.read(self.snapshot("steps", pipeline=pipeline), ["result", "written_at"]).to_pylist()
+        ordered = sorted(rows, key=lambda row: row["written_at"], reverse=True)
+        return [StageResult.model_validate_json(row["result"]) for row in ordered]
+
+    def staging(self, key: StepKey | str, name: str) -> Path:
         """A local folder that survives retries of this step, for what was paid for before it could be committed."""
-        if not re.fullmatch(r"[\w.-]+", name) or name in {".", ".."}:
-            raise ValueError(f"{name!r} cannot name a staging folder; use letters, digits, '-', '_' and '.'")
-        folder = self._staging / _slug(str(key)) / name
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return staging_folder(self._staging, str(key), name)
 
-    def bind(self, key: StepKey, fingerprint: str) -> None:
-        """From here on, rows that an earlier, unfinished try of this step made with other inputs or code are replaced.
+    def bind(self, key: StepKey, made_from: str, *, generation: int = 0) -> None:
+        """From here on the step's commits are of this generation and made from this.
 
-        Without it a step whose code was mended would go on with the rows of the broken code.
+        Rows of an earlier generation are replaced, and so are those that a try of this one, which did not finish, made
+        from something else: without it a step whose code was mended would go on with the rows of the broken code.
         """
-        self._fingerprints[str(key)] = fingerprint
+        if generation < 0:
+            raise ValueError(f"generation must be 0 or more, given {generation}")
+        self._bound[str(key)] = (made_from, generation)
+
+    def generation(self, key: StepKey) -> int:
+        """The generation that the step's commits are bound to."""
+        return self._bound.get(str(key), ("", 0))[1]
 
     def stamps(self, *, key: StepKey, pipeline: str) -> dict[str, str | datetime]:
         """The values of the house columns for this step's rows."""
         return {"pipeline": pipeline, "step_key": str(key), "written_at": datetime.now(UTC)}
 
-    def _intent(self, table: str, *, key: StepKey, generation: int) -> Intent:
-        if generation < 0:
-            raise ValueError(f"generation must be 0 or more, given {generation}")
+    def _intent(self, table: str, *, key: StepKey) -> Intent:
         name = str(key)
-        fingerprint = self._fingerprints.get(name, "")
-        return Intent(table=table, step_key=name, app=name, sequence=generation, fingerprint=fingerprint)
+        made_from, generation = self._bound.get(name, ("", 0))
+        sequence = first_sequence(generation)
+        return Intent(table=table, step_key=name, app=name, sequence=sequence, fingerprint=made_from)
 
-    def _write(self, intent: Intent, rows: pa.Table, *, pipeline: str) -> Landed:
+    def _manifest(self, key: StepKey, pipeline: str) -> Intent:
+        return replace(self._intent("steps", key=key), fingerprint="", queue=_queue(pipeline))
+
+    def _write(self, intent: Intent, rows: pa.Table, *, pipeline: str, check: Check = lambda table: None) -> Landed:
         location, schema = self._location(intent.table), declared(intent.table, self._schemas)
         fitting = conform(intent.table, rows, schema)
         return commit_once(
@@ -183,18 +217,45 @@ class Lake:
             schema=schema,
             retention=self._retention,
             write=_writer(location, fitting, pipeline=pipeline, step_key=intent.step_key),
+            check=check,
         )
 
-    def _manifests(self) -> list[File]:
-        steps = self._location("steps").open()
-        return delta.files_of(steps) if steps else []
+    def _checked(self, fence: Fence, *, key: StepKey, pipeline: str, fingerprint: str) -> Check:
+        def check(steps: DeltaTable) -> None:
+            finished = manifests(steps)
+            if fence.alike is not None:
+                others = [file for file in finished if file.step_key not in {*fence.alike, str(key)}]
+                for _, result in takeable(self._location("steps"), others, fingerprint)[:1]:
+                    raise SameWorkError(result)
+            for dataset in fence.whole:
+                now = self._seen(dataset.table, finished, pipeline=pipeline, but=str(key))
+                if (now.step_keys, now.digest) != (dataset.step_keys, dataset.digest):
+                    raise OvertakenError(f"{key} stood on all of {dataset}, and there is {now} by now")
 
-    def _result(self, manifest: File) -> StageResult:
-        rows = delta.read_file(self._location("steps"), manifest, columns=["result"])
-        return StageResult.model_validate_json(rows["result"][0].as_py())
+        return check
+
+    def _seen(
+        self, table: str, finished: Iterable[File], *, pipeline: str, also: str = "", but: str = ""
+    ) -> DatasetRef:
+        seen = ({file.step_key for file in finished if shows(file, table)} | {also}) - {but}
+        present = self._location(table).open()
+        if present is None:
+            return _dataset(table, NOT_YET, (), pipeline=pipeline, step_keys=())
+        mine = [f for f in delta.files_of(present) if f.pipeline == pipeline]
+        visible = [f for f in mine if f.step_key in seen or f.step_key.startswith(_STREAM)]
+        keys = tuple(sorted({f.step_key for f in visible}))
+        return _dataset(table, present.version(), visible, pipeline=pipeline, step_keys=keys)
+
+    def _manifests(self) -> list[File]:
+        return manifests(self._location("steps").open())
 
     def _location(self, table: str) -> Location:
         return Location(uri=f"{self.root}/{table}", storage_options=self.storage_options)
+
+
+def _queue(pipeline: str) -> str:
+    """The queue of a pipeline's manifests: each is committed in sight of those before it."""
+    return f"manifests of {pipeline}"
 
 
 def _writer(location: Location, rows: pa.Table, *, pipeline: str, step_key: str) -> Callable[[], list[File]]:
@@ -221,13 +282,3 @@ def _dataset(
         rows=sum(file.rows for file in parts),
         digest=combined(file.digest for file in parts) if parts else EMPTY,
     )
-
-
-def _default_staging(root: str) -> Path:
-    if "://" in root:
-        return Path("~/.cache/pressrun/staging").expanduser() / _slug(root)
-    return Path(root) / ".staging"
-
-
-def _slug(name: str) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9]+', '-', name)[-60:]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"

@@ -127,8 +127,11 @@ SCHEMAS: dict[str, pa.Schema] = {
             "cost_usd": REAL,
         },
     ),
-    # The manifest: a step is finished, and its rows are seen, when it has a row here.
-    "steps": _table({"stage": TEXT, "fingerprint": TEXT, "result": TEXT}, {"reused_from": TEXT, "basis": TEXT}),
+    # The manifest: a step is finished, and its rows are seen as `state` says, when it has a row here.
+    "steps": _table(
+        {"stage": TEXT, "fingerprint": TEXT, "result": TEXT},
+        {"reused_from": TEXT, "basis": TEXT, "state": TEXT, "asked": TEXT},
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pressrun.verdict import Verdict
+from pressrun.verdict import Decision, Verdict
 
 
 class StepKey(BaseModel):
@@ -58,3 +58,12 @@ class StageResult(BaseModel):
     verdict: Verdict | None = None
     facts: dict[str, Any] = Field(default_factory=dict)
     reused_from: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a verdict stopped the run here: there is one, and it is no pass."""
+        return self.verdict is not None and self.verdict.decision is not Decision.PASS
+
+    def handed_on_by(self, key: StepKey) -> StageResult:
+        """The same result as another step's, which says whose work it is."""
+        return self.model_copy(update={"step_key": str(key), "reused_from": self.reused_from or self.step_key})

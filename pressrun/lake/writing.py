@@ -13,18 +13,23 @@ from deltalake.exceptions import CommitFailedError
 
 from pressrun.lake import delta
 from pressrun.lake.delta import File, Location, Retention
-from pressrun.lake.errors import ConflictError
+from pressrun.lake.errors import ConflictError, SupersededError
 
 # Each lost race means that another writer got through, so a writer that loses this often is not merely unlucky.
 _ATTEMPTS = 30
+# Sequences that one generation may use up: one for each time that its rows are replaced before it has finished.
+_GENERATION = 1 << 20
+
+Check = Callable[[DeltaTable], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
     """What is to be committed once: (app, sequence) is its identity.
 
-    With `replace` the rows of `step_key` that are there give way. `fingerprint` names the inputs and code that made the
-    rows: rows of an unfinished step that other code made are no commit of this step, and are replaced.
+    With `replace` the rows of `step_key` that are there give way. `fingerprint` names what the rows were made from:
+    rows of an unfinished step that were made from something else are no commit of this step, and are replaced. Two
+    commits of one `queue` never pass each other: the later one has seen the earlier.
     """
 
     table: str
@@ -33,6 +38,7 @@ class Intent:
     sequence: int
     replace: bool = True
     fingerprint: str = ""
+    queue: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +50,16 @@ class Landed:
     new: bool
 
 
+def first_sequence(generation: int) -> int:
+    """The lowest sequence of a generation's commits; what withdraws the generation before it has one less."""
+    return generation * _GENERATION
+
+
+def generation_of(sequence: int | None) -> int:
+    """The generation that a step's newest transaction belongs to."""
+    return 0 if sequence is None else (sequence + 1) // _GENERATION
+
+
 def commit_once(
     intent: Intent,
     *,
@@ -51,18 +67,24 @@ def commit_once(
     schema: pa.Schema,
     retention: Retention,
     write: Callable[[], Sequence[File]],
+    check: Check = lambda table: None,
 ) -> Landed:
-    """Commits what `write` makes unless it is committed already. Raises ConflictError after too many lost races."""
+    """Commits what `write` makes unless it is committed already.
+
+    `check` sees the very snapshot that is committed on and may raise. Raises ConflictError after too many lost races,
+    SupersededError when the step is of a later generation by now.
+    """
     table = location.open_or_create(schema, retention)
     written: Sequence[File] | None = None
     for attempt in range(_ATTEMPTS):
-        sequence, landed = _standing(intent, table=table, location=location)
-        if landed:
-            return landed
-        written = write() if written is None else written
         try:
             if delta.add_columns(table, schema):
                 table = _reopened(location)
+            sequence, landed = _standing(intent, table=table, location=location)
+            if landed:
+                return landed
+            check(table)
+            written = write() if written is None else written
             _commit(intent, table=table, files=written, sequence=sequence)
             return _find(intent, location=location, before=table.version(), sequence=sequence, files=written)
         except CommitFailedError:
@@ -82,10 +104,20 @@ def _standing(intent: Intent, *, table: DeltaTable, location: Location) -> tuple
         committed = 0  # The transaction outlived its retention; the rows are proof enough.
     if committed is None or committed < intent.sequence:
         return intent.sequence, None
+    _still_current(intent, committed)
     version, fingerprint = delta.version_of(table, app=intent.app, sequence=committed)
     if intent.fingerprint and fingerprint and fingerprint != intent.fingerprint:
         return committed + 1, None
     return committed, Landed(version=version, files=mine, new=False)
+
+
+def _still_current(intent: Intent, committed: int) -> None:
+    generation, newer = generation_of(intent.sequence), generation_of(committed)
+    if intent.replace and newer > generation:
+        raise SupersededError(
+            f"{intent.table}: {intent.step_key} was asked for anew (generation {newer}) while a try of generation "
+            f"{generation} still ran; what that try made is void"
+        )
 
 
 def _commit(intent: Intent, *, table: DeltaTable, files: Sequence[File], sequence: int) -> None:
@@ -96,7 +128,7 @@ def _commit(intent: Intent, *, table: DeltaTable, files: Sequence[File], sequenc
         "pressrun.step_key": intent.step_key,
         "pressrun.fingerprint": intent.fingerprint,
     }
-    delta.commit(table, add=files, remove=old, app=intent.app, sequence=sequence, note=note)
+    delta.commit(table, add=files, remove=old, app=intent.app, sequence=sequence, note=note, queue=intent.queue)
 
 
 def _find(intent: Intent, *, location: Location, before: int, sequence: int, files: Sequence[File]) -> Landed:
