@@ -55,3 +55,11 @@ def digest(files: Iterable[Path]) -> str:
         with file.open("rb") as opened:
             whole.update(f"{file.name}\0{hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
     return whole.hexdigest()
+
+
+def excerpt_of_file(file: Path) -> str:
+    """What tells a file that was refused as a whole from tomorrow's of the same name: its digest."""
+    try:
+        return f"the file's SHA-256 begins with {digest([file])[:16]}"
+    except OSError as error:
+        return f"the file cannot be opened: {error.strerror}"

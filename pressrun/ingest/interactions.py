@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pressrun.config.pipeline import Interactions
 from pressrun.ingest.collect import Reject
 from pressrun.ingest.dates import parse_time
-from pressrun.ingest.files import matching
+from pressrun.ingest.files import excerpt_of_file, matching
 from pressrun.ingest.identity import article_id
 from pressrun.ingest.rows import excerpt
 from pressrun.lake.tables import SCHEMAS
@@ -45,7 +45,8 @@ def _rows(file: Path, section: Interactions, pseudonym: Callable[[str], str]) ->
     try:
         yield from read(file, pseudonym)
     except (OSError, pa.ArrowException, UnicodeError) as error:
-        yield Reject(origin=file.name, line=0, reason=f"the file cannot be read: {str(error)[:200]}", excerpt="")
+        reason = f"the file cannot be read: {str(error)[:200]}"
+        yield Reject(origin=file.name, line=0, reason=reason, excerpt=excerpt_of_file(file))
 
 
 def _parquet(file: Path, pseudonym: Callable[[str], str]) -> Iterator[Row | Reject]:
@@ -58,7 +59,12 @@ def _parquet(file: Path, pseudonym: Callable[[str], str]) -> Iterator[Row | Reje
                 try:
                     yield _row(raw, pseudonym)
                 except (ValueError, pa.ArrowException) as error:
-                    yield Reject(origin=file.name, line=line, reason=str(error)[:200], excerpt="")
+                    yield Reject(origin=file.name, line=line, reason=str(error)[:200], excerpt=_seen(raw))
+
+
+def _seen(raw: Mapping[str, Any]) -> str:
+    """What tells a row from others, and not who the reader was."""
+    return excerpt(" ".join(str(raw.get(name)) for name in ("impression_id", "article_id", "url", "shown_at")))
 
 
 def _row(raw: Mapping[str, Any], pseudonym: Callable[[str], str]) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pressrun.ingest.interactions import Row, read_interactions
 from pressrun.ingest.readers import pseudonyms
 from pressrun.lake.tables import SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult
-from pressrun.step import Step, run_once
+from pressrun.step import Step, run_once, settled
 from pressrun.verdict import Verdict
 
 STAGE = "ingest"
@@ -29,29 +29,53 @@ def ingest(step: Step) -> StageResult:
     """Reads the pipeline's files into `articles`, `rejects` and `given`; what the lake already has is not added again.
 
     Datasets: `batch` (this step's articles), `articles` and `given` (all up to and with them), `rejects`, and
-    with a section `interactions` this step's `interactions`. The verdict
-    says whether the batch is like those before; with nothing new there is none, and facts["nothing_new"] is true.
+    with a section `interactions` this step's `interactions`. The verdict says whether the batch is like those before;
+    with nothing new there is none, and facts["nothing_new"] is true. Rows of a batch that it stops are not seen: the
+    next run, or this one when it is cleared, reads and judges them again. Of two runs at once each row is added by one.
+    A step that has passed is only done again while the files that its articles came from are still there.
     Raises IngestError where the files do not fit `articles.read`.
     """
+    return settled(lambda: _attempt(step))
+
+
+def _attempt(step: Step) -> StageResult:
     files = landed(step.pipeline, step.environment)
     shown = step.pipeline.interactions
     impressions = matching(shown.path) if shown else []
-    before = step.lake.snapshot("articles", pipeline=step.pipeline.model)
+    before = _before(step)
     taxonomy = load_taxonomy(step.pipeline)
     return run_once(
         step,
         stage=STAGE,
-        inputs={"articles": before, "files": digest(files + impressions), "taxonomy": _digest(taxonomy)},
+        inputs={"articles": before["articles"], "files": digest(files + impressions), "taxonomy": _digest(taxonomy)},
         section={"articles": step.pipeline.articles, "interactions": step.pipeline.interactions},
         work=lambda: _ingest(step, files, before, taxonomy),
+        repeatable=lambda earlier: _still_there(step, earlier, files),
+        upon=tuple(before.values()),
     )
 
 
-def _ingest(step: Step, files: list[Path], before: DatasetRef, taxonomy: Taxonomy) -> StageResult:
-    earlier = step.lake.read(before, columns=["article_id", "source", "language", "step_key"])
-    collected = _collect(step, files, earlier)
-    outside = _outside(collected.articles.values(), taxonomy)
-    shown, unread = _interactions(step)
+def _before(step: Step) -> Mapping[str, DatasetRef]:
+    """All that other steps have added."""
+    names = ("articles", "rejects", *(["interactions"] if step.pipeline.interactions else []))
+    return {name: step.lake.snapshot(name, pipeline=step.pipeline.model, without=step.key) for name in names}
+
+
+def _still_there(step: Step, earlier: StageResult, files: list[Path]) -> bool:
+    """Whether a step that is asked for anew can be: without its files it would lose articles that are in use."""
+    gone = sorted(set(earlier.facts.get("files", ())) - {file.name for file in files})
+    if gone and not earlier.stopped:
+        step.progress(f"{', '.join(gone[:3])} can be read no more: what this step made before is kept")
+        return False
+    return True
+
+
+def _ingest(step: Step, files: list[Path], before: Mapping[str, DatasetRef], taxonomy: Taxonomy) -> StageResult:
+    earlier = step.lake.read(before["articles"], columns=["article_id", "source", "language", "step_key"])
+    refused = _refused(step, before["rejects"])
+    collected = _collect(step, files, earlier, refused)
+    outside = _outside(collected, taxonomy)
+    shown, unread = _interactions(step, before, refused)
     datasets = _commit(step, collected, [*collected.rejects, *outside, *unread], shown, taxonomy)
     nothing_new = not collected.articles and not collected.rejects
     return StageResult(
@@ -63,30 +87,29 @@ def _ingest(step: Step, files: list[Path], before: DatasetRef, taxonomy: Taxonom
     )
 
 
-def _collect(step: Step, files: list[Path], earlier: pa.Table) -> Collected:
+def _collect(step: Step, files: list[Path], earlier: pa.Table, refused: set[RejectKey]) -> Collected:
     return collect(
         files,
         step.pipeline.articles,
         known=set(earlier["article_id"].to_pylist()),
-        refused=_refused(step),
+        refused=refused,
         on_file=lambda file: step.progress(f"reading {file.name}", files.index(file), len(files)),
     )
 
 
-def _refused(step: Step) -> set[RejectKey]:
-    snapshot = step.lake.snapshot("rejects", pipeline=step.pipeline.model)
-    rows = step.lake.read(snapshot, columns=["origin", "line", "reason"]).to_pylist()
-    return {(row["origin"], row["line"], row["reason"]) for row in rows}
+def _refused(step: Step, before: DatasetRef) -> set[RejectKey]:
+    rows = step.lake.read(before, columns=["origin", "line", "reason", "excerpt"]).to_pylist()
+    return {(row["origin"], row["line"], row["reason"], row["excerpt"] or "") for row in rows}
 
 
-def _interactions(step: Step) -> tuple[list[Row], list[Reject]]:
+def _interactions(
+    step: Step, before: Mapping[str, DatasetRef], refused: set[RejectKey]
+) -> tuple[list[Row], list[Reject]]:
     section = step.pipeline.interactions
     if section is None:
         return [], []
-    before = step.lake.snapshot("interactions", pipeline=step.pipeline.model)
-    known = set(step.lake.read(before, columns=["impression_id"])["impression_id"].to_pylist())
+    known = set(step.lake.read(before["interactions"], columns=["impression_id"])["impression_id"].to_pylist())
     shown, unread = read_interactions(section, known=known, pseudonym=pseudonyms(step.environment.home))
-    refused = _refused(step)
     return shown, [reject for reject in unread if reject.key not in refused]
 
 
@@ -121,17 +144,17 @@ def given_table(articles: Iterable[Article], taxonomy: Taxonomy) -> pa.Table:
     return rows_of("given", rows)
 
 
-def _outside(articles: Iterable[Article], taxonomy: Taxonomy) -> list[Reject]:
+def _outside(collected: Collected, taxonomy: Taxonomy) -> list[Reject]:
     """The labels, not the articles, that the taxonomy does not know."""
     return [
         Reject(
-            origin="label",
+            origin=collected.origins[article.article_id],
             line=article.line,
             reason=f"the label {article.label[:60]!r} is not in the taxonomy {taxonomy.name}; the article is kept",
             excerpt=article.title[:200],
             article_id=article.article_id,
         )
-        for article in articles
+        for article in collected.articles.values()
         if article.label and taxonomy.resolve(article.label) is None
     ]
 
@@ -172,7 +195,7 @@ def _history(earlier: pa.Table) -> History:
     )
 
 
-def _facts(collected: Collected) -> dict[str, int | bool]:
+def _facts(collected: Collected) -> dict[str, object]:
     articles = collected.articles.values()
     return {
         "rows": collected.rows,
@@ -183,6 +206,7 @@ def _facts(collected: Collected) -> dict[str, int | bool]:
         "labeled": sum(article.label is not None for article in articles),
         "timed": sum(article.published_at is not None for article in articles),
         "synthetic": any(article.synthetic for article in articles),
+        "files": collected.files,
     }
 
 
