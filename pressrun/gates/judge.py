@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -70,13 +69,6 @@ def judge_predictions(
     if (truth if truth is not None else candidate).num_rows == 0:
         return verdict_of((too_few(0, policy),), policy, pipeline=pipeline)
     return verdict_of(judge(evidence_of(candidate, champion, truth), policy), policy, pipeline=pipeline)
-
-
-def gate_files(candidate: Path, champion: Path | None = None, *, policy: Gate) -> Verdict:
-    """`judge_predictions` on Parquet files."""
-    from pyarrow.parquet import read_table
-
-    return judge_predictions(read_table(candidate), read_table(champion) if champion else None, policy=policy)
 
 
 def verdict_of(checks: Iterable[Check], policy: Gate, **about: Any) -> Verdict:

@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pressrun.config.redact import redacted
-from pressrun.gates.evidence import Evidence, evidence_of
-from pressrun.gates.judge import judge, too_few, verdict_of
+from pressrun.gates.judge import verdict_of
+from pressrun.gates.models import judge_models
 from pressrun.gates.publish import champion_examples, publish
-from pressrun.gates.scoring import answers_check, latency_check, open_model, predictions, texts_of
-from pressrun.gates.truth import Truth, read_truth
+from pressrun.gates.truth import read_truth
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step, run_once
-from pressrun.verdict import Assertion, Check, Decision, Verdict
+from pressrun.verdict import Decision, Verdict
 
 if TYPE_CHECKING:
     from pressrun.registry import ModelRef
 
 STAGE = "gate"
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Judged:
-    checks: tuple[Check, ...]
-    evidence: Evidence | None = None
 
 
 def gate(
@@ -85,7 +76,14 @@ def _gate(step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, ch
     seen, notes = _examples(step, trained, champion)
     truth = read_truth(step.lake, ingested=ingested, sampled=sampled, labeled=labeled, examples=seen)
     step.progress(f"Gate: {len(truth.rows)} true-labeled articles that no model has seen")
-    judged = _judge(step, truth, candidate, champion)
+    judged = judge_models(
+        step.environment,
+        step.pipeline.gate,
+        truth,
+        candidate,
+        champion,
+        remedy=lambda: _remedy(step, champion),
+    )
     verdict = verdict_of(
         judged.checks,
         step.pipeline.gate,
@@ -97,7 +95,7 @@ def _gate(step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, ch
         champion_digest=champion.digest if champion else None,
         dataset=str(labeled.datasets["all_labels"]),
         synthetic=truth.synthetic,
-        notes=(*notes, *_notes(truth)),
+        notes=(*notes, *truth.notes),
     )
     published = publish(step, verdict, judged.evidence, candidate)
     _tell(step, published)
@@ -121,40 +119,6 @@ def _examples(step: Step, trained: StageResult, champion: ModelRef | None) -> tu
         "The champion's examples are not recorded, so truth leaves out what any model of this pipeline was trained on."
     )
     return [*own, step.lake.snapshot("examples", pipeline=step.pipeline.model)], (note,)
-
-
-def _notes(truth: Truth) -> tuple[str, ...]:
-    said = []
-    if truth.oracle:
-        said.append("Truth comes from the marked oracle, which answers from the data's own labels.")
-    if truth.trained_on:
-        said.append(f"{truth.trained_on} true labels were left out: a model has seen the article or a near-duplicate.")
-    return tuple(said)
-
-
-def _judge(step: Step, truth: Truth, candidate: ModelRef, champion: ModelRef | None) -> _Judged:
-    policy = step.pipeline.gate
-    try:
-        bundle = open_model(step.environment, candidate)
-        serving: tuple[Check, ...] = (answers_check(bundle), latency_check(bundle, texts_of(truth), policy))
-        if len(truth.rows) < policy.min_audited:
-            return _Judged(checks=(too_few(len(truth.rows), policy, _remedy(step, champion)), *serving))
-        own = predictions(bundle, truth)
-    except (ValueError, OSError) as error:
-        return _Judged(checks=(_broken("candidate", candidate, Decision.FAIL, error),))
-    try:
-        other = predictions(open_model(step.environment, champion), truth) if champion else None
-    except (ValueError, OSError) as error:
-        return _Judged(checks=(*serving, _broken("champion", champion, Decision.ERROR, error)))
-    evidence = evidence_of(own, other, truth.table)
-    return _Judged(checks=(*judge(evidence, policy), *serving), evidence=evidence)
-
-
-def _broken(who: str, model: ModelRef | None, decision: Decision, error: Exception) -> Assertion:
-    version = model.version if model else "?"
-    return Assertion(
-        metric="bundle", decision=decision, reason=f"the {who} v{version} cannot be used: {redacted(str(error))[:300]}"
-    )
 
 
 def _remedy(step: Step, champion: ModelRef | None) -> str:

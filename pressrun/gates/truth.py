@@ -14,8 +14,8 @@ from pressrun.lake.types import DatasetRef, StageResult
 
 _PERSON = "person:"
 _ORACLE = "person:oracle"
-_COLUMNS = ("article_id", "title", "body", "source", "section", "language")
-_PROVENANCE = ("published_at_provenance", "source_provenance", "section_provenance")
+COLUMNS = ("article_id", "title", "body", "source", "section", "language")
+PROVENANCE = ("published_at_provenance", "source_provenance", "section_provenance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,17 @@ class Truth:
     @property
     def table(self) -> pa.Table:
         return pa.Table.from_pylist([{k: v for k, v in row.items() if k != "body"} for row in self.rows])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of a verdict on this truth must know."""
+        said = []
+        if self.oracle:
+            said.append("Truth comes from the marked oracle, which answers from the data's own labels.")
+        if self.trained_on:
+            left = f"{self.trained_on} true labels were left out"
+            said.append(f"{left}: a model has seen the article or a near-duplicate.")
+        return tuple(said)
 
 
 def rank_of(label: Mapping[str, Any]) -> int:
@@ -68,12 +79,12 @@ def read_truth(
     columns = ["article_id", "labeler", "role", "labels", "abstained", "labeled_at"]
     known = true_labels(lake.read(labeled.datasets["all_labels"], columns).to_pylist())
     groups = _groups(lake, sampled.datasets.get("groups"))
-    trained = _trained(lake, examples)
+    trained = trained_on(lake, examples)
     kept = unseen(known, trained, groups)
     articles = _articles(lake, ingested.datasets["articles"], kept)
     rows = [
         {
-            **{name: article[name] for name in _COLUMNS},
+            **{name: article[name] for name in COLUMNS},
             "target": known[article["article_id"]]["labels"][0],
             "group_id": groups.get(article["article_id"], article["article_id"]),
         }
@@ -83,7 +94,7 @@ def read_truth(
         rows=tuple(rows),
         trained_on=len(known) - len(kept),
         oracle=any(known[row["article_id"]]["labeler"] == _ORACLE for row in rows),
-        synthetic=any(article[name] == "synthetic" for article in articles for name in _PROVENANCE),
+        synthetic=any(article[name] == "synthetic" for article in articles for name in PROVENANCE),
     )
 
 
@@ -94,7 +105,8 @@ def _groups(lake: Lake, dataset: DatasetRef | None) -> dict[str, str]:
     return dict(zip(table["article_id"].to_pylist(), table["group_id"].to_pylist(), strict=True))
 
 
-def _trained(lake: Lake, examples: Iterable[DatasetRef]) -> frozenset[str]:
+def trained_on(lake: Lake, examples: Iterable[DatasetRef]) -> frozenset[str]:
+    """The articles of the examples."""
     found: set[str] = set()
     for dataset in examples:
         found.update(lake.read(dataset, ["article_id"])["article_id"].to_pylist())
@@ -102,6 +114,6 @@ def _trained(lake: Lake, examples: Iterable[DatasetRef]) -> frozenset[str]:
 
 
 def _articles(lake: Lake, dataset: DatasetRef, wanted: frozenset[str]) -> list[dict[str, Any]]:
-    table = lake.read(dataset, [*_COLUMNS, *_PROVENANCE])
+    table = lake.read(dataset, [*COLUMNS, *PROVENANCE])
     held = table.filter(pc.is_in(table["article_id"], pa.array(sorted(wanted), pa.string())))
     return sorted({row["article_id"]: row for row in held.to_pylist()}.values(), key=lambda row: str(row["article_id"]))
