@@ -10,12 +10,12 @@ from pathlib import Path
 from pressrun.config.environment import Environment, LakeRoot, Mlflow, Spark
 from pressrun.config.find import default_home
 from pressrun.config.pipeline import Pipeline
+from pressrun.demo.nights import data_files
 from pressrun.lake import StageResult
 from pressrun.loop import run_stage
 from pressrun.step import Progress
 
 STAGES = ("ingest", "sample", "label", "train", "gate")
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 # Enough for a gate verdict, few enough for a minute on two slow cores.
 SIMULATED_ARTICLES = 2500
 SAMPLED_ROWS = 1200
@@ -24,10 +24,6 @@ AUDIT_SHARE = 0.2
 
 Starting = Callable[[str], Progress]
 Finished = Callable[[str, StageResult], None]
-
-
-class NoArticles(ValueError):
-    """The folder or file of articles holds nothing that can be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +101,10 @@ def _home(keep: Path | None) -> Path:
 
 
 def _given(pipeline: Pipeline, data: Path) -> dict[str, object]:
-    if data.is_file():
-        return pipeline.articles.read.model_dump() | {"path": str(data.absolute())}
-    found = sorted(path.suffix for path in data.glob("*") if path.suffix in SUFFIXES)
-    if not found:
-        raise NoArticles(f"{data} holds no CSV, TSV, JSONL or Parquet file; name the folder or the file that does")
-    return pipeline.articles.read.model_dump() | {"path": str(data.absolute() / f"*{found[0]}")}
+    read = pipeline.articles.read
+    found = data_files(data, format=read.format)
+    path = data.absolute() if data.is_file() else data.absolute() / f"*{found[0].suffix}"
+    return read.model_dump() | {"path": str(path)}
 
 
 def _simulated(home: Path) -> dict[str, object]:

@@ -31,10 +31,11 @@ class Mlflow(_Section):
     """`tracking_uri` may sign in, as http://user:password@host; `shown_uri` is what links and messages say."""
 
     tracking_uri: str
+    ui_url: str | None = Field(default=None, description="where people's browsers reach it, if by another address")
 
     @property
     def shown_uri(self) -> str:
-        return without_userinfo(self.tracking_uri)
+        return without_userinfo(self.ui_url or self.tracking_uri)
 
     @property
     def login(self) -> tuple[str, str] | None:

@@ -62,13 +62,22 @@ def read_records(path: Path, *, read: Read) -> Records:
     return Records(format=format, rows=rows, header=header)
 
 
-def data_files(folder: Path) -> list[Path]:
-    """The articles' files in the folder, or the file itself. Raises ValueError when there are none."""
-    found = [folder] if folder.is_file() else sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES)
-    if not found:
+def data_files(folder: Path, *, format: str = "auto") -> list[Path]:
+    """The articles' files in the folder, or the file itself; of one format, where the pipeline's file names one.
+
+    Raises ValueError when there are none, naming what is there instead.
+    """
+    if folder.is_file():
+        return [folder]
+    known = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    found = [path for path in known if format in ("auto", SUFFIXES[path.suffix.lower()])]
+    if known and not found:
+        there = ", ".join(sorted({path.suffix for path in known}))
         raise ValueError(
-            f"{folder} holds no CSV, TSV, JSONL or Parquet file; set PRESSRUN_DATA to the folder that does"
+            f"{folder} holds {there} files, and articles.read.format of the pipeline is {format}: change it"
         )
+    if not found:
+        raise ValueError(f"{folder} holds no CSV, TSV, JSONL or Parquet file; name the folder or the file that does")
     return found
 
 

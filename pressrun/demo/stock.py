@@ -42,7 +42,7 @@ class Stock:
 
 def users_stock(data: Path, *, read: Read) -> Stock:
     """The user's files below `data`, read as the pipeline says. Raises ValueError when none can be read."""
-    files = [read_records(path, read=read) for path in data_files(data)]
+    files = [read_records(path, read=read) for path in data_files(data, format=read.format)]
     when = time_column(read)
     order = "nights follow the articles' times" if when is not None else "no times given: nights are a staged order"
     total = sum(len(records.rows) for records in files)

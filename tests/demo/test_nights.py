@@ -50,5 +50,13 @@ def test_dealing_is_the_same_each_time(tmp_path: Path) -> None:
 
 def test_a_folder_without_articles_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
-    with pytest.raises(ValueError, match=r"no CSV, TSV, JSONL or Parquet.*PRESSRUN_DATA"):
+    with pytest.raises(ValueError, match=r"no CSV, TSV, JSONL or Parquet file; name the folder"):
         data_files(tmp_path)
+
+
+def test_only_files_of_the_pipelines_format_are_articles(tmp_path: Path) -> None:
+    for name in ("articles.csv", "impressions.tsv"):
+        (tmp_path / name).write_text("x")
+    assert data_files(tmp_path, format="csv") == [tmp_path / "articles.csv"]
+    with pytest.raises(ValueError, match=r"holds \.csv, \.tsv files, and articles\.read\.format.*is jsonl"):
+        data_files(tmp_path, format="jsonl")
