@@ -51,13 +51,6 @@ def compare(
     return _verdict(checks, policy, report, **about)
 
 
-def compare_files(reference: Path, current: Path, *, policy: Drift, report: Path | None = None) -> Verdict:
-    """`compare` on two Parquet files."""
-    from pyarrow.parquet import read_table
-
-    return compare(read_table(reference), read_table(current), policy=policy, report=report)
-
-
 def _verdict(checks: tuple[Check, ...], policy: Drift, report: Path | None, **about: Any) -> Verdict:
     text = json.dumps(policy.model_dump(mode="json"), sort_keys=True)
     return Verdict(
