@@ -17,7 +17,7 @@ def check(
     environment: EnvironmentName = None,
 ) -> None:
     """Tells all that is wrong with pipelines, their taxonomies, prompts and code, and the environment."""
-    from pressrun.config.check import check_all
+    from pressrun.check import check_all
     from pressrun.config.load import pipeline_files
 
     problems = check_all(pipelines or (), environment)

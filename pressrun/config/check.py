@@ -1,39 +1,46 @@
-"""Everything that can be told about config files without running anything: what `pressrun check` prints."""
+"""What can be told about config files without running anything; `pressrun.check` adds what the stages know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pressrun.config.document import Document, Path_, dotted, read_document
 from pressrun.config.explain import near_miss
 from pressrun.config.find import find_config, resolve_path, similar_file
-from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, pipeline_files, resolve_uses
-from pressrun.config.pipeline import FamilySpec, Pipeline
+from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, pipeline_files
+from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
+from pressrun.config.uses import Finding
+
+Precheck = Callable[[Pipeline], Iterable[Finding]]
+"""What a stage knows to be wrong with its part of a pipeline file."""
 
 
-def check_all(pipelines: Sequence[str | Path] = (), environment: str | Path | None = None) -> list[Problem]:
+def check_all(
+    pipelines: Sequence[str | Path] = (), environment: str | Path | None = None, *, prechecks: Sequence[Precheck] = ()
+) -> list[Problem]:
     """The problems of the named pipelines (by default all) and of the environment."""
     files = [find_config("pipelines", name) for name in pipelines] or pipeline_files()
-    problems = [problem for file in files for problem in check_pipeline(file)]
+    problems = [problem for file in files for problem in check_pipeline(file, prechecks=prechecks)]
     return problems + _same_model_twice(files) + _caught(lambda: load_environment(environment))
 
 
-def check_pipeline(file: Path) -> list[Problem]:
-    """The file's own problems, and those of the taxonomy, prompts and code that it names."""
+def check_pipeline(file: Path, *, prechecks: Sequence[Precheck] = ()) -> list[Problem]:
+    """The file's own problems, in its order, and those of the taxonomy, prompts and code that it names."""
     try:
         pipeline = load_pipeline(file)
     except ConfigError as error:
         return list(error.problems)
     document = read_document(file)
-    return [
+    problems = [
         *_named_file(("label", "taxonomy"), document),
         *[p for i in range(len(pipeline.label.chain)) for p in _named_file(("label", "chain", i, "prompt"), document)],
         *_channel_taken_for_a_comment(document),
-        *[p for path, uses in _uses(pipeline) for p in _check_uses(path, uses, document)],
+        *[_at(f.path, document, f.reason, f.suggestion) for precheck in prechecks for f in precheck(pipeline)],
         *(_check_taxonomy(pipeline, document) if resolve_path(pipeline.label.taxonomy).is_file() else []),
     ]
+    return sorted(problems, key=lambda problem: (problem.file != file, problem.line or 0))
 
 
 def _check_taxonomy(pipeline: Pipeline, document: Document) -> list[Problem]:
@@ -50,24 +57,6 @@ def _no_topic(key: Path_, names: Sequence[str], document: Document) -> Problem:
     topic = str(key[-1]).removeprefix("f1:")
     meant = near_miss(topic, names)
     return _at(key, document, f"the taxonomy has no topic {topic}", f"f1:{meant}" if meant else None)
-
-
-def _uses(pipeline: Pipeline) -> list[tuple[Path_, str]]:
-    labelers = [(("label", "chain", i, "uses"), spec.uses) for i, spec in enumerate(pipeline.label.chain)]
-    families = [
-        (("train", "families", i, "uses"), family.uses)
-        for i, family in enumerate(pipeline.train.families)
-        if isinstance(family, FamilySpec)
-    ]
-    checks = [(("gate", "checks", i), uses) for i, uses in enumerate(pipeline.gate.checks)]
-    tests = [(("drift", "tests", i), uses) for i, uses in enumerate(pipeline.drift.tests)]
-    found: list[tuple[Path_, str | None]] = [*labelers, *families, *checks, *tests]
-    return [(path, uses) for path, uses in found if uses]
-
-
-def _check_uses(path: Path_, uses: str, document: Document) -> list[Problem]:
-    problems = _caught(lambda: resolve_uses(uses))
-    return [_at(path, document, problem.reason, problem.suggestion) for problem in problems]
 
 
 def _named_file(path: Path_, document: Document) -> list[Problem]:

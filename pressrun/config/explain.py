@@ -146,6 +146,8 @@ def _reason(path: Path_, detail: ErrorDetails, document: Document, model: type[B
         return _pattern(document.at(path), str(context["pattern"]))
     if kind == "too_short":
         return f"it needs {context['min_length']} entries at least, it has {context['actual_length']}", None
+    if kind == "too_long":
+        return f"it takes {context['max_length']} entries at most, it has {context['actual_length']}", None
     if kind == "string_too_short":
         return "it must not be empty", None
     text = str(context["error"]) if "error" in context else detail["msg"]

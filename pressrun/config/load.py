@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from pressrun.config.document import Document, Path_, dotted, read_document
 from pressrun.config.environment import Environment
-from pressrun.config.explain import explain, near_miss
+from pressrun.config.explain import explain
 from pressrun.config.find import config_folder, default_home, find_config, resolve_path
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
@@ -71,26 +70,6 @@ def pipeline_files() -> list[Path]:
     return sorted((config_folder() / "pipelines").glob("*.yaml"))
 
 
-def resolve_uses(uses: str, protocol: type | None = None) -> Any:
-    """Imports `package.module:Name`. Raises ConfigError when it is not there or lacks a method of `protocol`."""
-    module_name, _, name = uses.partition(":")
-    try:
-        module = import_module(module_name)
-    except ImportError as error:
-        remedy = "install it, or put its folder on PYTHONPATH"
-        raise _uses_error(uses, f"{module_name} cannot be imported ({error}); {remedy}") from error
-    except Exception as error:
-        reason = f"{module_name} fails when it is imported ({type(error).__name__}: {error}); mend it"
-        raise _uses_error(uses, reason) from error
-    if not hasattr(module, name):
-        raise _uses_error(uses, f"{module_name} has no {name}", near_miss(name, vars(module)))
-    found = getattr(module, name)
-    missing = sorted(_members(protocol) - _offered(found)) if protocol else []
-    if protocol and missing:
-        raise _uses_error(uses, f"it lacks {', '.join(missing)} of {protocol.__module__}:{protocol.__name__}")
-    return found
-
-
 def _parse(model: type[M], document: Document, *, data: Any = None) -> M:
     given = document.data if data is None else data
     if not isinstance(given, dict):
@@ -131,21 +110,3 @@ def _unset(name: str, path: Path_, value: str, document: Document) -> Problem:
         value=shown_value(value),
         reason=f"the environment variable {name} is not set; set it or write ${{{name}:-default}}",
     )
-
-
-def _uses_error(uses: str, reason: str, suggestion: str | None = None) -> ConfigError:
-    return ConfigError([Problem(key="uses", value=uses, reason=reason, suggestion=suggestion)])
-
-
-def _members(protocol: type) -> set[str]:
-    """The methods that a protocol asks for, `__call__` among them."""
-    classes = [c for c in protocol.__mro__ if c.__module__ not in ("builtins", "typing", "typing_extensions")]
-    names = {name for c in classes for name, value in vars(c).items() if callable(value) or isinstance(value, property)}
-    return {name for name in names if not name.startswith("_") or name == "__call__"}
-
-
-def _offered(found: Any) -> set[str]:
-    """What an instance of `found` (a class), or `found` itself, offers. A class itself does not count as callable."""
-    if isinstance(found, type):
-        return {name for c in found.__mro__ for name in vars(c)}
-    return set(dir(found))

@@ -19,7 +19,14 @@ from pydantic import (
 
 from pressrun.config.cron import parse_schedule
 from pressrun.config.explain import wrong_at
-from pressrun.config.values import longer_than_nothing, parse_duration, parse_hour, parse_metric, parse_share
+from pressrun.config.values import (
+    longer_than_nothing,
+    parse_duration,
+    parse_hour,
+    parse_share,
+    refuse_bare_uses,
+    unknown_metric,
+)
 
 Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
 Duration = Annotated[
@@ -28,8 +35,8 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "examples": ["30s", "20m", "4h", "1h30m"]}),
 ]
 Interval = Annotated[Duration, AfterValidator(longer_than_nothing)]
-Metric = Annotated[str, AfterValidator(parse_metric)]
 Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ArticleField = Literal["article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"]
 
 
@@ -45,6 +52,19 @@ class Section(BaseModel):
         if isinstance(value, bool) and {int, float} & {annotation, *get_args(annotation)}:
             raise ValueError("it must be a number")
         return value
+
+
+class Own(Section):
+    """Code of your own. `uses` names a class, made with `options`; or a function where it is only called."""
+
+    uses: Uses
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    _is_a_mapping = model_validator(mode="before")(refuse_bare_uses)
+
+
+class NamedOwn(Own):
+    name: Name
 
 
 class Read(Section):
@@ -66,7 +86,8 @@ class Read(Section):
             raise wrong_at("columns", repeated[0], reason="it is listed before; write null for a column to skip")
         if isinstance(self.columns, list) and named and not {"title", "body"} & set(named):
             raise wrong_at("columns", reason="an article has a title or a body; name the column of one at least")
-        if not self.header and self.format in ("csv", "tsv") and not isinstance(self.columns, list):
+        headless = not self.header and self.format not in ("jsonl", "parquet")
+        if headless and not (isinstance(self.columns, list) and named):
             reason = "without a header it is a list of our names in the file's order, for example [label, title, body]"
             raise wrong_at("columns", reason=reason)
         return self
@@ -152,23 +173,29 @@ class Label(Section):
         return self
 
 
-class FamilySpec(Section):
-    uses: Uses
-    name: str
-    options: dict[str, Any] = Field(default_factory=dict)
-
-
 class Train(Section):
-    families: list[Literal["svm", "lightgbm"] | FamilySpec] = ["svm", "lightgbm"]
-    features: list[Literal["tfidf", "static"]] = ["tfidf", "static"]
+    families: list[Literal["svm", "lightgbm"] | NamedOwn] = Field(default=["svm", "lightgbm"], min_length=1)
+    features: list[Literal["tfidf", "static"] | Own] = Field(default=["tfidf", "static"], min_length=1, max_length=4)
     self_training: bool = True
     holdout: Share = Field(default=0.2, description="of the examples, for choosing the family and calibrating")
     seed: int = 17
 
+    @model_validator(mode="after")
+    def _each_is_listed_once(self) -> Train:
+        names = [family if isinstance(family, str) else family.name for family in self.families]
+        for key, listed in (("families", names), ("features", self.features)):
+            again = [index for index, one in enumerate(listed) if one in listed[:index]]
+            if again:
+                raise wrong_at(key, again[0], reason="it is listed before; take it out or give it another name")
+        return self
+
 
 class Gate(Section):
-    floors: dict[Metric, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
-    non_inferiority: dict[Metric, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
+    """`floors` and `non_inferiority` name macro_f1, accuracy, f1:<topic> or one of `metrics`."""
+
+    metrics: list[NamedOwn] = Field(default_factory=list, description="of your own, the larger the better")
+    floors: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
+    non_inferiority: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
     slices: list[Literal["source", "section", "language"]] = ["source", "section"]
     slice_margin: Share = 0.1
     topic_margin: Share = 0.1
@@ -178,7 +205,22 @@ class Gate(Section):
     latency_p99_ms: float = Field(default=50, gt=0)
     alpha: Share = 0.05
     bootstrap: int = Field(default=2000, ge=100)
-    checks: list[Uses] = Field(default_factory=list)
+    checks: list[Own] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _metrics_are_known(self) -> Gate:
+        own = [metric.name for metric in self.metrics]
+        for key, named in (("floors", self.floors), ("non_inferiority", self.non_inferiority)):
+            for name in named:
+                if mistake := unknown_metric(name, own):
+                    raise wrong_at(key, name, reason=mistake)
+        for index, name in enumerate(own):
+            if not unknown_metric(name, own[:index]):
+                raise wrong_at("metrics", index, "name", reason="there is a metric of this name; choose another")
+            if name not in {*self.floors, *self.non_inferiority}:
+                reason = "nothing is judged by it; name it in gate.floors or gate.non_inferiority, or take it out"
+                raise wrong_at("metrics", index, "name", reason=reason)
+        return self
 
 
 class Budgets(Section):
@@ -213,7 +255,7 @@ class Drift(Section):
     max_topic_share_change: Share = 0.15
     max_confidence_change: Share = 0.08
     max_drifted_features_share: Share = 0.5
-    tests: list[Uses] = Field(default_factory=list)
+    tests: list[Own] = Field(default_factory=list)
 
 
 class Alerts(Section):
@@ -223,7 +265,7 @@ class Alerts(Section):
 class Pipeline(Section):
     """One model's loop: what it reads, how it is labeled, trained, judged, rolled out and watched."""
 
-    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    model: Name
     task: Literal["classification"] = "classification"
     owner: str
     description: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import time, timedelta
 
 from pressrun.config.explain import near_miss
@@ -64,13 +65,21 @@ def parse_hour(value: object) -> object:
     raise ValueError(f'it is no time of day; write for example "06:00".{meant}')
 
 
-def parse_metric(name: str) -> str:
-    """Lets the metrics through that the gate computes. Raises ValueError for any other."""
-    if not _METRIC.fullmatch(name):
-        meant = near_miss(name, ("macro_f1", "accuracy"))
-        remedy = f" Did you mean {meant}?" if meant else ""
-        raise ValueError(f"there is no metric {name}; known are macro_f1, accuracy and f1:<topic>.{remedy}")
-    return name
+def unknown_metric(name: str, own: Sequence[str]) -> str | None:
+    """What is wrong with the name of a metric that is neither the gate's nor one's `own`."""
+    if _METRIC.fullmatch(name) or name in own:
+        return None
+    meant = near_miss(name, ("macro_f1", "accuracy", *own))
+    known = ", ".join(["macro_f1", "accuracy", *own])
+    remedy = f" Did you mean {meant}?" if meant else ""
+    return f"there is no metric {name}; known are {known}, f1:<topic> and those under gate.metrics.{remedy}"
+
+
+def refuse_bare_uses(value: object) -> object:
+    """Lets mappings through, and what fails as none. Raises ValueError for `package.module:Name` alone."""
+    if isinstance(value, str) and re.fullmatch(r"[\w.]+:\w+", value):
+        raise ValueError(f"code of your own is a mapping. Did you mean {{uses: {value}}}?")
+    return value
 
 
 def _without_unit(value: float) -> timedelta:

@@ -1,4 +1,4 @@
-"""The user's own drift tests: `drift.tests: [package.module:Name]`."""
+"""The user's own drift tests: `drift.tests`, each named by `uses: package.module:Name`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from pressrun.config.load import resolve_uses
-from pressrun.config.pipeline import Drift
+from pressrun.config.pipeline import Drift, Own, Pipeline
+from pressrun.config.redact import redacted
+from pressrun.config.uses import Finding, check_uses, make_uses
 from pressrun.verdict import Assertion, Check, Comparison, Decision
 
 
 class DriftTest(Protocol):
-    """A function, or a class made with no arguments. `pressrun.drift.conformance` tests one."""
+    """A function, or a class made as Name(**options). `pressrun.drift.conformance.assert_drift_test` tests one."""
 
     def __call__(self, reference: pa.Table, current: pa.Table, policy: Drift) -> Iterable[Check]:
         """The checks to add to the verdict, from rows of the table `predictions`."""
@@ -22,20 +23,23 @@ class DriftTest(Protocol):
 
 def own_tests(reference: pa.Table, current: pa.Table, policy: Drift) -> Iterator[Check]:
     """What the user's own tests say; one that fails to run is an error, never a pass."""
-    for uses in policy.tests:
-        yield from _run(uses, reference, current, policy)
+    for spec in policy.tests:
+        yield from _tested(spec, reference, current, policy)
 
 
-def _run(uses: str, reference: pa.Table, current: pa.Table, policy: Drift) -> list[Check]:
+def _tested(spec: Own, reference: pa.Table, current: pa.Table, policy: Drift) -> list[Check]:
     try:
-        found = resolve_uses(uses, DriftTest)
-        test = found() if isinstance(found, type) else found
-        said = list(test(reference, current, policy))
+        said = list(make_uses(spec.uses, DriftTest, spec.options)(reference, current, policy))
+        wrong = [type(item).__name__ for item in said if not isinstance(item, Assertion | Comparison)]
+        if wrong:
+            raise TypeError(f"it must give Comparison or Assertion, it gave {wrong[0]}")
     except Exception as error:
-        return [_error(uses, f"it raised {type(error).__name__}: {error}")]
-    wrong = [type(item).__name__ for item in said if not isinstance(item, Assertion | Comparison)]
-    return [_error(uses, f"it must give Comparison or Assertion, it gave {wrong[0]}")] if wrong else said
+        reason = f"own test {spec.uses} raised {type(error).__name__}: {redacted(str(error))[:300]}"
+        return [Assertion(metric=spec.uses, decision=Decision.ERROR, reason=reason)]
+    return said
 
 
-def _error(uses: str, reason: str) -> Assertion:
-    return Assertion(metric=uses, decision=Decision.ERROR, reason=f"own test {uses}: {reason[:300]}")
+def precheck(pipeline: Pipeline) -> Iterator[Finding]:
+    """What is wrong with `drift.tests`, told before the model has traffic."""
+    for index, spec in enumerate(pipeline.drift.tests):
+        yield from check_uses(("drift", "tests", index), spec.uses, spec.options, DriftTest)

@@ -17,6 +17,7 @@ import numpy as np
 
 from pressrun.config.pipeline import Gate
 from pressrun.gates.evidence import Evidence
+from pressrun.gates.own import OwnMetrics
 from pressrun.stats import Agreement, MetricInterval, calibration_error, compare_classifiers
 from pressrun.stats.classification import METHOD
 from pressrun.verdict import Assertion, Check, Comparison, Decision
@@ -40,29 +41,31 @@ def agreement_of(evidence: Evidence, policy: Gate, guards: int) -> Agreement:
     )
 
 
-def metric_of(name: str, evidence: Evidence, agreement: Agreement) -> MetricInterval | None:
-    """`macro_f1`, `accuracy`, or `f1:<topic>`; None for a metric that there is none of."""
+def metric_of(name: str, evidence: Evidence, agreement: Agreement, own: OwnMetrics) -> MetricInterval | Assertion:
+    """`macro_f1`, `accuracy`, `f1:<topic>` or one of the user's own; an error where there is no such metric."""
     if name in ("macro_f1", "accuracy"):
         found: MetricInterval = getattr(agreement, name)
         return found
     topic = name.removeprefix("f1:")
-    return agreement.f1[evidence.labels.index(topic)] if name != topic and topic in evidence.labels else None
+    if name != topic and topic in evidence.labels:
+        return agreement.f1[evidence.labels.index(topic)]
+    return own.get(name) or _unknown(name)
 
 
-def floor_checks(evidence: Evidence, agreement: Agreement, policy: Gate) -> Iterator[Check]:
+def floor_checks(evidence: Evidence, agreement: Agreement, policy: Gate, own: OwnMetrics) -> Iterator[Check]:
     """The candidate's own values against gate.floors."""
     for name, floor in policy.floors.items():
-        metric = metric_of(name, evidence, agreement)
-        yield _unknown(name, "floors") if metric is None else _floor(name, metric, floor, policy)
+        metric = metric_of(name, evidence, agreement, own)
+        yield metric if isinstance(metric, Assertion) else _floor(name, metric, floor, policy)
 
 
-def inferiority_checks(evidence: Evidence, agreement: Agreement, policy: Gate) -> Iterator[Check]:
+def inferiority_checks(evidence: Evidence, agreement: Agreement, policy: Gate, own: OwnMetrics) -> Iterator[Check]:
     """The differences from the champion against gate.non_inferiority; none without a champion."""
     if evidence.champion is None:
         return
     for name, margin in policy.non_inferiority.items():
-        metric = metric_of(name, evidence, agreement)
-        yield _unknown(name, "non_inferiority") if metric is None else _not_inferior(name, metric, margin, policy)
+        metric = metric_of(name, evidence, agreement, own)
+        yield metric if isinstance(metric, Assertion) else _not_inferior(name, metric, margin, policy)
 
 
 def topic_checks(evidence: Evidence, agreement: Agreement, policy: Gate, guards: int) -> Iterator[Check]:
@@ -253,6 +256,6 @@ def _comparison(
     )
 
 
-def _unknown(name: str, key: str) -> Assertion:
-    reason = f"gate.{key} names {name}, which is no metric here; use macro_f1, accuracy or f1:<topic>"
+def _unknown(name: str) -> Assertion:
+    reason = f"{name} is no metric here; use macro_f1, accuracy, f1:<topic> or one of gate.metrics"
     return Assertion(metric=name, decision=Decision.ERROR, reason=reason)

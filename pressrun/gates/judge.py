@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pressrun.config.pipeline import Gate
 from pressrun.gates.checks import (
+    SEED,
     agreement_of,
     calibration_check,
     floor_checks,
@@ -20,7 +21,7 @@ from pressrun.gates.checks import (
     topic_checks,
 )
 from pressrun.gates.evidence import Evidence, evidence_of
-from pressrun.gates.own import own_checks
+from pressrun.gates.own import own_checks, own_metrics
 from pressrun.verdict import Assertion, Check, Decision, Verdict
 
 
@@ -29,10 +30,10 @@ def judge(evidence: Evidence, policy: Gate, *, remedy: str = "") -> tuple[Check,
     if len(evidence) < policy.min_audited:
         return (too_few(len(evidence), policy, remedy),)
     guards = len(evidence.labels)
-    agreement = agreement_of(evidence, policy, guards)
+    agreement, own = agreement_of(evidence, policy, guards), own_metrics(evidence, policy, seed=SEED)
     return (
-        *floor_checks(evidence, agreement, policy),
-        *inferiority_checks(evidence, agreement, policy),
+        *floor_checks(evidence, agreement, policy, own),
+        *inferiority_checks(evidence, agreement, policy, own),
         *topic_checks(evidence, agreement, policy, guards),
         predicted_check(evidence),
         calibration_check(evidence, policy),

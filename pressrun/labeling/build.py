@@ -11,10 +11,11 @@ from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from pressrun.config.find import resolve_path
-from pressrun.config.load import load_taxonomy, resolve_uses
+from pressrun.config.load import load_taxonomy
 from pressrun.config.pipeline import LabelerSpec, Pipeline
 from pressrun.config.problems import ConfigError, Problem
 from pressrun.config.taxonomy import Taxonomy
+from pressrun.config.uses import make_uses
 from pressrun.jobs import Budgets, open_database
 from pressrun.labeling.chain import Keep, Link
 from pressrun.labeling.given import GivenLabeler
@@ -42,13 +43,8 @@ def make_links(step: Step, *, given: Mapping[str, str]) -> list[Link]:
 
 
 def machine_specs(pipeline: Pipeline) -> list[LabelerSpec]:
-    """The chain without its people, who come last. Raises ConfigError when someone comes after them."""
-    chain = pipeline.label.chain
-    people = [index for index, spec in enumerate(chain) if spec.labeler == "people"]
-    if people and people != [len(chain) - 1]:
-        reason = "people must be the last link, once: nobody can wait for them and go on within a night"
-        raise ConfigError([Problem(key=f"label.chain.{people[0]}", reason=reason)])
-    return [spec for spec in chain if spec.labeler != "people"]
+    """The chain without its people, who come last."""
+    return [spec for spec in pipeline.label.chain if spec.labeler != "people"]
 
 
 def _link(spec: LabelerSpec, setting: Setting) -> Link:
@@ -61,13 +57,9 @@ def _link(spec: LabelerSpec, setting: Setting) -> Link:
 def _made(spec: LabelerSpec, setting: Setting) -> Labeler:
     if spec.labeler == "given":
         return GivenLabeler(taxonomy=setting.taxonomy, given=setting.given)
-    factory = resolve_uses(spec.uses) if spec.uses else StaticLabeler
-    try:
-        return cast(Labeler, factory(taxonomy=setting.taxonomy, **spec.options))
-    except TypeError as error:
-        what = spec.uses or spec.labeler
-        reason = f"{what} cannot be made as {what}(taxonomy=..., **options): {error}"
-        raise ConfigError([Problem(key="label.chain.options", reason=reason)]) from error
+    if spec.uses:
+        return cast(Labeler, make_uses(spec.uses, Labeler, spec.options, taxonomy=setting.taxonomy))
+    return StaticLabeler(taxonomy=setting.taxonomy, **spec.options)
 
 
 def _llm(spec: LabelerSpec, setting: Setting) -> Link:
@@ -105,20 +97,26 @@ def _model(spec: LabelerSpec) -> Model | str:
 
 
 def _purse(spec: LabelerSpec, options: LlmOptions, *, budget: str, step: Step) -> Purse:
-    price = find_price(str(spec.model), given=(options.input_usd, options.output_usd), local=spec.base_url is not None)
-    _can_be_kept(spec, price)
+    price = _price(spec, options)
+    if reason := unkept_budget(spec, options):
+        raise ConfigError([Problem(key="label.chain.budget_usd", value=str(spec.budget_usd), reason=reason)])
     budgets = Budgets(open_database(step.environment.database))
     return Purse(budgets=budgets, budget=budget, limit_usd=spec.budget_usd, price=price)
 
 
-def _can_be_kept(spec: LabelerSpec, price: Price) -> None:
-    if spec.budget_usd is None or price.known:
-        return
-    reason = (
+def unkept_budget(spec: LabelerSpec, options: LlmOptions) -> str | None:
+    """Why `budget_usd` cannot be kept, if it cannot."""
+    if spec.budget_usd is None or _price(spec, options).known:
+        return None
+    return (
         f"no price is known for {spec.model}, so budget_usd cannot be kept; give options: "
         "{input_usd: ..., output_usd: ...}, USD a million tokens"
     )
-    raise ConfigError([Problem(key="label.chain.budget_usd", value=str(spec.budget_usd), reason=reason)])
+
+
+def _price(spec: LabelerSpec, options: LlmOptions) -> Price:
+    given = (options.input_usd, options.output_usd)
+    return find_price(str(spec.model), given=given, local=spec.base_url is not None)
 
 
 def options_of(spec: LabelerSpec) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""Tests that any labeler must pass. Subclass `LabelerConformance` in a test file and say what to test:
+"""The conformance test of labelers, for a test of yours:
 
-class TestMine(LabelerConformance):
-    def make(self, taxonomy):
-        return Mine(taxonomy=taxonomy)
+from pressrun.labeling.conformance import assert_labeler
+
+def test_mine_is_a_labeler() -> None:
+    assert_labeler(Mine, options={"threshold": 0.8})
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from pressrun.config.taxonomy import Taxonomy, Topic
+from pressrun.config.uses import assert_made
 from pressrun.labeling.types import Answer, Article, Labeler
 
 TAXONOMY = Taxonomy(
@@ -28,38 +31,41 @@ ARTICLES = (
 )
 
 
-class LabelerConformance:
-    """Override `make`; `taxonomy` and `articles` if yours needs others."""
+def assert_labeler(
+    labeler: type[Labeler],
+    *,
+    options: Mapping[str, object] | None = None,
+    taxonomy: Taxonomy = TAXONOMY,
+    articles: Sequence[Article] = ARTICLES,
+) -> None:
+    """Raises AssertionError unless `labeler`, made as in a chain, answers by its protocol; made twice, the same.
 
-    taxonomy: Taxonomy = TAXONOMY
-    articles: tuple[Article, ...] = ARTICLES
+    `labeler` is what `uses` names. Give a taxonomy and articles of your own where it knows no others.
+    """
+    one, other = (assert_made(labeler, Labeler, options, taxonomy=taxonomy) for _ in range(2))
+    assert isinstance(one.name, str), "name must be text: it stands on every label"
+    assert one.name, "name must not be empty: it stands on every label"
+    assert one.name == other.name, "the same options must give the same name: answers are kept and reused by it"
+    answers = one.label(articles)
+    assert all(isinstance(answer, Answer) for answer in answers), "answers must be pressrun.labeling.Answer"
+    _one_each(answers, articles)
+    for answer in answers:
+        _within(answer, taxonomy)
+    assert list(one.label([])) == [], "no articles, no answers"
 
-    def make(self, taxonomy: Taxonomy) -> Labeler:
-        """A labeler for the taxonomy."""
-        raise NotImplementedError("override make(self, taxonomy) to return your labeler")
 
-    def test_the_name_is_stable(self) -> None:
-        names = {self.make(self.taxonomy).name, self.make(self.taxonomy).name}
-        assert len(names) == 1
-        assert all(names)
+def _one_each(answers: Sequence[Answer], articles: Sequence[Article]) -> None:
+    ids = [answer.article_id for answer in answers]
+    assert len(ids) == len(set(ids)), "give one answer an article at the most"
+    strangers = set(ids) - {article.article_id for article in articles}
+    assert not strangers, f"answers for articles that were not given: {sorted(strangers)}"
 
-    def test_answers_are_for_the_articles_given_one_each_at_most(self) -> None:
-        answers = self.make(self.taxonomy).label(self.articles)
-        ids = [answer.article_id for answer in answers]
-        assert all(isinstance(answer, Answer) for answer in answers)
-        assert len(ids) == len(set(ids))
-        assert set(ids) <= {article.article_id for article in self.articles}
 
-    def test_no_label_is_outside_the_taxonomy(self) -> None:
-        for answer in self.make(self.taxonomy).label(self.articles):
-            assert set(answer.labels) <= set(self.taxonomy.names)
-            assert set(answer.probabilities) <= set(self.taxonomy.names)
-
-    def test_an_abstention_gives_no_label_and_a_label_has_a_probability(self) -> None:
-        for answer in self.make(self.taxonomy).label(self.articles):
-            assert not (answer.abstained and answer.labels)
-            assert set(answer.labels) <= set(answer.probabilities)
-            assert all(math.isfinite(p) and 0 <= p <= 1 for p in answer.probabilities.values())
-
-    def test_nothing_in_nothing_out(self) -> None:
-        assert self.make(self.taxonomy).label([]) == []
+def _within(answer: Answer, taxonomy: Taxonomy) -> None:
+    outside = {*answer.labels, *answer.probabilities} - set(taxonomy.names)
+    assert not outside, f"{answer.article_id}: {sorted(outside)} are no topics of the taxonomy"
+    assert not (answer.abstained and answer.labels), f"{answer.article_id}: an abstention gives no label"
+    unsaid = set(answer.labels) - set(answer.probabilities)
+    assert not unsaid, f"{answer.article_id}: {sorted(unsaid)} have no probability"
+    likely = all(math.isfinite(p) and 0 <= p <= 1 for p in answer.probabilities.values())
+    assert likely, f"{answer.article_id}: probabilities must be within 0 to 1"

@@ -59,9 +59,9 @@ class Answer(BaseModel):
 
 
 class Labeler(Protocol):
-    """Labels articles. Your own, named by `uses: package.module:Name`, is made as Name(taxonomy=..., **options).
+    """Labels articles. `uses` names a class, made as Name(taxonomy=..., **options).
 
-    `pressrun.labeling.conformance:LabelerConformance` tests one. An article without an answer counts as abstained.
+    `pressrun.labeling.conformance.assert_labeler` tests one. An article without an answer counts as abstained.
     """
 
     @property

@@ -9,9 +9,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from pressrun.bundle.preprocessing import CenteredEmbeddings
+from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
 from pressrun.bundle.static_embeddings import package_embeddings, unit_rows
 from pressrun.bundle.tfidf import MAX_CHARACTERS, Tfidf
+from pressrun.config.pipeline import Own
+from pressrun.training.features import fit_feature
 from pressrun.training.teacher import Reals
 
 MAX_FEATURES = 50_000
@@ -25,21 +27,26 @@ class Corpus:
     texts: tuple[str, ...]
     embeddings: Reals
     features: sparse.csr_matrix
-    steps: tuple[Tfidf | CenteredEmbeddings, ...]
+    steps: tuple[DeclaredStep, ...]
 
 
-def read_corpus(texts: Sequence[str], *, features: Sequence[str] = ("tfidf", "static")) -> Corpus:
-    """Learns the vocabulary, its weights and the embeddings' center from the texts; labels play no part."""
+def read_corpus(texts: Sequence[str], *, features: Sequence[str | Own] = ("tfidf", "static")) -> Corpus:
+    """Learns the vocabulary, its weights and the embeddings' center from the texts; labels play no part.
+
+    Raises ConfigError and TrainingError for a feature of the user's own, as `fit_feature` does.
+    """
     embeddings = package_embeddings()
     rows = embeddings.embed(texts)
     center = rows.mean(axis=0)
     placed = CenteredEmbeddings(embeddings=embeddings, center=center, scale=_SCALE)
-    columns: list[tuple[Tfidf | CenteredEmbeddings, sparse.csr_matrix]] = []
-    if "tfidf" in features:
-        tfidf = learn_tfidf(texts)
-        columns.append((tfidf, tfidf.transform(texts)))
-    if "static" in features:
-        columns.append((placed, placed.place(rows)))
+
+    def column(feature: str | Own) -> tuple[DeclaredStep, sparse.csr_matrix]:
+        if feature == "static":
+            return placed, placed.place(rows)
+        step = learn_tfidf(texts) if isinstance(feature, str) else fit_feature(feature, texts)
+        return step, step.transform(texts)
+
+    columns = [column(feature) for feature in features]
     return Corpus(
         texts=tuple(texts),
         embeddings=unit_rows(rows - center).astype(np.float64),

@@ -1,7 +1,4 @@
-"""Families of models: each turns weighted examples into a model that a bundle can hold.
-
-A family of the user's own (`uses: package.module:Name`) follows `Family`; `pressrun.training.conformance` tests it.
-"""
+"""Families of models: each turns weighted examples into a model that a bundle can hold."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from pressrun.bundle.models import Lightgbm, Linear
-from pressrun.config.load import resolve_uses
-from pressrun.config.pipeline import FamilySpec
+from pressrun.config.pipeline import NamedOwn
+from pressrun.config.uses import make_uses
 from pressrun.training.teacher import Codes, Reals
 
 if TYPE_CHECKING:
@@ -28,7 +25,11 @@ _MOST_ROWS = 3000
 
 
 class Family(Protocol):
-    """`fit` must give the same model for the same input and seed. Its answer is data: serving runs none of its code."""
+    """Fits models. `uses` names a class, made as Name(**options).
+
+    `fit` must give the same model for the same input and seed. Its answer is data: serving runs none of its code.
+    `pressrun.training.conformance.assert_family` tests one.
+    """
 
     def fit(
         self, *, features: sparse.csr_matrix, targets: Codes, weights: Reals, classes: int, seed: int
@@ -134,9 +135,9 @@ class BoostedTrees:
 _BUILT_IN: Mapping[str, type[Svm] | type[BoostedTrees]] = {"svm": Svm, "lightgbm": BoostedTrees}
 
 
-def family(spec: str | FamilySpec) -> tuple[str, Family]:
+def family(spec: str | NamedOwn) -> tuple[str, Family]:
     """The family's name and the family. Raises ConfigError that names what could not be found."""
     if isinstance(spec, str):
         return spec, _BUILT_IN[spec]()
-    made: Family = resolve_uses(spec.uses, Family)(**spec.options)
+    made: Family = make_uses(spec.uses, Family, spec.options)
     return spec.name, made

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pressrun.config.check import check_all
+from pressrun.check import check_all
 
 REPOSITORY = Path(__file__).parents[2]
 PIPELINE = "config/pipelines/topics.yaml"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, resolve_uses
+from pressrun.config.load import load_environment, load_pipeline, load_taxonomy
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError
 
@@ -137,30 +136,3 @@ def test_what_a_variable_holds_is_never_told(home: Path, tmp_path: Path, monkeyp
         load_environment(file)
     assert "serving.router_port" in str(caught.value)
     assert "hunter2" not in str(caught.value)
-
-
-class Adder(Protocol):
-    def add(self, number: int) -> int: ...
-
-
-class Good:
-    def add(self, number: int) -> int:
-        return number
-
-
-def test_own_code_is_found_by_module_and_name() -> None:
-    assert resolve_uses("collections:OrderedDict").__name__ == "OrderedDict"
-
-
-def test_own_code_that_lacks_a_method_is_refused() -> None:
-    with pytest.raises(ConfigError, match="lacks add"):
-        resolve_uses("collections:OrderedDict", Adder)
-    assert resolve_uses(f"{__name__}:Good", Adder)
-
-
-@pytest.mark.parametrize(
-    ("uses", "said"), [("nowhere:X", "cannot be imported"), ("collections:OrdredDict", "OrderedDict")]
-)
-def test_own_code_that_is_not_there_is_told(uses: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        resolve_uses(uses)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from pressrun.config.pipeline import Drift
+from pressrun.config.pipeline import Drift, Own
 from pressrun.drift import compare
 from pressrun.drift.conformance import assert_drift_test, example_predictions
 from pressrun.drift.profile import Profile, evidently_profile, harmless
@@ -64,7 +64,7 @@ def never_well(reference: pa.Table, current: pa.Table, policy: Drift) -> list[Ch
 def test_own_tests_count_and_a_missing_one_is_an_error() -> None:
     assert_drift_test(never_well)
     for name, decision in {"never_well": Decision.FAIL, "nowhere": Decision.ERROR}.items():
-        policy = Drift(tests=[f"{__name__}:{name}"])
+        policy = Drift(tests=[Own(uses=f"{__name__}:{name}")])
         verdict = compare(example_predictions(seed=1), example_predictions(seed=2), policy=policy, profiler=_still)
         assert verdict.decision is decision
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pressrun.config.pipeline import Gate
+from pressrun.config.pipeline import Gate, NamedOwn, Own
 from pressrun.gates import Evidence, gate_files, judge_predictions
 from pressrun.gates.conformance import assert_gate_check, example_evidence
 from pressrun.gates.judge import judge
@@ -125,8 +125,78 @@ def broken(evidence: Evidence, policy: Gate) -> list[Check]:
 
 def test_own_checks_count_and_a_broken_one_is_an_error() -> None:
     assert_gate_check(enough_world)
-    own = POLICY.model_copy(update={"checks": [f"{__name__}:enough_world"]})
+    own = POLICY.model_copy(update={"checks": [Own(uses=f"{__name__}:enough_world")]})
     assert _check(judge(example_evidence(), own), "enough World").decision is Decision.FAIL
-    bad = POLICY.model_copy(update={"checks": [f"{__name__}:broken"]})
+    bad = POLICY.model_copy(update={"checks": [Own(uses=f"{__name__}:broken")]})
     assert "raised RuntimeError: out of ink" in judge(example_evidence(), bad)[-1].reason
     assert judge(example_evidence(), bad)[-1].decision is Decision.ERROR
+
+
+def hits(target: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray | None) -> float:
+    return float((target == predicted).mean())
+
+
+class RecallOf:
+    """The share of a topic's articles that are found."""
+
+    def __init__(self, *, labels: tuple[str, ...], topic: str) -> None:
+        self.topic = labels.index(topic)
+
+    def __call__(self, target: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray | None) -> float:
+        held = target == self.topic
+        return float((predicted[held] == self.topic).mean()) if held.any() else float("nan")
+
+
+def scored(target: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray | None) -> float:
+    assert probabilities is not None, "no probabilities to score"
+    return float(probabilities[np.arange(len(target)), target].mean())
+
+
+def with_metric(name: str, *, floor: float, margin: float = 0.05, **options: str) -> Gate:
+    metric = NamedOwn(uses=f"{__name__}:{name}", name="mine", options=options)
+    own = {"metrics": [metric], "floors": {"mine": floor}, "non_inferiority": {"mine": margin}}
+    return Gate.model_validate({**POLICY.model_dump(), **own})
+
+
+def test_own_metrics_are_judged_by_floors_and_non_inferiority_as_the_built_in_ones_are() -> None:
+    policy = with_metric("hits", floor=0.8)
+    built_in = policy.model_copy(update={"floors": {"accuracy": 0.8}, "non_inferiority": {"accuracy": 0.05}})
+    candidate, champion = _rows(0.92), _rows(0.85, seed=2)
+    own = judge_predictions(candidate, champion, policy=policy).checks[:2]
+    peer = judge_predictions(candidate, champion, policy=built_in).checks[:2]
+    for mine, theirs in zip(own, peer, strict=True):
+        assert mine.metric == "mine"
+        assert mine.decision is theirs.decision is Decision.PASS
+        for number in ("candidate", "champion", "difference", "threshold", "samples", "alpha", "method"):
+            assert getattr(mine, number) == getattr(theirs, number), number
+        assert (mine.low, mine.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)  # type: ignore[union-attr]
+
+
+def test_an_own_metric_knows_the_topics_and_stops_who_loses_one() -> None:
+    spoilt, fine = _rows(0.92, spoilt="Sports"), _rows(0.92, seed=2)
+    sports = with_metric("RecallOf", floor=0.5, topic="Sports")
+    verdict = judge_predictions(spoilt, fine, policy=sports)
+    assert [check.decision for check in verdict.checks if check.metric == "mine"] == [Decision.FAIL, Decision.FAIL]
+    world = with_metric("RecallOf", floor=0.5, topic="World")
+    assert _check(judge_predictions(spoilt, fine, policy=world).checks, "mine").decision is Decision.PASS
+
+
+def test_an_own_metric_is_given_the_probabilities() -> None:
+    rows = _rows(0.92)
+    policy = with_metric("scored", floor=0.5)
+    assert _check(judge_predictions(rows, policy=policy).checks, "mine").decision is Decision.PASS
+    bare = judge_predictions(rows.drop_columns(["probabilities"]), policy=policy)
+    broken = _check(bare.checks, "mine")
+    assert (broken.decision, bare.decision) == (Decision.ERROR, Decision.ERROR)
+    assert "raised AssertionError: no probabilities to score" in broken.reason
+
+
+def test_an_own_metric_that_is_not_there_is_an_error_and_no_pass() -> None:
+    verdict = judge_predictions(_rows(0.92), policy=with_metric("nowhere", floor=0.5))
+    assert verdict.decision is Decision.ERROR
+    assert "has no nowhere" in _check(verdict.checks, "mine").reason
+
+
+def test_a_metric_is_refused_by_what_it_was_named_for() -> None:
+    with pytest.raises(ValueError, match="there is no metric mine"):
+        Gate(floors={"mine": 0.5})

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from pressrun.config.taxonomy import Taxonomy
-from pressrun.labeling.conformance import ARTICLES, TAXONOMY, LabelerConformance
+from pressrun.labeling.conformance import ARTICLES, TAXONOMY, assert_labeler
 from pressrun.labeling.given import GivenLabeler
 from pressrun.labeling.prompt import load_prompt, quoted
 from pressrun.labeling.static import StaticLabeler
-from pressrun.labeling.types import Article, Labeler
+from pressrun.labeling.types import Article
 
 
-class TestStatic(LabelerConformance):
-    def make(self, taxonomy: Taxonomy) -> Labeler:
-        return StaticLabeler(taxonomy=taxonomy)
-
-
-class TestGiven(LabelerConformance):
-    def make(self, taxonomy: Taxonomy) -> Labeler:
-        return GivenLabeler(taxonomy=taxonomy, given={"plain": "Sports"})
+def test_built_in_labelers_keep_the_protocol() -> None:
+    assert_labeler(StaticLabeler)
+    assert_labeler(GivenLabeler, options={"given": {"plain": "Sports"}})
 
 
 def test_static_is_surer_of_a_plain_article_than_of_a_mixed_one() -> None:

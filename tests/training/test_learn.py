@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pressrun.config.taxonomy import Taxonomy, Topic
-from pressrun.training.conformance import check_family
+from pressrun.training.conformance import assert_family
 from pressrun.training.corpus import Corpus, read_corpus
 from pressrun.training.errors import TrainingError
 from pressrun.training.examples import newest_labels
@@ -51,9 +51,9 @@ def test_one_topic_alone_makes_no_model(corpus: Corpus) -> None:
         learn(corpus, only, taxonomy=TAXONOMY, families=[family("svm")], self_training=False)
 
 
-@pytest.mark.parametrize("made", [Svm(), BoostedTrees(rounds=10)])
-def test_built_in_families_keep_the_protocol(made: Svm | BoostedTrees) -> None:
-    check_family(made)
+@pytest.mark.parametrize(("built_in", "options"), [(Svm, {}), (BoostedTrees, {"rounds": 10})])
+def test_built_in_families_keep_the_protocol(built_in: type[Svm | BoostedTrees], options: dict[str, int]) -> None:
+    assert_family(built_in, options=options)
 
 
 def row(labeler: str, label: str, at: int, **more: object) -> dict[str, object]:
