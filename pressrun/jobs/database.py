@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from pressrun.jobs.tables import METADATA
@@ -62,11 +62,22 @@ def _postgresql(url: str) -> Engine:
 
 
 def _make_tables(engine: Engine) -> None:
-    with writing(engine, lock="pressrun tables") as connection:
-        for table in METADATA.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+    # What is there is left alone: even IF NOT EXISTS locks the table, against whoever is writing to several of them.
+    for made in _missing(engine):
+        with writing(engine, lock="pressrun tables") as connection:
+            connection.execute(made)
+
+
+def _missing(engine: Engine) -> list[CreateTable | CreateIndex]:
+    with reading(engine) as connection:
+        there = inspect(connection)
+        tables = METADATA.tables.keys() & there.get_table_names()
+        indexes = {index["name"] for table in tables for index in there.get_indexes(table)}
+    needed: list[CreateTable | CreateIndex] = []
+    for table in METADATA.sorted_tables:
+        needed += [CreateTable(table, if_not_exists=True)] if table.name not in tables else []
+        needed += [CreateIndex(index, if_not_exists=True) for index in table.indexes if index.name not in indexes]
+    return needed
 
 
 @contextmanager
