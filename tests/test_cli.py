@@ -23,7 +23,7 @@ from pressrun.verdict import Assertion, Decision, Verdict
 
 HEAVY = {"pyarrow", "deltalake", "mlflow", "sklearn", "pandas", "numpy", "airflow", "pyspark", "sqlalchemy", "duckdb"}
 COMMANDS = (
-    "ingest sample label train gate rollout drift serve supervise verdicts check schema try demo".split()  # noqa: SIM905
+    "ingest sample label train gate rollout drift simulate serve supervise verdicts check schema try demo".split()  # noqa: SIM905
 )
 
 

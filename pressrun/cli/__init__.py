@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import judges, machine, stages
+from pressrun.cli import judges, machine, people, stages
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(
@@ -29,11 +29,12 @@ def main(
 
 app.command("try", rich_help_panel=HERE)(machine.try_)
 app.command(rich_help_panel=HERE)(machine.demo)
+app.command(rich_help_panel=HERE)(machine.simulate)
 app.command(rich_help_panel=HERE)(machine.serve)
 app.command(rich_help_panel=HERE)(machine.supervise)
 app.command(rich_help_panel=LOOP)(stages.ingest)
 app.command(rich_help_panel=LOOP)(stages.sample)
-app.add_typer(stages.label_app, name="label", rich_help_panel=LOOP)
+app.add_typer(people.label_app, name="label", rich_help_panel=LOOP)
 app.command(rich_help_panel=LOOP)(stages.train)
 app.command(rich_help_panel=LOOP, epilog=EXIT_CODES)(judges.gate)
 app.command(rich_help_panel=LOOP)(stages.rollout)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pressrun.cli.options import Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of
 from pressrun.cli.stages import run_one
-from pressrun.cli.terminal import COLOURS, conclude, exit_code, headline, out, tell_verdict
+from pressrun.cli.terminal import COLOURS, exit_code, headline, out, tell_verdict
 
 if TYPE_CHECKING:
     from pressrun.verdict import Verdict
@@ -32,7 +32,7 @@ def gate(
 ) -> None:
     """May the candidate ship? In a loop, or alone on files of predictions."""
     if predictions is None:
-        conclude(run_one("gate", pipeline, environment, run, dag, fresh))
+        run_one("gate", pipeline, environment, run, dag, fresh)
         return
     from pressrun.gates import gate_files
 
@@ -54,7 +54,7 @@ def drift(
 ) -> None:
     """Have articles or predictions moved? In a loop, or alone on two files."""
     if reference is None and current is None:
-        conclude(run_one("drift", pipeline, environment, run, dag, fresh))
+        run_one("drift", pipeline, environment, run, dag, fresh)
         return
     if reference is None or current is None:
         raise ValueError("drift alone needs both files: --reference before.parquet --current now.parquet")
@@ -74,8 +74,8 @@ def verdicts(
     from pressrun.config.load import load_environment
     from pressrun.loop import read_verdicts
 
-    model = pipeline_of(pipeline).model
-    found = read_verdicts(load_environment(environment), model)
+    place, model = load_environment(environment), pipeline_of(pipeline).model
+    found = read_verdicts(place, model)
     if show:
         found = [verdict for verdict in found if verdict.verdict_id.startswith(show)]
     if as_json:
@@ -95,10 +95,13 @@ def _one(found: list[Verdict], wanted: str, model: str) -> None:
 
 
 def _table(found: list[Verdict]) -> Table:
+    from pressrun.verdict.words import weightiest_first
+
     table = Table("verdict", "at", "of", "decision", "why", box=None, pad_edge=False)
     for verdict in found:
         decision = verdict.decision.value
-        why = verdict.decisive[0].reason if verdict.decisive else ""
+        weightiest = weightiest_first(verdict)
+        why = weightiest[0].reason if weightiest else ""
         at = f"{verdict.at:%Y-%m-%d %H:%M}"
         coloured = f"[{COLOURS[decision]}]{decision}[/]"
         table.add_row(verdict.verdict_id[:8], at, f"{verdict.kind} {headline(verdict)}", coloured, why)
@@ -106,5 +109,5 @@ def _table(found: list[Verdict]) -> Table:
 
 
 def _leave(verdict: Verdict) -> None:
-    tell_verdict(verdict)
+    tell_verdict(verdict, all_checks=True)  # It is in no lake: what is left out here could be read nowhere.
     raise typer.Exit(exit_code(verdict))

@@ -1,7 +1,8 @@
-"""`pressrun check`, `schema`, `serve`, `supervise`, `try` and `demo`."""
+"""`pressrun check`, `schema`, `simulate`, `serve`, `supervise`, `try` and `demo`."""
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +41,27 @@ def schema(
         out.print(str(file), highlight=False, soft_wrap=True)
 
 
+def simulate(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="where the files go, such as a pipeline's landing folder")
+    ],
+    nights: Annotated[int, typer.Option(min=1, help="how many; the first ones are the same however many")] = 1,
+    articles: Annotated[int, typer.Option(min=1, help="a night")] = 1000,
+    seed: Annotated[int, typer.Option(help="the same seed, the same newsroom")] = 7,
+) -> None:
+    """Makes up a newsroom's nights to try Pressrun on: articles, and what readers saw of them. All is synthetic."""
+    from pressrun.cli.landing import how_to_read
+    from pressrun.simulator import Newsroom
+    from pressrun.simulator import simulate as write_nights
+
+    for night in write_nights(Newsroom(seed=seed, nights=nights, articles_per_night=articles), out=folder):
+        out.print(f"night {night.night}  {articles:,} articles in {night.articles}", highlight=False, soft_wrap=True)
+    out.print(
+        f"All of it is synthetic. What readers saw is in {folder / 'interactions'}.", highlight=False, soft_wrap=True
+    )
+    out.print(how_to_read(folder), style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
 def serve(
     pipeline: PipelineName = None,
     version: Annotated[
@@ -69,7 +91,11 @@ def supervise(environment: EnvironmentName = None) -> None:
     from pressrun.config.load import load_environment
     from pressrun.rollout import supervise as supervise_rollouts
 
-    supervise_rollouts(load_environment(environment))
+    place = load_environment(environment)
+    serving = place.serving
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    err.print(f"router on http://{serving.host}:{serving.router_port}, until Ctrl-C", style="dim", highlight=False)
+    supervise_rollouts(place)
 
 
 def try_(

@@ -26,8 +26,15 @@ Run = Annotated[
     str | None,
     typer.Option(help="the run to go on with, or to begin: ingest begins a new one, the others go on with the newest"),
 ]
-Dag = Annotated[str | None, typer.Option(help="whose runs: <model>_retrain, to go on with one of Airflow's; else cli")]
+Dag = Annotated[
+    str | None, typer.Option(help="whose run, together with --run: <model>_retrain goes on with one of Airflow's")
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="do the work again even if an earlier run did the very same")]
+HERE = "cli"
+
+
+class NoRun(RuntimeError):
+    """A stage was asked for before any run has begun; the message names the command that begins one."""
 
 
 def pipeline_of(name: str | None) -> Pipeline:
@@ -44,12 +51,37 @@ def pipeline_of(name: str | None) -> Pipeline:
     raise ConfigError([Problem(reason=f"say which pipeline; there are: {names}")])
 
 
-def run_of(environment: Environment, model: str, *, begin: bool, given: str | None) -> str:
-    """The run to work on, remembered in the home folder between commands."""
-    remembered = Path(environment.home) / "runs" / f"{model}.txt"
-    if given is None and not begin:
-        return remembered.read_text().strip() if remembered.is_file() else "none yet"
-    run = given or f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    remembered.write_text(run + "\n")
+def run_of(stage: str, environment: Environment, model: str, *, dag: str | None, given: str | None) -> str:
+    """The run that `stage` works on. The newest that the command line began is remembered in the home folder.
+
+    Raises NoRun where none has begun, ValueError for another's run that is not named.
+    """
+    if dag not in (None, HERE) and given is None:
+        raise ValueError(f"--dag {dag} needs --run, too: the run's id as Airflow shows it")
+    if dag not in (None, HERE) or stage == "drift":
+        return given or _new_run()  # Another's run, or one of its own: what `train` goes on with stays as it is.
+    if given is None and stage != "ingest":
+        return _remembered(environment, model, stage)
+    return _begun(environment, model, given or _new_run())
+
+
+def _remembered(environment: Environment, model: str, stage: str) -> str:
+    file = _file(environment, model)
+    if not file.is_file():
+        raise NoRun(f"{stage} needs ingest, and no run of {model} has begun here. Begin one: pressrun ingest")
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _begun(environment: Environment, model: str, run: str) -> str:
+    file = _file(environment, model)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(run + "\n", encoding="utf-8")
     return run
+
+
+def _file(environment: Environment, model: str) -> Path:
+    return Path(environment.home) / "runs" / f"{model}.txt"
+
+
+def _new_run() -> str:
+    return f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"

@@ -1,33 +1,23 @@
-"""`pressrun ingest`, `sample`, `label`, `train`, `rollout`: one stage of a run, the same code as the DAG's task."""
+"""`pressrun ingest`, `sample`, `train`, `rollout`: one stage of a run, the same code as the DAG's task."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+import logging
+import os
+import warnings
+from typing import TYPE_CHECKING
+from uuid import uuid4
 
-import typer
-from typer.core import TyperGroup
-
-from pressrun.cli.options import Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of, run_of
-from pressrun.cli.terminal import ExitCode, conclude, err, out, tell_progress
+from pressrun.cli.following import following
+from pressrun.cli.options import HERE, Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of, run_of
+from pressrun.cli.terminal import conclude, err, out, tell_progress
 
 if TYPE_CHECKING:
     from pressrun.lake import StageResult
+    from pressrun.step import Step
 
-
-class LabelGroup(TyperGroup):
-    """`pressrun label [PIPELINE]` labels; `pressrun label queue` and the like are about people's questions."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        first = next((arg for arg in args if not arg.startswith("-")), None)
-        if first not in self.commands and not {"--help", "-h"} & set(args):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
-SHOWN_QUESTIONS = 20
-label_app = typer.Typer(cls=LabelGroup, help="Labels the sample; people's questions: queue, export, import.")
-File = Annotated[Path, typer.Argument(help="a CSV file")]
+# What these log, they also tell as progress.
+_TOLD_TWICE = ("pressrun.gates.stage", "pressrun.drift.stage")
 
 
 def ingest(
@@ -38,7 +28,7 @@ def ingest(
     fresh: Fresh = False,
 ) -> None:
     """Reads new articles into the lake and judges the batch."""
-    conclude(run_one("ingest", pipeline, environment, run, dag, fresh))
+    run_one("ingest", pipeline, environment, run, dag, fresh)
 
 
 def sample(
@@ -49,19 +39,7 @@ def sample(
     fresh: Fresh = False,
 ) -> None:
     """Draws the articles to label, with exact quotas and near-duplicates grouped."""
-    conclude(run_one("sample", pipeline, environment, run, dag, fresh))
-
-
-@label_app.command("run", hidden=True)
-def label(
-    pipeline: PipelineName = None,
-    environment: EnvironmentName = None,
-    run: Run = None,
-    dag: Dag = None,
-    fresh: Fresh = False,
-) -> None:
-    """Labels the sample by the pipeline's chain of labelers and judges the labels by the audit."""
-    conclude(run_one("label", pipeline, environment, run, dag, fresh))
+    run_one("sample", pipeline, environment, run, dag, fresh)
 
 
 def train(
@@ -72,7 +50,7 @@ def train(
     fresh: Fresh = False,
 ) -> None:
     """Trains a candidate on all labels so far and registers it."""
-    conclude(run_one("train", pipeline, environment, run, dag, fresh))
+    run_one("train", pipeline, environment, run, dag, fresh)
 
 
 def rollout(
@@ -83,67 +61,78 @@ def rollout(
     fresh: Fresh = False,
 ) -> None:
     """Puts the gated candidate into traffic step by step, or back; needs `pressrun supervise` to run."""
-    conclude(run_one("rollout", pipeline, environment, run, dag, fresh))
+    run_one("rollout", pipeline, environment, run, dag, fresh)
 
 
 def run_one(
     name: str, pipeline: str | None, environment: str | None, run: str | None, dag: str | None, fresh: bool
-) -> StageResult:
-    """One stage by its name, in the run that the options mean."""
+) -> None:
+    """Runs one stage by its name, in the run that the options mean; leaves with its verdict's exit code."""
+    step = begin(name, pipeline, environment, run, dag, fresh)
+    leave(run_step(step), step, named=pipeline)
+
+
+def begin(
+    name: str, pipeline: str | None, environment: str | None, run: str | None, dag: str | None, fresh: bool
+) -> Step:
+    """The step that the options mean, told on the terminal."""
     from pressrun.config.load import load_environment
-    from pressrun.loop import run_stage
+    from pressrun.lake import StepKey
+    from pressrun.step import Step, open_lake
 
     place, loop = load_environment(environment), pipeline_of(pipeline)
-    run_id = run_of(place, loop.model, begin=name in ("ingest", "drift"), given=run)
-    err.print(f"run {run_id}", style="dim", highlight=False)
-    return run_stage(
-        name,
+    run_id = run_of(name, place, loop.model, dag=dag, given=run)
+    key = StepKey(dag_id=dag or HERE, run_id=run_id, task_id=name)
+    err.print(f"run {run_id}", style="dim", highlight=False, soft_wrap=True)
+    # Whoever types the command again wants what has changed since to count.
+    return Step(
+        key=key,
         pipeline=loop,
         environment=place,
-        dag_id=dag or "cli",
-        run_id=run_id,
+        lake=open_lake(place),
         fresh=fresh,
         progress=tell_progress,
+        asked=uuid4().hex,
     )
 
 
-@label_app.command("queue")
-def queue(environment: EnvironmentName = None, pipeline: PipelineName = None) -> None:
-    """The questions that wait for people."""
-    from pressrun.config.load import load_environment
-    from pressrun.jobs import Questions, open_database
+def upstream_of(step: Step) -> list[StageResult]:
+    """What the stages before it made in this run. Raises UpstreamMissing, which names the first to run."""
+    from pressrun.loop import UPSTREAM, UpstreamMissing
 
-    model = pipeline_of(pipeline).model
-    questions = Questions(open_database(load_environment(environment).database)).unanswered(pipeline=model)
-    out.print(f"{len(questions):,} questions on {model} wait for people", highlight=False)
-    for question in questions[:SHOWN_QUESTIONS]:
-        out.print(f"  {question.title}", markup=False, highlight=False)
-
-
-@label_app.command("export")
-def export(file: File, environment: EnvironmentName = None, pipeline: PipelineName = None) -> None:
-    """Writes the waiting questions to a CSV to be filled in."""
-    from pressrun.config.load import load_environment
-    from pressrun.labeling import export_questions
-
-    count = export_questions(load_environment(environment), pipeline_of(pipeline), file)
-    out.print(f"{count:,} questions in {file}; fill in the column answer, then: pressrun label import {file}")
+    found = []
+    for before in UPSTREAM[step.key.task_id]:
+        result = step.lake.finished(step.key.model_copy(update={"task_id": before}))
+        if result is None:
+            unmet = f"{step.key.task_id} needs {before}, which run {step.key.run_id} has not finished"
+            raise UpstreamMissing(f"{unmet}. Next: pressrun {before}")
+        found.append(result)
+    return found
 
 
-@label_app.command("import")
-def import_(
-    file: File,
-    person: Annotated[str, typer.Option("--as", help="who answered")],
-    environment: EnvironmentName = None,
-    pipeline: PipelineName = None,
-) -> None:
-    """Reads answers from a CSV that export wrote."""
-    from pressrun.config.load import load_environment
-    from pressrun.labeling import import_answers
+def run_step(step: Step) -> StageResult:
+    """The stage's result; what libraries log on the way is left out."""
+    from pressrun.loop import stage
 
-    taken = import_answers(load_environment(environment), pipeline_of(pipeline), file, person=person)
-    out.print(f"{taken.accepted:,} answers taken, {taken.already:,} were known, {taken.empty:,} are empty")
-    for line, reason in taken.rejected:
-        err.print(f"{file}:{line}: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
-    if taken.rejected:
-        raise typer.Exit(ExitCode.FAIL)
+    quiet()
+    return stage(step.key.task_id)(step, *upstream_of(step))
+
+
+def leave(result: StageResult, step: Step, *, named: str | None) -> None:
+    """Prints what came out and what comes next; leaves with the exit code of the verdict, where there is one.
+
+    `named` is the pipeline as it was named on the command line.
+    """
+    try:
+        conclude(result)
+    finally:
+        if line := following(result, step, named=named):
+            out.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def quiet() -> None:
+    """Keeps libraries' own lines off the terminal, and those that progress tells already."""
+    warnings.simplefilter("ignore")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    for name in _TOLD_TWICE:
+        logging.getLogger(name).setLevel(logging.ERROR)
