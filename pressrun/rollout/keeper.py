@@ -13,7 +13,6 @@ import aiohttp
 from pressrun.config.environment import Environment
 from pressrun.registry import ModelRef
 from pressrun.rollout import changes, processes
-from pressrun.rollout.analysis import Looks
 from pressrun.rollout.machine import (
     Action,
     ArmSeen,
@@ -25,11 +24,11 @@ from pressrun.rollout.machine import (
     advance,
     resume,
 )
+from pressrun.rollout.measuring import Measure
 from pressrun.rollout.processes import Server
 from pressrun.rollout.record import RecordStore
 from pressrun.rollout.router import Route
-from pressrun.rollout.traffic import Counts
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutRecord, RolloutState
+from pressrun.rollout.types import CANDIDATE, CHAMPION, RolloutPlan, RolloutRecord, RolloutState
 
 MOST_BACKOFF = 30.0
 REPORT_SECONDS = 1.0
@@ -55,7 +54,7 @@ class Keeper:
         self._command, self._ports = command, ports
         self._crashes: dict[int, int] = {}
         self._not_before: dict[int, float] = {}
-        self._looks, self._window, self._reported = Looks(), (-1, "", -1), 0.0
+        self._measure, self._reported = Measure(route), 0.0
         self._stops: set[asyncio.Task[None]] = set()
 
     @property
@@ -112,7 +111,7 @@ class Keeper:
         self.route.weights = {CHAMPION: 100} if champion and champion.ready else {}
 
     async def _advance(self, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> None:
-        self._enter(plan, state)
+        self._measure.enter(plan, state)
         arms = self._arms(plan)
         self._point(arms)
         observed = self._observe(record, plan, arms)
@@ -136,19 +135,6 @@ class Keeper:
 
         self._store.update(self.model, change)
 
-    def _enter(self, plan: RolloutPlan, state: RolloutState) -> None:
-        """Starts a new window of counts when a step or phase begins, and new totals with a rollout."""
-        window = (plan.generation, state.phase.value, state.step)
-        if window == self._window:
-            return
-        if self.route.generation != plan.generation:
-            self.route.counts, self.route.generation = Counts(), plan.generation
-        self._window, self._looks = window, Looks()
-        measuring = state.phase in (Phase.STEPPING, Phase.BAKING)
-        self.route.shadow = plan.policy.shadow if measuring else 0.0
-        alone = state.phase is Phase.BAKING or (measuring and plan.policy.steps[state.step] == 100)
-        self.route.counts.next_window(keep_champion=alone and not plan.policy.shadow)
-
     def _arms(self, plan: RolloutPlan) -> dict[str, Server]:
         """The servers by the plan's arms: its own generation is the candidate, the one before it the champion."""
         arms = {CANDIDATE: self.servers[plan.generation]} if plan.generation in self.servers else {}
@@ -156,7 +142,6 @@ class Keeper:
         return {**arms, CHAMPION: older[-1]} if older else arms
 
     def _observe(self, record: RolloutRecord, plan: RolloutPlan, arms: dict[str, Server]) -> Observed:
-        measured = record.state is not None and record.state.phase in (Phase.STEPPING, Phase.BAKING)
         crashes = self._crashes.get(plan.generation, 0)
         return Observed(
             generation=plan.generation,
@@ -171,7 +156,7 @@ class Keeper:
             champion_digest=record.champion.digest if record.champion else None,
             champion_generation=record.champion_generation if record.champion else -1,
             abort=record.abort,
-            checks=self._looks.look(self.route.counts, plan.policy) if measured else (),
+            checks=self._measure.checks(plan, record.state),
             requests=self.route.counts.arm(CANDIDATE).requests,
         )  # fmt: skip
 

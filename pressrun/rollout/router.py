@@ -8,7 +8,6 @@ the other arm as well, to compare the answers.
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp import web
 
+from pressrun.rollout.agreement import said
 from pressrun.rollout.page import render_page
 from pressrun.rollout.traffic import Counts, bucket_of, pick
 from pressrun.rollout.types import CHAMPION, RolloutRecord
@@ -67,15 +67,17 @@ class Answer:
 class Router:
     """The HTTP surface in front of all models' arms."""
 
-    def __init__(self, *, record: Callable[[str], RolloutRecord | None]) -> None:
+    def __init__(
+        self, *, record: Callable[[str], RolloutRecord | None], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self.routes: dict[str, Route] = {}
-        self._record = record
+        self._record, self._clock = record, clock
         self._shadows: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
 
     def app(self, session: aiohttp.ClientSession) -> web.Application:
         """The aiohttp application; `session` is used for the arms."""
-        self._session = session
+        self.use(session)
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes(
             [
@@ -93,6 +95,19 @@ class Router:
             ]
         )
         return app
+
+    def use(self, session: aiohttp.ClientSession) -> None:
+        """Asks the arms by this session from now on."""
+        self._session = session
+
+    async def answer(
+        self, route: Route, body: bytes, *, bucket: float, path: str, headers: dict[str, str]
+    ) -> Answer | None:
+        """Lets the arm of this bucket answer, and counts. `path` follows the arm's URL. None when no arm is ready."""
+        arm = pick(route.weights, bucket)
+        if arm is None:
+            return None
+        return await self._answer(_Asked(route=route, path=path, body=body, headers=headers), arm)
 
     async def close(self) -> None:
         """Waits for the shadowed requests under way."""
@@ -118,12 +133,12 @@ class Router:
             given=request.headers.get("x-reader-bucket"), reader=request.headers.get("x-reader-id"),
             generation=route.generation,
         )  # fmt: skip
-        arm = pick(route.weights, bucket)
-        if arm is None:
+        answer = await self.answer(route, body, bucket=bucket, path=path, headers=_headers(request))
+        if answer is None:
             return _error(503, f"no server of {model} is ready; try again in a few seconds", {"retry-after": "2"})
-        return await self._answer(_Asked(route=route, path=path, body=body, headers=_headers(request)), arm)
+        return _response(answer)
 
-    async def _answer(self, asked: _Asked, arm: str) -> web.Response:
+    async def _answer(self, asked: _Asked, arm: str) -> Answer:
         route, counts = asked.route, asked.route.counts
         answer = await self._ask(asked, arm)
         second = route.other(arm) if answer.failed and not (answer.refused and arm == CHAMPION) else None
@@ -136,7 +151,7 @@ class Router:
         counts.lost += final.failed and not final.refused
         if not answer.failed:
             self._shadow(asked, answer)
-        return _response(final)
+        return final
 
     def _shadow(self, asked: _Asked, answer: Answer) -> None:
         others = [name for name in asked.route.urls if name != answer.arm]
@@ -152,11 +167,12 @@ class Router:
         if asked.route.generation != generation or other not in asked.route.urls:
             return
         counts.answered(other, failed=mirrored.failed, milliseconds=mirrored.milliseconds)
-        if not mirrored.failed:
-            counts.compared(agree=_labels(mirrored.body) == _labels(answer.body))
+        one, another = said(mirrored.body), said(answer.body)
+        if not mirrored.failed and one is not None and another is not None:
+            counts.compared(agree=one == another)
 
     async def _ask(self, asked: _Asked, arm: str, *, shadow: bool = False) -> Answer:
-        url, started = asked.route.urls.get(arm), time.perf_counter()
+        url, started = asked.route.urls.get(arm), self._clock()
         status, body = 0, b""
         if url is not None and self._session is not None:
             headers = {
@@ -173,7 +189,7 @@ class Router:
                     body, status = await got.read(), got.status
             except (aiohttp.ClientError, OSError, TimeoutError):
                 status = 0
-        return Answer(arm=arm, status=status, body=body, milliseconds=(time.perf_counter() - started) * 1000)
+        return Answer(arm=arm, status=status, body=body, milliseconds=(self._clock() - started) * 1000)
 
     async def _describe(self, request: web.Request) -> web.Response:
         route = self.routes.get(request.match_info["model"])
@@ -227,17 +243,6 @@ def _headers(request: web.Request) -> dict[str, str]:
     """What is passed on: nothing of the reader, and the same request id to every arm that is asked."""
     kept = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
     return {**kept, "x-request-id": request.headers.get("x-request-id", uuid4().hex)}
-
-
-def _labels(body: bytes) -> object:
-    """The labels of an answer in either form."""
-    try:
-        document = json.loads(body)
-        if "label" in document:
-            return [document["label"]]
-        return next(output["data"] for output in document["outputs"] if output["name"] == "label")
-    except (ValueError, KeyError, TypeError, StopIteration):
-        return None
 
 
 def _response(answer: Answer) -> web.Response:
