@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
+from pressrun.lake.fingerprint import policy_digest
 from pressrun.lake.lake import Lake
 from pressrun.lake.types import StageResult
 from pressrun.overview.steps import Done, finished_steps
 from pressrun.step import Step, run_once
 from pressrun.verdict import Comparison, Decision, Verdict
 
-ALLOWED = timedelta(hours=24)
+STAGE = "freshness"
+
+
+class Freshness(BaseModel):
+    """The policy: how old a champion may be when the deadline comes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    allowed: timedelta = timedelta(hours=24)
+    deadline: time | None = None
+
+
+_USUAL = Freshness()
 
 
 def check_freshness(step: Step, now: datetime | None = None) -> StageResult:
     """Judges the age of the champion. The verdict is of kind "freshness"; it fails when the age is above a day."""
-    at = now or datetime.now(UTC)
+    at, policy = now or datetime.now(UTC), Freshness(deadline=step.pipeline.fresh_by)
+    inputs = {"at": at.isoformat()}
+    return run_once(step, stage=STAGE, inputs=inputs, section=policy, work=lambda: _check(step, policy, at))
 
-    def work() -> StageResult:
-        verdict = judge(step.pipeline.model, refreshed_at(step.lake, step.pipeline.model), now=at)
-        return StageResult(
-            stage="freshness", step_key=str(step.key), verdict=verdict.model_copy(update={"step_key": str(step.key)})
-        )
 
-    return run_once(step, stage="freshness", inputs={"at": at.isoformat()}, section=None, work=work)
+def _check(step: Step, policy: Freshness, at: datetime) -> StageResult:
+    model, key = step.pipeline.model, str(step.key)
+    steps = step.lake.snapshot("steps", pipeline=model)
+    verdict = judge(model, refreshed_at(step.lake, model), now=at, policy=policy, step_key=key, dataset=str(steps))
+    return StageResult(stage=STAGE, step_key=key, verdict=verdict)
 
 
 def refreshed_at(lake: Lake, model: str) -> datetime | None:
@@ -32,9 +49,11 @@ def refreshed_at(lake: Lake, model: str) -> datetime | None:
     return max(times, default=None)
 
 
-def judge(model: str, refreshed: datetime | None, *, now: datetime) -> Verdict:
+def judge(
+    model: str, refreshed: datetime | None, *, now: datetime, policy: Freshness = _USUAL, **about: Any
+) -> Verdict:
     """The verdict on a champion last refreshed at `refreshed`; None means that there has never been one."""
-    limit = ALLOWED.total_seconds() / 3600
+    limit = policy.allowed.total_seconds() / 3600
     age = (now - refreshed).total_seconds() / 3600 if refreshed else None
     fresh = age is not None and age <= limit
     check = Comparison(
@@ -46,7 +65,8 @@ def judge(model: str, refreshed: datetime | None, *, now: datetime) -> Verdict:
         decision=Decision.PASS if fresh else Decision.FAIL,
         reason=_reason(model, age, limit),
     )
-    return Verdict(kind="freshness", pipeline=model, at=now, checks=(check,))
+    digest = policy_digest(policy)
+    return Verdict(kind="freshness", pipeline=model, at=now, checks=(check,), policy_digest=digest, **about)
 
 
 def _refreshes(done: Done) -> bool:

@@ -8,8 +8,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import or_
 from typing import Any, Protocol
 from uuid import uuid4
+
+import pyarrow.compute as pc
 
 from pressrun.basis import basis_of
 from pressrun.config.environment import Environment
@@ -25,6 +29,7 @@ from pressrun.verdict import Verdict
 Inputs = Mapping[str, DatasetRef | str | None]
 # So many other runs finishing one after the other while a stage works is no coincidence.
 _OVERTAKEN = 10
+_PROVENANCES = ("published_at_provenance", "source_provenance", "section_provenance")
 
 
 class Progress(Protocol):
@@ -112,7 +117,7 @@ def run_once(
         return opening.finished
     if opening.earlier is not None:
         return _hand_on(refreshed(opening.earlier), step, opening)
-    result = work()
+    result = _marked(work(), step=step)
     _keep_verdict(result, step=step)
     fence = Fence(
         whole=tuple(base for base in upon if isinstance(base, DatasetRef)), alike=None if step.fresh else opening.alike
@@ -194,6 +199,20 @@ def _finish(
         asked=step.asked or "",
         fence=fence,
     )
+
+
+def _marked(result: StageResult, *, step: Step) -> StageResult:
+    """Whoever judges, and of what: a verdict in a loop on synthetic articles says so."""
+    if result.verdict is None or result.verdict.synthetic or not has_synthetic_articles(step):
+        return result
+    return result.model_copy(update={"verdict": result.verdict.model_copy(update={"synthetic": True})})
+
+
+def has_synthetic_articles(step: Step) -> bool:
+    """Whether the simulator made any article of the pipeline."""
+    articles = step.lake.snapshot("articles", pipeline=step.pipeline.model, including=step.key)
+    made_up = reduce(or_, (pc.field(name) == "synthetic" for name in _PROVENANCES))
+    return bool(step.lake.read(articles, ["article_id"], where=made_up).num_rows)
 
 
 def _keep_verdict(result: StageResult, *, step: Step) -> None:

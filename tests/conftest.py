@@ -12,6 +12,7 @@ from pressrun.config.load import load_pipeline
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import Lake
 from pressrun.step import open_lake
+from tests.night import Night
 
 REPOSITORY = Path(__file__).parent.parent
 _SECRETS = ("SLACK_BOT_TOKEN", "OPENAI_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -68,3 +69,19 @@ def pipeline() -> Pipeline:
 def lake(environment: Environment) -> Lake:
     """An empty lake."""
     return open_lake(environment)
+
+
+@pytest.fixture(scope="session")
+def first_night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    """What one night of the real stages leaves behind, MLflow's store with it. For reading: tests take `night`."""
+    topics = load_pipeline(REPOSITORY / "config" / "pipelines" / "topics.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _OFFLINE.items():
+            patch.setenv(name, value)
+        return Night.begun(tmp_path_factory.mktemp("first-night"), topics)
+
+
+@pytest.fixture
+def night(first_night: Night, home: Path) -> Night:
+    """A copy of the first night, to go on from."""
+    return first_night.copied(home)

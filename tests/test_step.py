@@ -252,3 +252,17 @@ def test_a_refused_batch_is_not_seen_and_its_verdict_is(step: Step) -> None:
     run_once(step, stage="ingest", inputs={}, section={}, work=refused)
     assert seen(step) == []
     assert step.lake.snapshot("verdicts", pipeline=step.pipeline.model).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("provenance", "synthetic"), [("published_at", True), ("source", True), ("section", True), (None, False)]
+)
+def test_a_verdict_in_a_loop_on_synthetic_articles_says_so(provenance: str | None, synthetic: bool, step: Step) -> None:
+    article = {"article_id": "a", f"{provenance}_provenance": "synthetic"} if provenance else {"article_id": "a"}
+    kept = {"title": "T", "source_provenance": "given"} | article
+    step.lake.append("articles", rows_of("articles", [kept]), pipeline="topics", source="s", sequence=1)
+    result = run(step, Work(step))
+    assert result.verdict is not None
+    assert result.verdict.synthetic is synthetic
+    rows = step.lake.read(step.lake.snapshot("verdicts", pipeline="topics"), ["verdict"]).to_pylist()
+    assert Verdict.model_validate_json(rows[0]["verdict"]) == result.verdict

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from pressrun.config.pipeline import Drift
 from pressrun.drift.own import own_tests
 from pressrun.drift.profile import Profile, Profiler, evidently_profile
 from pressrun.drift.window import Window, window_of
+from pressrun.lake.fingerprint import policy_digest
 from pressrun.stats import mean_shift, share_shift
 from pressrun.stats.shift import METHOD
 from pressrun.verdict import Assertion, Check, Comparison, Decision, Verdict
@@ -52,11 +51,10 @@ def compare(
 
 
 def _verdict(checks: tuple[Check, ...], policy: Drift, report: Path | None, **about: Any) -> Verdict:
-    text = json.dumps(policy.model_dump(mode="json"), sort_keys=True)
     return Verdict(
         kind="drift",
         checks=checks,
-        policy_digest=hashlib.sha256(text.encode()).hexdigest(),
+        policy_digest=policy_digest(policy),
         report=str(report) if report else None,
         **{"pipeline": "alone", **about},
     )

@@ -15,6 +15,10 @@ from pressrun.drift.window import Window
 # Distances instead of p-values: with thousands of rows every p-value is small, and rows on one article are not
 # independent. 0.1 is Evidently's own threshold for both.
 _METHODS = {"num_method": "wasserstein", "num_threshold": 0.1, "cat_method": "jensenshannon", "cat_threshold": 0.1}
+_MARK = (
+    '<p style="margin:0;padding:.6rem 1rem;background:#fff3cd;color:#664d03;font:15px system-ui,sans-serif">'
+    "<b>synthetic articles</b>: made by the simulator, not by a newsroom</p>"
+)
 _OWN_COLUMNS = ("predicted topic", "confidence")
 
 
@@ -58,6 +62,12 @@ def evidently_profile(reference: Window, current: Window, *, report: Path | None
         report.parent.mkdir(parents=True, exist_ok=True)
         snapshot.save_html(str(report))
     return profile_of(snapshot.dict(), {shown: name for name, shown in names.items()})
+
+
+def mark_synthetic(report: Path) -> None:
+    """Says at the top of Evidently's report what it is about; Evidently itself has no place for it."""
+    page = report.read_text(encoding="utf-8")
+    report.write_text(page.replace("<body>", f"<body>{_MARK}", 1), encoding="utf-8")
 
 
 def profile_of(result: Mapping[str, Any], features: Mapping[str, str]) -> Profile:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pressrun.drift.compare import compare
-from pressrun.drift.profile import Profiler, evidently_profile
+from pressrun.drift.profile import Profiler, evidently_profile, mark_synthetic
 from pressrun.drift.window import split
 from pressrun.lake.types import DatasetRef, StageResult
-from pressrun.step import Step, run_once
+from pressrun.step import Step, has_synthetic_articles, run_once
 from pressrun.verdict import Decision, Verdict
 
 STAGE = "drift"
@@ -81,7 +81,10 @@ def _watch(step: Step, dataset: DatasetRef, now: datetime, profiler: Profiler) -
         model_version=windows.model_version,
         model_digest=windows.model_digest,
         dataset=f"predictions of v{windows.model_version} since {windows.since}" if windows.since else None,
+        synthetic=has_synthetic_articles(step),
     )
+    if verdict.synthetic and verdict.report:
+        mark_synthetic(Path(verdict.report))
     earlier = cooldown_of(_earlier(step), policy.cooldown)
     retrain = verdict.decision is Decision.FAIL and not earlier.holds(now)
     return _result(step, verdict, earlier, retrain, now, (windows.reference.num_rows, windows.current.num_rows))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -22,6 +20,7 @@ from pressrun.gates.checks import (
 )
 from pressrun.gates.evidence import Evidence, evidence_of
 from pressrun.gates.own import own_checks, own_metrics
+from pressrun.lake.fingerprint import policy_digest
 from pressrun.verdict import Assertion, Check, Decision, Verdict
 
 
@@ -75,9 +74,3 @@ def judge_predictions(
 def verdict_of(checks: Iterable[Check], policy: Gate, **about: Any) -> Verdict:
     """The verdict over `checks`, stamped with the policy's digest."""
     return Verdict(kind="gate", checks=tuple(checks), policy_digest=policy_digest(policy), **about)
-
-
-def policy_digest(policy: Gate) -> str:
-    """SHA-256 of the policy as canonical JSON."""
-    text = json.dumps(policy.model_dump(mode="json"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
+from pressrun.lake.fingerprint import policy_digest
 from pressrun.rollout.machine import candidate_share, worst
 from pressrun.rollout.overriding import overridden, overridden_checks
 from pressrun.rollout.types import (
@@ -124,6 +125,9 @@ def verdict_of(plan: RolloutPlan, state: RolloutState) -> Verdict:
         model_digest=plan.candidate.digest,
         champion_version=plan.champion.version if plan.champion else None,
         champion_digest=plan.champion.digest if plan.champion else None,
+        dataset=f"predictions of {plan.model} in rollout generation {plan.generation}" if plan.champion else None,
+        policy_digest=policy_digest(plan.policy),
+        synthetic=plan.synthetic,
         notes=tuple(note for note in (overridden(plan), state.aborted) if note),
     )
 

@@ -32,7 +32,8 @@ def render_page(record: RolloutRecord) -> str:
 
 def _headline(record: RolloutRecord) -> str:
     champion = f"version {escape(record.champion.version)}" if record.champion else "none yet"
-    lines = [f"<p>Champion: <strong>{champion}</strong></p>"]
+    mark = ' <b class="insufficient">synthetic articles</b>' if record.plan and record.plan.synthetic else ""
+    lines = [f"<p>Champion: <strong>{champion}</strong>{mark}</p>"]
     if record.plan and record.state:
         weights = ", ".join(f"{escape(arm)} {weight}%" for arm, weight in record.state.weights.items())
         phase = record.state.phase.value.replace("_", " ")

@@ -44,6 +44,7 @@ class RolloutPlan(_Frozen):
     gate_verdict: str | None = None
     gate_decision: Decision | None = None
     override: Override | None = None
+    synthetic: bool = False
 
     def arm(self, name: str) -> ModelRef | None:
         return next((arm.model for arm in self.arms if arm.name == name), None)
