@@ -7,6 +7,8 @@ short while ago, emits the drift asset, which starts `<model>_retrain`.
 - **watch** fails only when the judgement itself could not be made; drift found is no failure. The last line of its
   log says what to do. Too little traffic is written to the log and is no failure.
 - **ask_for_retrain** is skipped when there is nothing to ask for; its log says why.
+- **reconcile** points MLflow's aliases at what is served, in case MLflow was away when a rollout ended. It is skipped
+  while MLflow does not answer.
 
 ### Who owns it
 The owner named above; messages go to the channel in `alerts.slack` of the pipeline file.
@@ -21,6 +23,7 @@ from airflow.sdk import DAG, DeltaTriggerTimetable
 from operators.assets import loop_assets
 from operators.drift import AskForRetrainOperator, DriftOperator
 from operators.pipelines import build_dags, page, task_defaults
+from operators.reconcile import ReconcileOperator
 from pressrun.config.pipeline import Pipeline
 
 
@@ -45,6 +48,7 @@ def drift(pipeline: Pipeline, file: Path) -> DAG:
             upstream={"watched": watch.output},
             outlets=[assets.drift],
         )
+        ReconcileOperator(task_id="reconcile", pipeline=str(file), inlets=[assets.champion])
     return dag
 
 

@@ -6,23 +6,23 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import httpx
+from typing import TYPE_CHECKING
 
 from pressrun.config.environment import Environment
 from pressrun.gates.evidence import Evidence
 from pressrun.gates.report import to_html
 from pressrun.lake.types import DatasetRef
 from pressrun.links import mlflow_run_url
-from pressrun.registry.tracking import sign_in
+from pressrun.registry import EXAMPLES_TAG, RegistryError, aliased_digests
+from pressrun.registry.tracking import connect
 from pressrun.step import Step
 from pressrun.verdict import Verdict
 
 if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
     from pressrun.registry import ModelRef
 
-EXAMPLES_TAG = "pressrun.examples"
 _log = logging.getLogger(__name__)
 
 
@@ -40,10 +40,7 @@ def publish(step: Step, verdict: Verdict, evidence: Evidence | None, candidate: 
 
 
 def champion_examples(environment: Environment, champion: ModelRef) -> DatasetRef | None:
-    """What the champion was trained on, from its reference or its MLflow run's tag; None where neither says."""
-    recorded = getattr(champion, "examples", None)
-    if recorded is not None:
-        return DatasetRef.model_validate(recorded)
+    """What the champion was trained on, from its MLflow run's tag; None where it does not say."""
     client = _client(environment)
     if client is None or not champion.run_id:
         return None
@@ -53,6 +50,22 @@ def champion_examples(environment: Environment, champion: ModelRef) -> DatasetRe
     except Exception as error:
         _log.warning("MLflow does not say what champion v%s was trained on: %s", champion.version, error)
         return None
+
+
+def alias_notes(environment: Environment, model: str, champion: ModelRef | None) -> tuple[str, ...]:
+    """What to say when MLflow's alias `champion` is not what is served: people read the alias."""
+    try:
+        told = aliased_digests(environment, model).get("champion")
+    except RegistryError as error:
+        _log.warning("MLflow does not say which version it calls champion: %s", error)
+        return ()
+    if told == (champion.digest if champion else None):
+        return ()
+    said = "is not set" if told is None else f"points at {told[:12] or 'a version that Pressrun did not register'}"
+    served = "no model is served"
+    if champion:
+        served = f"v{champion.version} ({champion.digest[:12]}), which is served, was compared with"
+    return (f"MLflow's alias champion {said}; {served}.",)
 
 
 def _links(environment: Environment, candidate: ModelRef) -> dict[str, str]:
@@ -74,15 +87,10 @@ def _log_artifact(environment: Environment, candidate: ModelRef, file: Path) -> 
     return True
 
 
-def _client(environment: Environment) -> Any:
-    """An MLflow client, or None when the server does not answer within seconds (the client would try for minutes)."""
-    place = sign_in(environment)
-    if place.startswith("http"):
-        try:
-            httpx.get(f"{place.rstrip('/')}/health", timeout=3)
-        except httpx.HTTPError:
-            _log.warning("MLflow does not answer at %s", place)
-            return None
-    from mlflow import MlflowClient
-
-    return MlflowClient(tracking_uri=place)
+def _client(environment: Environment) -> MlflowClient | None:
+    """An MLflow client, or None when nothing answers within seconds."""
+    try:
+        return connect(environment)
+    except RegistryError as error:
+        _log.warning("%s", error)
+        return None

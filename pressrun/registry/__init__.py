@@ -1,6 +1,17 @@
 """The model registry: MLflow, holding bundles."""
 
+from pressrun.registry.aliases import aliased_digests, follow, project_aliases
 from pressrun.registry.errors import RegistryError, UnknownModelError
-from pressrun.registry.models import ModelRef, fetch, project_aliases, register
+from pressrun.registry.models import EXAMPLES_TAG, ModelRef, fetch, register
 
-__all__ = ["ModelRef", "RegistryError", "UnknownModelError", "fetch", "project_aliases", "register"]
+__all__ = [
+    "EXAMPLES_TAG",
+    "ModelRef",
+    "RegistryError",
+    "UnknownModelError",
+    "aliased_digests",
+    "fetch",
+    "follow",
+    "project_aliases",
+    "register",
+]

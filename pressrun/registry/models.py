@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DIGEST_TAG = "pressrun.digest"
+EXAMPLES_TAG = "pressrun.examples"
 DATA_PATH = "data/bundle"
 ARTIFACT = "model"
 LOADER = "pressrun.bundle.mlflow_flavor"
@@ -50,7 +51,8 @@ def register(
 ) -> ModelRef:
     """Registers the bundle as the next version of `name`, once a step and digest: a retry gets the first's version.
 
-    The files go up first and the version is made last, so what is registered is whole. Raises RegistryError.
+    The files go up first and the version is made last, so what is registered is whole. It becomes MLflow's
+    `candidate`. Raises RegistryError.
     """
     client = connect(environment)
     with answering(environment):
@@ -61,6 +63,7 @@ def register(
             source = f"{client.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
             marks = {**(tags or {}), STEP_TAG: step_key, DIGEST_TAG: digest}
             version = str(client.create_model_version(name, source, run_id, tags=marks).version)
+        client.set_registered_model_alias(name, "candidate", version)
     kept = _keep(environment, bundle, digest)
     return ModelRef(name=name, version=version, digest=digest, run_id=run_id, bundle=str(kept))
 
@@ -145,17 +148,3 @@ def _keep(environment: Environment, bundle: Path, digest: str) -> Path:
 
 def _local(environment: Environment, digest: str) -> Path:
     return Path(environment.home) / "models" / digest
-
-
-def project_aliases(
-    environment: Environment, name: str, *, champion: str | None = None, candidate: str | None = None
-) -> None:
-    """Points MLflow's aliases at these versions; None takes the alias away. What is served stays the truth."""
-    client = connect(environment)
-    with answering(environment):
-        present: dict[str, str] = dict(client.get_registered_model(name).aliases)
-        for alias, version in (("champion", champion), ("candidate", candidate)):
-            if version is not None:
-                client.set_registered_model_alias(name, alias, version)
-            elif alias in present:
-                client.delete_registered_model_alias(name, alias)

@@ -77,16 +77,23 @@ def answering(environment: Environment) -> Iterator[None]:
 
 
 def open_run(environment: Environment, *, experiment: str, step_key: str, tags: Mapping[str, str]) -> str:
-    """The id of this step's run in the experiment: the one a try before this one began, else a new one."""
+    """The id of this step's run in the experiment: the one that a try before this one began with the same tags.
+
+    Else a new one: MLflow refuses other parameters for a run that has some, and mended code may choose others.
+    """
     client = connect(environment)
     found = client.get_experiment_by_name(experiment)
     where = found.experiment_id if found else client.create_experiment(experiment, _artifacts(environment))
-    wanted = f"tags.`{STEP_TAG}` = '{step_key}'" if "'" not in step_key else f'tags.`{STEP_TAG}` = "{step_key}"'
+    marks = {STEP_TAG: step_key, **tags}
+    wanted = " and ".join(_equal(tag, value) for tag, value in marks.items())
     runs = client.search_runs([where], filter_string=wanted, max_results=1)
-    if runs:
-        return str(runs[0].info.run_id)
-    run = client.create_run(where, tags={STEP_TAG: step_key, **tags}, run_name=tags.get("mlflow.runName"))
+    run = runs[0] if runs else client.create_run(where, tags=marks, run_name=tags.get("mlflow.runName"))
     return str(run.info.run_id)
+
+
+def _equal(tag: str, value: str) -> str:
+    quote = '"' if "'" in value else "'"
+    return f"tags.`{tag}` = {quote}{value}{quote}"
 
 
 def _artifacts(environment: Environment) -> str | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
 from pressrun.config.environment import Environment
 from pressrun.lake.types import StageResult
-from pressrun.registry import ModelRef, project_aliases
+from pressrun.registry import ModelRef, RegistryError, follow
 from pressrun.rollout.changes import aborted, known_generation, submitted
 from pressrun.rollout.overriding import override_of, remedy
 from pressrun.rollout.record import RecordStore
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord
 from pressrun.step import Step, run_once
-from pressrun.verdict import Decision
+from pressrun.verdict import Decision, Verdict
+
+STAGE = "rollout"
+BEHIND = "MLflow's aliases do not follow yet: it did not answer. The drift DAG's reconcile moves them."
+_log = logging.getLogger(__name__)
 
 
 class NotShippable(Exception):
@@ -46,6 +51,7 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         gate_verdict=verdict.verdict_id,
         gate_decision=verdict.decision,
         override=override,
+        synthetic=verdict.synthetic,
     )
 
 
@@ -93,7 +99,7 @@ def outcome(environment: Environment, model: str, step_key: str) -> Outcome | No
 
 
 def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
-    """The ended rollout as a result with its canary verdict; on promotion MLflow's aliases follow.
+    """The ended rollout as a result with its canary verdict; MLflow's aliases follow what is served.
 
     Raises RolloutNotEnded while it is under way.
     """
@@ -103,16 +109,32 @@ def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
         raise RolloutNotEnded(_what_now(step, model))
     inputs = {"step": str(step.key), "generation": str(ended.generation)}
     return run_once(
-        step, stage="rollout", inputs=inputs, section=step.pipeline.rollout, work=lambda: _result(step, trained, ended)
+        step, stage=STAGE, inputs=inputs, section=step.pipeline.rollout, work=lambda: _result(step, trained, ended)
     )
 
 
 def _result(step: Step, trained: StageResult, ended: Outcome) -> StageResult:
-    champion = served(step.environment, step.pipeline.model)
-    if champion is not None:
-        project_aliases(step.environment, champion.name, champion=champion.version)
     facts = {"model": trained.facts.get("model"), **facts_of(ended)}
-    return StageResult(stage="rollout", step_key=str(step.key), verdict=ended.verdict, facts=facts)
+    return StageResult(stage=STAGE, step_key=str(step.key), verdict=_noted(step, ended.verdict), facts=facts)
+
+
+def _noted(step: Step, verdict: Verdict) -> Verdict:
+    """Traffic has moved by now: an MLflow that is away cannot undo that, nor may it fail the step."""
+    try:
+        reconcile_aliases(step.environment, step.pipeline.model)
+    except RegistryError as error:
+        _log.warning("MLflow's aliases do not follow yet: %s", error)
+        return verdict.model_copy(update={"notes": (*verdict.notes, BEHIND)})
+    return verdict
+
+
+def reconcile_aliases(environment: Environment, model: str) -> tuple[str, ...]:
+    """Points MLflow's aliases at what is served, and says what it moved; without a champion it leaves them alone.
+
+    Raises RegistryError.
+    """
+    champion = served(environment, model)
+    return follow(environment, champion) if champion else ()
 
 
 def facts_of(ended: Outcome) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any
 
@@ -9,18 +10,25 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from pressrun.lake.types import DatasetRef
+from pressrun.registry import EXAMPLES_TAG
 from pressrun.registry.tracking import answering, connect, open_run
 from pressrun.step import Step
 from pressrun.training.learn import Learned
 
 
-def report(step: Step, inputs: dict[str, DatasetRef], learned: Learned, *, split_by: str, digest: str) -> str:
+def report(
+    step: Step, inputs: dict[str, DatasetRef], learned: Learned, *, examples: DatasetRef, split_by: str, digest: str
+) -> str:
     """Fills this step's run and gives its id. A retry fills the same run again with the same values."""
     client = connect(step.environment)
-    tags = {"mlflow.runName": step.key.run_id, "pressrun.digest": digest}
+    parameters = _parameters(step, learned, split_by)
+    # A step done anew under other settings may make the very same model; its run keeps the settings that it has.
+    mark = hashlib.sha256(repr([(one.key, one.value) for one in parameters]).encode()).hexdigest()[:16]
+    tags = {"mlflow.runName": step.key.run_id, "pressrun.digest": digest, "pressrun.parameters": mark}
     with answering(step.environment):
         run_id = open_run(step.environment, experiment=step.pipeline.model, step_key=str(step.key), tags=tags)
-        client.log_batch(run_id, metrics=_metrics(learned), params=_parameters(step, learned, split_by))
+        client.log_batch(run_id, metrics=_metrics(learned), params=parameters)
+        client.set_tag(run_id, EXAMPLES_TAG, examples.model_dump_json())
         client.log_inputs(run_id, datasets=_inputs(inputs))
         client.log_figure(run_id, confusion_picture(learned), "confusion_matrix.png")
         client.set_terminated(run_id)

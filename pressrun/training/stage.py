@@ -24,6 +24,7 @@ from pressrun.training.families import family
 from pressrun.training.learn import Learned, learn
 from pressrun.training.report import report
 
+STAGE = "train"
 PARITY = 1e-5
 
 
@@ -41,7 +42,7 @@ def train(step: Step, ingested: StageResult, sampled: StageResult, labeled: Stag
     section = {"train": step.pipeline.train.model_dump(mode="json"), "taxonomy": taxonomy.model_dump(mode="json")}
     return run_once(
         step,
-        stage="train",
+        stage=STAGE,
         inputs=inputs,
         section=section,
         work=lambda: _train(step, inputs, taxonomy),
@@ -74,15 +75,15 @@ def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy) -> StageResul
         curve_shares=(0.25, 0.5),
     )
     step.progress(f"train: kept {learned.family}")
+    # Before the model is registered, which says what it was trained on.
+    rows = _examples(step.pipeline.model, material, learned)
+    examples = step.lake.commit("examples", rows, key=step.key, pipeline=step.pipeline.model)
     with tempfile.TemporaryDirectory(prefix="pressrun-") as scratch:
-        model = _publish(step, inputs, taxonomy, material, corpus, learned, Path(scratch) / "bundle")
-    dataset = step.lake.commit(
-        "examples", _examples(step.pipeline.model, material, learned), key=step.key, pipeline=step.pipeline.model
-    )
+        model = _publish(step, inputs, examples, taxonomy, material, corpus, learned, Path(scratch) / "bundle")
     return StageResult(
-        stage="train",
+        stage=STAGE,
         step_key=str(step.key),
-        datasets={"examples": dataset},
+        datasets={"examples": examples},
         facts=_facts(model, material, learned),
     )
 
@@ -90,6 +91,7 @@ def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy) -> StageResul
 def _publish(
     step: Step,
     inputs: dict[str, Any],
+    examples: DatasetRef,
     taxonomy: Taxonomy,
     material: Material,
     corpus: Corpus,
@@ -107,7 +109,7 @@ def _publish(
         taxonomy_version=taxonomy.version,
     )
     check_parity(bundle, corpus, learned)
-    run_id = report(step, inputs, learned, split_by=material.split_by, digest=bundle.digest)
+    run_id = report(step, inputs, learned, examples=examples, split_by=material.split_by, digest=bundle.digest)
     tags = {"pressrun.family": learned.family, "pressrun.labels": str(inputs["labels"])}
     return register(
         step.environment,

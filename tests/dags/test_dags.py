@@ -87,6 +87,11 @@ def test_drift_starts_the_retrain_through_the_asset(dags: dict[str, Any]) -> Non
     assert [asset.uri for asset in condition.objects] == ["pressrun://topics/drift"]
 
 
+def test_drift_is_watched_and_mlflows_aliases_are_reconciled_independently(dags: dict[str, Any]) -> None:
+    after = {task.task_id: task.upstream_task_ids for task in dags["topics_drift"].tasks}
+    assert after == {"watch": set(), "ask_for_retrain": {"watch"}, "reconcile": set()}
+
+
 def test_shared_assets_close_the_loop(dags: dict[str, Any]) -> None:
     tasks = [task for dag in dags.values() for task in dag.tasks]
     made = {asset.name for task in tasks for asset in task.outlets}
