@@ -47,7 +47,7 @@ class Lightgbm:
     def _booster(self) -> lightgbm.Booster:
         import lightgbm  # a bundle of another family must not need it
 
-        return lightgbm.Booster(model_str=self.text, params={"verbose": -1})
+        return lightgbm.Booster(model_str=self.text)
 
     def decisions(self, features: sparse.csr_matrix) -> Scores:
         raw = self._booster.predict(features, raw_score=True, num_threads=1)

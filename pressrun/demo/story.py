@@ -15,7 +15,7 @@ from pressrun.demo.screen import Screen
 from pressrun.demo.stack import Stack
 from pressrun.demo.stock import Stock
 from pressrun.demo.traffic import Traffic
-from pressrun.rollout import status
+from pressrun.rollout import Phase, status
 from pressrun.step import open_lake
 from pressrun.verdict import Verdict
 
@@ -114,11 +114,12 @@ class Story:
         return readable_articles(self.stack)
 
     def _candidate_pid(self, run: Run) -> int | None:
-        """The canary's process, once it is there; None when the rollout ends before."""
+        """The canary's process, once it has traffic; None when the rollout ends before."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             record = status(self.stack.environment, self.stack.pipeline.model)
-            handles = record.handles if record is not None and record.active else ()
+            stepping = record is not None and record.state is not None and record.state.phase is Phase.STEPPING
+            handles = record.handles if record is not None and stepping else ()
             # A handle's arm is the one its server was started for: the champion once was a candidate, too.
             generation = record.plan.generation if record is not None and record.plan is not None else None
             found = [handle.pid for handle in handles if handle.generation == generation]

@@ -47,6 +47,8 @@ class Traffic:
         self._halt()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=20)
+        if not self._thread.is_alive():
+            self._loop.close()
 
     def _drawn(self, weights: np.ndarray | None) -> list[Article]:
         drawn = np.random.default_rng(self._seed).choice(len(self._articles), size=POOL, p=weights)

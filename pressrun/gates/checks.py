@@ -79,7 +79,7 @@ def predicted_check(evidence: Evidence) -> Assertion:
     """A model that never names a topic has lost it."""
     true, said = Counter(evidence.target.tolist()), set(evidence.candidate.predicted.tolist())
     lost = [evidence.labels[k] for k, rows in true.items() if rows >= 5 and k not in said]
-    reason = f"{len(said)} of {len(true)} topics are predicted"
+    reason = f"{len(said)} of {len(evidence.labels)} topics are predicted"
     if lost:
         reason = f"the candidate never says {', '.join(sorted(lost))}, though the truth does"
     return Assertion(

@@ -207,8 +207,10 @@ class Router:
         return web.json_response({"live": True})
 
     async def _ready(self, request: web.Request) -> web.Response:
+        """Ready when it can answer for some model: one that waits for its first champion stops no other."""
         models = {model: bool(route.weights) for model, route in self.routes.items()}
-        return web.json_response({"ready": all(models.values()), "models": models})
+        ready = any(models.values())
+        return web.json_response({"ready": ready, "models": models}, status=200 if ready else 503)
 
     async def _page(self, request: web.Request) -> web.Response:
         model = request.match_info["model"]
