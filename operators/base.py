@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 class StageOperator(BaseOperator):
     """Runs one stage and hands its result on as XCom.
 
-    The step's key is (dag_id, run_id, task_id, map_index): a retry finds what an earlier try has committed.
+    The step's key is (dag_id, run_id, task_id, map_index): a retry finds what an earlier try has committed, and a step
+    that had finished hands on what it did. Clearing the task asks for it anew: it is done again if its inputs, config
+    or code have changed since, or a verdict had stopped it, and then replaces what it did.
 
     :param pipeline: the model's pipeline file, a path or the name of a file in config/pipelines
     :param environment: where it runs, a name in config/environments; by default the process's own
@@ -74,11 +76,12 @@ class StageOperator(BaseOperator):
         """This task's step, from the files as they are now. Raises NotUsable naming file, line and key."""
         from pressrun.config.problems import ConfigError
 
-        hide_secrets()
         try:
-            return self._step(context)
+            step = self._step(context)
         except ConfigError as error:
             raise NotUsable(str(error)) from error
+        hide_secrets()
+        return step
 
     def conclude(self, result: StageResult, step: Step, context: Context) -> dict[str, Any]:
         """Tells people of the verdict, sets the links and hands the result on. Raises VerdictStopped unless a pass."""
@@ -122,6 +125,7 @@ class StageOperator(BaseOperator):
             lake=open_lake(environment),
             fresh=truth(self.fresh),
             progress=self._progress,
+            asked=asked(context, retries=self.retries or 0),
         )
 
     def _pipeline(self) -> Pipeline:
@@ -151,8 +155,17 @@ def step_key(context: Context) -> Any:
     return StepKey(dag_id=ti.dag_id, run_id=ti.run_id, task_id=ti.task_id, map_index=map_index)
 
 
+def asked(context: Context, *, retries: int) -> str:
+    """Names the clear that this try and the retries after it come from; "" for a task that was never cleared.
+
+    Airflow counts a cleared task's tries on, and raises what it may have at most by its retries.
+    """
+    tries_before: int = context["ti"].max_tries - retries
+    return f"cleared after try {tries_before}" if tries_before > 0 else ""
+
+
 def hide_secrets() -> None:
-    """Has Airflow mask this process's secrets in the task's log: a traceback quotes what a library was given."""
+    """Has Airflow mask the secrets known by now in the task's log: a traceback quotes what a library was given."""
     from airflow.sdk.log import mask_secret
 
     from pressrun.config.redact import secret_values

@@ -64,7 +64,7 @@ class LabelOperator(StageOperator):
         self.log.info("Waiting for people: %d questions, until %s", asked.waiting, asked.deadline)
         trigger = PeopleTrigger(
             environment=self.environment,
-            step_key=str(step.key),
+            step_key=asked.key,
             deadline=_iso(asked.deadline),
             poll_seconds=self.poll_seconds,
         )
@@ -77,7 +77,7 @@ class LabelOperator(StageOperator):
         left = asked.waiting
         while left and not past(deadline):
             time.sleep(self.poll_seconds)
-            left = waiting(step.environment, str(step.key))
+            left = waiting(step.environment, asked.key)
 
 
 def _iso(deadline: Any) -> str | None:

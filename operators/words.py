@@ -34,14 +34,17 @@ _MEANS = {
     "freshness": "{champion} still serves.",
 }
 _REMEDIES = {
-    "batch": "Mend the files or change {section} in {place}, then trigger the DAG again: what is done is reused.",
-    "labels": "Mend the labelers or change {section} in {place}, then trigger the DAG again: what is done is reused.",
-    "gate": "Open the gate report; a policy that is too strict is {section} in {place}.",
+    "batch": "Mend the files or change {section} in {place}, then clear this task: the files are read again.",
+    "labels": "Mend the labelers or change {section} in {place}, then clear this task: what was paid for is kept.",
+    "gate": "Open the gate report; a policy that is too strict is {section} in {place}: change it and clear this task.",
     "canary": "Open the rollout; the limits are {section} in {place}.",
     "drift": "Open the drift report; the limits are {section} in {place}.",
     "freshness": "Look at the newest run of the retrain DAG.",
 }
-_MORE_TRUTH = "Answer the queue or change {section} in {place}, then trigger the DAG again: what is done is reused."
+_MORE_TRUTH = {
+    "labels": "Answer the queue or change {section} in {place}, then clear this task: what was paid for is kept.",
+    "gate": "Answer the queue or change {section} in {place}, then trigger the DAG again: what is done is reused.",
+}
 
 
 def last_line(verdict: Verdict, pipeline_file: str | Path) -> str:
@@ -73,8 +76,8 @@ def _reasons(verdict: Verdict) -> list[str]:
 def _remedy(verdict: Verdict) -> str:
     from pressrun.verdict import Decision
 
-    starved = verdict.decision is Decision.INSUFFICIENT and verdict.kind in ("labels", "gate")
-    return _MORE_TRUTH if starved else _REMEDIES[verdict.kind]
+    starved = verdict.decision is Decision.INSUFFICIENT and verdict.kind in _MORE_TRUTH
+    return (_MORE_TRUTH if starved else _REMEDIES)[verdict.kind]
 
 
 def _champion(verdict: Verdict) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -15,6 +15,9 @@ from pressrun.jobs.database import reading, writing
 from pressrun.jobs.tables import QUESTIONS as Q
 
 Kind = Literal["chain", "audit"]
+
+
+_ANSWER = [column for column in Q.c if column.name not in ("title", "body")]
 
 
 class AnswerOutcome(StrEnum):
@@ -50,7 +53,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """A person's answer; no labels means that the person could not say."""
+    """A person's answer; no labels means that the person could not say. `step_key` is the step that asked."""
 
     question_id: str
     step_key: str
@@ -76,15 +79,25 @@ class Questions:
         step_key: str,
         taxonomy_version: str,
         wait: timedelta,
+        renew: bool = False,
         now: datetime | None = None,
     ) -> int:
-        """Queues what this step has not asked yet; a retry keeps the first deadline. Returns how many were new."""
+        """Queues what this step has not asked yet. Returns how many were new.
+
+        A retry keeps the first deadline; with `renew`, somebody else goes on where nobody waits any more, and the
+        questions that are still open are waited for anew.
+        """
         at = now or _now()
+        mine = Q.c.step_key == step_key
         with writing(self._engine, lock="questions") as connection:
-            rows = connection.execute(select(Q.c.question_id, Q.c.deadline).where(Q.c.step_key == step_key)).all()
+            rows = connection.execute(select(Q.c.question_id, Q.c.deadline).where(mine)).all()
             known = {row.question_id for row in rows}
+            deadline = max((row.deadline for row in rows), default=at + wait)
+            if renew and deadline <= at:
+                deadline = at + wait
+                connection.execute(update(Q).where(and_(mine, Q.c.state == "open")).values(deadline=deadline))
             shared: dict[str, Any] = {"pipeline": pipeline, "step_key": step_key, "taxonomy_version": taxonomy_version}
-            shared |= {"asked_at": at, "deadline": min((row.deadline for row in rows), default=at + wait)}
+            shared |= {"asked_at": at, "deadline": deadline}
             new = [_row(q, shared) for q in questions if question_id(step_key, q.article_id) not in known]
             if new:
                 connection.execute(insert(Q), new)
@@ -136,7 +149,8 @@ class Questions:
     def deadline(self, *, step_key: str) -> datetime | None:
         """Until when the step waits; None when it asked nothing."""
         with reading(self._engine) as connection:
-            row = connection.execute(select(Q.c.deadline).where(Q.c.step_key == step_key).limit(1)).one_or_none()
+            chosen = select(Q.c.deadline).where(Q.c.step_key == step_key).order_by(Q.c.deadline.desc()).limit(1)
+            row = connection.execute(chosen).one_or_none()
         return row.deadline if row else None
 
     def unanswered(self, *, pipeline: str, most: int | None = None) -> list[Question]:
@@ -146,13 +160,20 @@ class Questions:
             rows = connection.execute(select(Q).where(chosen).order_by(Q.c.question_id).limit(most)).all()
         return [_question(row) for row in rows]
 
-    def collect(self, *, pipeline: str, step_key: str) -> list[Answered]:
-        """Takes every answer that no other step has taken, so late ones come with the next night. Idempotent."""
-        taken = and_(Q.c.pipeline == pipeline, Q.c.state == "answered", Q.c.collected_by.is_(None))
-        with writing(self._engine, lock="questions") as connection:
-            connection.execute(update(Q).where(taken).values(collected_by=step_key))
-            rows = connection.execute(select(Q).where(Q.c.collected_by == step_key).order_by(Q.c.question_id)).all()
-        return [_answered(row) for row in rows]
+    def collect(
+        self, *, pipeline: str, step_key: str, settled: Collection[str] = (), now: datetime | None = None
+    ) -> list[Answered]:
+        """The answers to the step's own questions, and those that no other step waits for any more.
+
+        A step waits until its questions' deadline, or until it is in `settled`. Nothing is taken away: which answers
+        have found their place already is written where they were put, and not here beside it.
+        """
+        at = now or _now()
+        given = and_(Q.c.pipeline == pipeline, Q.c.state == "answered")
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(*_ANSWER).where(given).order_by(Q.c.question_id)).all()
+        free = {step_key, *settled}
+        return [_answered(row) for row in rows if row.step_key in free or row.deadline <= at]
 
 
 def question_id(step_key: str, article_id: str) -> str:

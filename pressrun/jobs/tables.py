@@ -60,7 +60,6 @@ QUESTIONS = Table(
     Column("asked_at", Utc, nullable=False),
     Column("deadline", Utc, nullable=False),
     Column("answered_at", Utc),
-    Column("collected_by", String, index=True),
 )
 
 RESERVATIONS = Table(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,21 +25,26 @@ from pressrun.labeling.price import Price, find_price
 from pressrun.labeling.prompt import Prompt, load_prompt
 from pressrun.labeling.static import StaticLabeler
 from pressrun.labeling.types import Labeler
+from pressrun.lake.fingerprint import code_digest
 from pressrun.step import Step
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What labelers are built from: the step, its taxonomy, and the data's own labels by article."""
+    """What labelers are built from: the step, its taxonomy, the data's own labels by article, whose work it is."""
 
     step: Step
     taxonomy: Taxonomy
     given: Mapping[str, str]
+    work: str
 
 
-def make_links(step: Step, *, given: Mapping[str, str]) -> list[Link]:
-    """A link for each machine labeler of the chain. Raises ConfigError for what cannot be made."""
-    setting = Setting(step=step, taxonomy=load_taxonomy(step.pipeline), given=given)
+def make_links(step: Step, *, given: Mapping[str, str], work: str) -> list[Link]:
+    """A link for each machine labeler of the chain; what it pays is counted as `work`'s.
+
+    Raises ConfigError for what cannot be made.
+    """
+    setting = Setting(step=step, taxonomy=load_taxonomy(step.pipeline), given=given, work=work)
     return [_link(spec, setting) for spec in machine_specs(step.pipeline)]
 
 
@@ -51,7 +57,15 @@ def _link(spec: LabelerSpec, setting: Setting) -> Link:
     if spec.labeler == "llm":
         return _llm(spec, setting)
     made = _made(spec, setting)
-    return Link(name=made.name, make=lambda _keep: made, accept_above=spec.accept_above, most=spec.most)
+    source = _source(spec, setting)
+    return Link(name=made.name, make=lambda _keep: made, accept_above=spec.accept_above, most=spec.most, source=source)
+
+
+def _source(spec: LabelerSpec, setting: Setting) -> str:
+    """What answers hang on that cost nothing to ask for again: mended code, other options, other data."""
+    code = code_digest(spec.uses.partition(":")[0]) if spec.uses else ""
+    given = sorted(setting.given.items()) if spec.labeler == "given" else []
+    return hashlib.sha256(repr((spec.uses, spec.options, code, given)).encode()).hexdigest()
 
 
 def _made(spec: LabelerSpec, setting: Setting) -> Labeler:
@@ -66,7 +80,7 @@ def _llm(spec: LabelerSpec, setting: Setting) -> Link:
     options = LlmOptions.model_validate(spec.options)
     prompt = load_prompt(resolve_path(spec.prompt) if spec.prompt else None, taxonomy=setting.taxonomy)
     name = f"llm:{spec.model}@{prompt.name}"
-    purse = _purse(spec, options, budget=f"{setting.step.key}/{name}", step=setting.step)
+    purse = _purse(spec, options, budget=f"{setting.work}/{name}", step=setting.step)
 
     def make(keep: Keep) -> Labeler:
         return _llm_labeler(spec, name=name, prompt=prompt, purse=purse, options=options, setting=setting, keep=keep)

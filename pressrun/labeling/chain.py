@@ -20,13 +20,15 @@ BATCH = 256
 class Link:
     """A labeler with what it must be surer of, and at the most how many articles it gets.
 
-    `make` is given where to keep answers at once; only called when something is left to be labeled.
+    `make` is given where to keep answers at once; only called when something is left to be labeled. `source` is what
+    its answers hang on besides the name: kept ones of another source are not its own.
     """
 
     name: str
     make: Callable[[Keep], Labeler]
     accept_above: float
     most: int | None = None
+    source: str = ""
 
 
 @dataclass(kw_only=True)
@@ -52,14 +54,14 @@ def run_chain(
     *,
     links: Sequence[Link],
     topics: Sequence[str],
-    staged: Callable[[str], StagedAnswers],
+    staged: Callable[[Link], StagedAnswers],
     progress: Callable[[str, int, int | None], None] = lambda message, done, total: None,
 ) -> ChainResult:
-    """Runs the links in order. What was answered before (by this step, before it died) is taken from `staged`."""
+    """Runs the links in order. What was answered before (by a step that died, or by another run) is in `staged`."""
     result = ChainResult()
     for link in links:
         due = result.unsure(articles)[: link.most]
-        kept = staged(link.name)
+        kept = staged(link)
         _label_missing(link, due, kept, progress)
         for article in due:
             if article.article_id in kept:

@@ -79,7 +79,7 @@ def import_labels(environment: Environment, pipeline: Pipeline, lake: Lake, path
     _checked_person(person)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     key = StepKey(dag_id=import_dag(pipeline.model), run_id=f"{person}:{digest[:16]}", task_id="labels")
-    step = Step(key=key, pipeline=pipeline, environment=environment, lake=lake, fresh=True)
+    step = Step(key=key, pipeline=pipeline, environment=environment, lake=lake, fresh=True, asked="")
     taxonomy = load_taxonomy(pipeline)
     inputs = {"file": digest, "person": person}
     work = lambda: _import_labels(step, path, taxonomy=taxonomy, person=person)  # noqa: E731

@@ -115,7 +115,7 @@ class LlmLabeler:
             answer = await self._call(agent, article, reservation)
             if answer:
                 self._keep(answer)
-                await asyncio.to_thread(self._purse.budgets.settle, reservation, usd=answer.cost_usd)
+                await asyncio.to_thread(self._purse.budgets.settle, reservation, usd=answer.cost_usd or 0.0)
             return answer
 
     async def _reserve(self, article: Article) -> Reservation | None:
@@ -126,7 +126,7 @@ class LlmLabeler:
         usd = self._purse.price.cost(input_tokens=size * tries + output * tries, output_tokens=output)
         try:
             return await asyncio.to_thread(
-                self._purse.budgets.reserve, budget=self._purse.budget, usd=usd, limit_usd=self._purse.limit_usd
+                self._purse.budgets.reserve, budget=self._purse.budget, usd=usd or 0.0, limit_usd=self._purse.limit_usd
             )
         except BudgetExceededError as error:
             self._stopped = str(error)
@@ -140,7 +140,7 @@ class LlmLabeler:
             reason = f"no topic of the taxonomy after {self._options.retries + 1} tries: {str(error)[:200]}"
             return self._paid(Answer(article_id=article.article_id, rejected=reason), usage)
         except ModelHTTPError as error:
-            await asyncio.to_thread(self._purse.budgets.settle, held, usd=self._cost(usage))
+            await asyncio.to_thread(self._purse.budgets.settle, held, usd=self._cost(usage) or 0.0)
             self._failed(f"HTTP {error.status_code} from {error.model_name}")
             return None
         except (ModelAPIError, TimeoutError) as error:
@@ -168,7 +168,7 @@ class LlmLabeler:
         )
         return answer.model_copy(update={"cost_usd": self._cost(usage), "usage": spent})
 
-    def _cost(self, usage: RunUsage) -> float:
+    def _cost(self, usage: RunUsage) -> float | None:
         return self._purse.price.cost(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.compute as pc
-from pydantic import TypeAdapter
 
 from pressrun.config.load import load_taxonomy
 from pressrun.config.taxonomy import Taxonomy
@@ -15,10 +14,15 @@ from pressrun.jobs import Answered
 from pressrun.labeling.audit import audited
 from pressrun.labeling.build import machine_specs, make_links
 from pressrun.labeling.chain import ChainResult, Link, run_chain
+from pressrun.labeling.desk import Desk
+from pressrun.labeling.given import GivenLabeler
 from pressrun.labeling.staged import StagedAnswers, only_one
-from pressrun.labeling.types import Article, Labeled
+from pressrun.labeling.types import Answer, Article, Labeled
+from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import StageResult
 from pressrun.step import Step
+
+REFUSED = "refused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +45,19 @@ class Night:
         return self.chain.unsure(self.articles)
 
 
-def run_machines(step: Step, ingested: StageResult, sampled: StageResult) -> Night:
+def run_machines(step: Step, ingested: StageResult, sampled: StageResult, desk: Desk) -> Night:
     """Runs the machine chain over the sample, or takes what it answered before. Safe to repeat."""
     articles, units = read_sample(step, ingested, sampled)
-    given = read_given(step, ingested)
-    links = make_links(step, given=given)
+    given = read_given(step, ingested, sampled)
+    links = make_links(step, given=given, work=desk.work)
     taxonomy = load_taxonomy(step.pipeline)
-    folder = step.lake.staging(step.key, "labeling")
+    folder = desk.folder(step)
     with only_one(folder):
         chain = run_chain(
             articles,
             links=links,
             topics=taxonomy.names,
-            staged=lambda name: StagedAnswers(folder, labeler=f"{name}@{taxonomy.version}"),
+            staged=lambda link: StagedAnswers(folder, labeler=f"{link.name}@{taxonomy.version}{link.source}"),
             progress=step.progress,
         )
     share, model = step.pipeline.label.audit.share, step.pipeline.model
@@ -78,22 +82,27 @@ def needs_given(step: Step) -> bool:
     return label.oracle or any(spec.labeler == "given" for spec in label.chain)
 
 
-def read_given(step: Step, ingested: StageResult) -> dict[str, str]:
-    """The data's own labels by article; nothing when neither the oracle nor the chain uses them."""
+def read_given(step: Step, ingested: StageResult, sampled: StageResult) -> dict[str, str]:
+    """The data's own labels of the sample by article; nothing when neither the oracle nor the chain uses them."""
     if not needs_given(step) or "given" not in ingested.datasets:
         return {}
-    rows = step.lake.read(ingested.datasets["given"], ["article_id", "label", "raw"]).to_pylist()
+    sample = step.lake.read(sampled.datasets["samples"], ["article_id"])["article_id"].to_pylist()
+    wanted = pc.field("article_id").isin(sample)
+    rows = step.lake.read(ingested.datasets["given"], ["article_id", "label", "raw"], where=wanted).to_pylist()
     return {row["article_id"]: row["label"] or row["raw"] for row in rows if row["label"] or row["raw"]}
 
 
-def label_rows(night: Night, answers: Sequence[Answered]) -> list[dict[str, Any]]:
-    """Rows of table `labels`: the chain's last word on each article, and what people said."""
+def label_rows(night: Night, answers: Sequence[Answered], *, accepted: bool) -> list[dict[str, Any]]:
+    """Rows of table `labels`: the chain's last word on each article, and what people said.
+
+    Unless they are `accepted` the machines' labels have the role `refused`, and nothing is trained on them.
+    """
     version = night.taxonomy.version
-    machine = [_machine_row(labeled, night, version) for labeled in night.chain.labeled.values()]
-    return machine + [_person_row(answer) for answer in answers]
+    machine = [_machine_row(labeled, night, version, accepted) for labeled in night.chain.labeled.values()]
+    return machine + [person_row(answer) for answer in answers]
 
 
-def _machine_row(labeled: Labeled, night: Night, version: str) -> dict[str, Any]:
+def _machine_row(labeled: Labeled, night: Night, version: str, accepted: bool) -> dict[str, Any]:
     answer = labeled.answer
     return {
         "article_id": labeled.article_id,
@@ -102,13 +111,21 @@ def _machine_row(labeled: Labeled, night: Night, version: str) -> dict[str, Any]
         "probabilities": list(answer.probabilities.items()),
         "abstained": not labeled.sure,
         "labeler": labeled.labeler,
-        "role": "audit" if labeled.article_id in night.audit else "train",
+        "role": _role(labeled, night, accepted),
         "cost_usd": answer.cost_usd,
         "labeled_at": labeled.at,
     }
 
 
-def _person_row(answer: Answered) -> dict[str, Any]:
+def _role(labeled: Labeled, night: Night, accepted: bool) -> str:
+    if labeled.article_id in night.audit:
+        return "audit"
+    # The data's own labels are no machine's: the audit says nothing of them.
+    return "train" if accepted or labeled.labeler == GivenLabeler.name else REFUSED
+
+
+def person_row(answer: Answered) -> dict[str, Any]:
+    """A person's answer as a row of table `labels`."""
     return {
         "article_id": answer.article_id,
         "taxonomy_version": answer.taxonomy_version,
@@ -122,13 +139,22 @@ def _person_row(answer: Answered) -> dict[str, Any]:
     }
 
 
-def spend_rows(step: Step, chain: ChainResult) -> list[dict[str, Any]]:
-    """Rows of table `spend`, one a paid answer."""
-    return [
-        {"job_id": f"{step.key}/{name}/{answer.article_id}", **answer.usage.model_dump(), "cost_usd": answer.cost_usd}
-        for name, answer in chain.answers
-        if answer.usage
-    ]
+def spend_rows(step: Step, night: Night, desk: Desk) -> list[dict[str, Any]]:
+    """Rows of table `spend`, one a paid answer: a null cost where no price is known.
+
+    What an earlier generation of this step paid for stays; what another step of this desk paid for is its own.
+    """
+    columns = [*SCHEMAS["spend"].names, "step_key"]
+    known = step.lake.snapshot("spend", pipeline=step.pipeline.model, including=step.key)
+    rows = {row["job_id"]: row for row in step.lake.read(known, columns).to_pylist()}
+    paid = [(f"{desk.work}/{name}/{answer.article_id}", answer) for name, answer in night.chain.answers if answer.usage]
+    new = [_spend_row(job, answer) for job, answer in paid if job not in rows]
+    return [row for row in rows.values() if row.pop("step_key") == str(step.key)] + new
+
+
+def _spend_row(job_id: str, answer: Answer) -> dict[str, Any]:
+    usage = answer.usage.model_dump() if answer.usage else {}
+    return {"job_id": job_id, **usage, "cost_usd": answer.cost_usd}
 
 
 def reject_rows(chain: ChainResult) -> list[dict[str, Any]]:
@@ -137,18 +163,6 @@ def reject_rows(chain: ChainResult) -> list[dict[str, Any]]:
         {"origin": name, "reason": answer.rejected or "", "article_id": answer.article_id}
         for name, answer in chain.rejected
     ]
-
-
-def staged_people(step: Step, collect: Any) -> list[Answered]:
-    """People's answers as they stood when this step first collected them."""
-    path, adapter = step.lake.staging(step.key, "labeling") / "people.json", TypeAdapter(list[Answered])
-    if path.exists():
-        return adapter.validate_json(path.read_bytes())
-    answers: list[Answered] = collect()
-    part = path.with_suffix(".part")
-    part.write_bytes(adapter.dump_json(answers))
-    part.replace(path)
-    return answers
 
 
 def has_machines(step: Step) -> bool:

@@ -19,9 +19,11 @@ class Price:
     def known(self) -> bool:
         return self.input_usd is not None and self.output_usd is not None
 
-    def cost(self, *, input_tokens: int, output_tokens: int) -> float:
-        """USD; 0 when the price is not known. Cached input counts in full: never less than is billed."""
-        return (input_tokens * (self.input_usd or 0.0) + output_tokens * (self.output_usd or 0.0)) / 1e6
+    def cost(self, *, input_tokens: int, output_tokens: int) -> float | None:
+        """USD; None when the price is not known. Cached input counts in full: never less than is billed."""
+        if self.input_usd is None or self.output_usd is None:
+            return None
+        return (input_tokens * self.input_usd + output_tokens * self.output_usd) / 1e6
 
 
 def find_price(model: str, *, given: tuple[float | None, float | None], local: bool) -> Price:

@@ -30,7 +30,10 @@ class Audited:
 
 @dataclass(frozen=True, kw_only=True)
 class Night:
-    """What the checks are made from. `answered` of `asked` audit questions came back in time."""
+    """What the checks are made from. `answered` of `asked` audit questions came back in time.
+
+    `spent` is USD by labeler, None where no price is known.
+    """
 
     audited: Sequence[Audited]
     asked: int
@@ -38,7 +41,7 @@ class Night:
     articles: int
     abstained: int
     rejected: int
-    spent: Mapping[str, float]
+    spent: Mapping[str, float | None]
     budgets: Mapping[str, float | None]
     machines: bool = True
 
@@ -142,8 +145,9 @@ def _rejects(night: Night) -> Assertion:
     return Assertion(metric="rejected_answers", value=value, required=False, decision=Decision.PASS, reason=reason)
 
 
-def _money(name: str, usd: float, limit: float | None) -> Assertion:
-    within = limit is None or usd <= limit
-    reason = f"{name}: {usd:.4f} USD" + ("" if limit is None else f" of {limit:.2f}")
+def _money(name: str, usd: float | None, limit: float | None) -> Assertion:
+    within = limit is None or usd is None or usd <= limit
+    told = "no price is known" if usd is None else f"{usd:.4f} USD"
+    reason = f"{name}: {told}" + ("" if limit is None else f" of {limit:.2f}")
     decision = Decision.PASS if within else Decision.FAIL
     return Assertion(metric="spent_usd", slice=name, value=usd, required=False, decision=decision, reason=reason)

@@ -36,8 +36,8 @@ class Usage(BaseModel):
 class Answer(BaseModel):
     """A labeler's answer for one article: a set of topics with probabilities, or `abstained`.
 
-    `cost_usd` is what the answer cost. `rejected` says why an answer could not be used, such as a label outside the
-    taxonomy; such an answer is counted and never accepted.
+    `cost_usd` is what the answer cost, None where no price is known. `rejected` says why an answer could not be used,
+    such as a label outside the taxonomy; such an answer is counted and never accepted.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +46,7 @@ class Answer(BaseModel):
     labels: tuple[str, ...] = ()
     probabilities: dict[str, Probability] = Field(default_factory=dict)
     abstained: bool = False
-    cost_usd: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    cost_usd: float | None = Field(default=0.0, ge=0, allow_inf_nan=False)
     usage: Usage | None = None
     rejected: str | None = None
 
@@ -85,8 +85,12 @@ class Labeled:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """People's part of a night: questions still open, and until when they are waited for (None: none were asked)."""
+    """People's part of a night: questions still open, and until when they are waited for (None: none were asked).
+
+    `key` names whose questions they are: runs that label one sample ask once and wait for the same answers.
+    """
 
     waiting: int
     deadline: datetime | None
     asked: int = 0
+    key: str = ""

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -111,12 +112,13 @@ def write_file(location: Location, rows: pa.Table, digest: str) -> File:
     path = f"part-{digest}-{uuid4().hex[:12]}.parquet"
     filesystem = location.filesystem
     pq.write_table(rows, path, filesystem=filesystem, compression="zstd")
+    indexed: dict[str, Any] = {n: rows[n][0].as_py() or "" for n in _INDEXED if n in rows.column_names}
     return File(
         path=path,
         size=filesystem.get_file_info(path).size,
         rows=rows.num_rows,
         digest=digest,
-        **{name: rows[name][0].as_py() or "" for name in _INDEXED if name in rows.column_names},
+        **indexed,
     )
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -17,10 +18,13 @@ def pipeline() -> str:
     return uuid4().hex
 
 
-def ask(queue: Questions, pipeline: str, count: int, *, now: datetime = NOW, step: str = "night") -> int:
+def ask(
+    queue: Questions, pipeline: str, count: int, *, now: datetime = NOW, step: str = "night", renew: bool = False
+) -> int:
     asked = [NewQuestion(article_id=f"a{n}", kind="chain", title=f"Title {n}", body="Body") for n in range(count)]
     wait = timedelta(hours=4)
-    return queue.ask(asked, pipeline=pipeline, step_key=f"{pipeline}/{step}", taxonomy_version="1", wait=wait, now=now)
+    key = f"{pipeline}/{step}"
+    return queue.ask(asked, pipeline=pipeline, step_key=key, taxonomy_version="1", wait=wait, renew=renew, now=now)
 
 
 def lease(queue: Questions, pipeline: str, holder: str, most: int, *, now: datetime = NOW) -> list[str]:
@@ -34,6 +38,20 @@ def test_a_retry_asks_nothing_twice_and_keeps_the_first_deadline(engine: Engine,
     assert ask(queue, pipeline, 4, now=NOW + timedelta(hours=1)) == 1
     assert queue.deadline(step_key=f"{pipeline}/night") == NOW + timedelta(hours=4)
     assert queue.waiting(step_key=f"{pipeline}/night", now=NOW) == 4
+
+
+def test_whoever_goes_on_where_nobody_waits_any_more_waits_anew_for_what_is_open(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    later, step = NOW + timedelta(hours=9), f"{pipeline}/night"
+    ask(queue, pipeline, 3)
+    answer(queue, pipeline, "night")
+    assert ask(queue, pipeline, 3, now=NOW + timedelta(hours=1), renew=True) == 0
+    assert queue.deadline(step_key=step) == NOW + timedelta(hours=4)
+    assert ask(queue, pipeline, 3, now=later, renew=True) == 0
+    assert queue.waiting(step_key=step, now=later) == 2
+    assert queue.deadline(step_key=step) == later + timedelta(hours=4)
+    ask(queue, pipeline, 4, now=later + timedelta(hours=1))
+    assert queue.waiting(step_key=step, now=later + timedelta(hours=4, seconds=-1)) == 3
 
 
 def test_nobody_is_waited_for_after_the_deadline(engine: Engine, pipeline: str) -> None:
@@ -65,15 +83,42 @@ def test_the_first_answer_stands_and_a_lease_is_respected(engine: Engine, pipeli
     assert (answer.labels, answer.person) == (("Sports",), "ann")
 
 
-def test_a_late_answer_is_collected_by_the_next_night_and_by_it_alone(engine: Engine, pipeline: str) -> None:
+def answer(queue: Questions, pipeline: str, step: str, count: int = 1) -> None:
+    """The first `count` questions of the step are answered."""
+    chosen = {"pipeline": pipeline, "holder": "ann", "most": count, "lasting": timedelta(minutes=1)}
+    for held in queue.lease(**chosen, step_key=f"{pipeline}/{step}", now=NOW):  # type: ignore[arg-type]
+        queue.answer(question_id=held.question_id, person="ann", labels=["World"], now=NOW)
+
+
+def collected(queue: Questions, pipeline: str, step: str, **more: Any) -> list[str]:
+    found = queue.collect(pipeline=pipeline, step_key=f"{pipeline}/{step}", **({"now": NOW} | more))
+    return sorted(answer.step_key.removeprefix(f"{pipeline}/") for answer in found)
+
+
+def test_answers_that_another_step_still_waits_for_are_its_own(engine: Engine, pipeline: str) -> None:
     queue = Questions(engine)
-    ask(queue, pipeline, 2)
-    first, second = lease(queue, pipeline, "ann", 2)
-    queue.answer(question_id=first, person="ann", labels=["World"], now=NOW)
-    assert len(queue.collect(pipeline=pipeline, step_key="night 1")) == 1
-    queue.answer(question_id=second, person="ann", labels=["World"], now=NOW)
-    assert [a.question_id for a in queue.collect(pipeline=pipeline, step_key="night 2")] == [second]
-    assert [a.question_id for a in queue.collect(pipeline=pipeline, step_key="night 1")] == [first]
+    for step in ("one", "two"):
+        ask(queue, pipeline, 2, step=step)
+        answer(queue, pipeline, step, 2)
+    assert collected(queue, pipeline, "one") == ["one", "one"]
+    assert collected(queue, pipeline, "two") == ["two", "two"]
+
+
+def test_answers_that_no_step_waits_for_any_more_are_everybodys(engine: Engine, pipeline: str) -> None:
+    queue = Questions(engine)
+    ask(queue, pipeline, 2, step="one")
+    answer(queue, pipeline, "one")
+    assert collected(queue, pipeline, "two") == []
+    assert collected(queue, pipeline, "two", settled=[f"{pipeline}/one"]) == ["one"]
+    assert collected(queue, pipeline, "two", now=NOW + timedelta(hours=4)) == ["one"]
+    assert collected(queue, pipeline, "one") == ["one"]
+
+
+def test_answers_of_another_pipeline_are_none_of_this_ones_business(engine: Engine, pipeline: str) -> None:
+    queue, other = Questions(engine), uuid4().hex
+    ask(queue, other, 1, step="one")
+    answer(queue, other, "one")
+    assert collected(queue, pipeline, "one", settled=[f"{other}/one"], now=NOW + timedelta(days=9)) == []
 
 
 def _lease_in_a_process(url: str, pipeline: str, holder: str) -> list[str]:

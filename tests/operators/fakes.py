@@ -11,9 +11,11 @@ from pressrun.verdict import Assertion, Decision, Verdict, VerdictKind
 RUN = "manual__2026-01-02"
 
 
-def context(task_id: str, **more: Any) -> dict[str, Any]:
-    """What Airflow hands to `execute`."""
-    ti = SimpleNamespace(dag_id="topics_retrain", run_id=RUN, task_id=task_id, map_index=-1, try_number=1)
+def context(task_id: str, *, try_number: int = 1, max_tries: int = 0, **more: Any) -> dict[str, Any]:
+    """What Airflow hands to `execute`; clearing a task sets `max_tries` to its tries so far plus its retries."""
+    ti = SimpleNamespace(
+        dag_id="topics_retrain", run_id=RUN, task_id=task_id, map_index=-1, try_number=try_number, max_tries=max_tries
+    )
     return {"ti": ti, "run_id": RUN, **more}
 
 

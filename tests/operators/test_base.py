@@ -35,6 +35,30 @@ def test_the_step_is_named_by_dag_run_and_task_whatever_the_try() -> None:
     assert str(Stage.seen.key) == "topics_retrain/manual__2026-01-02/gate/-1"  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize(
+    ("try_number", "max_tries", "asked"),
+    [
+        (1, 2, ""),
+        (2, 2, ""),
+        (3, 4, "cleared after try 2"),
+        (4, 4, "cleared after try 2"),
+        (5, 6, "cleared after try 4"),
+    ],
+)
+def test_every_clear_is_a_request_of_its_own_and_its_retries_share_it(
+    try_number: int, max_tries: int, asked: str
+) -> None:
+    stage(retries=2).execute(context("gate", try_number=try_number, max_tries=max_tries))
+    assert Stage.seen is not None
+    assert Stage.seen.asked == asked
+
+
+def test_a_run_that_labels_again_has_not_asked_for_anything_anew_by_that() -> None:
+    stage(fresh="True").execute(context("gate"))
+    assert Stage.seen is not None
+    assert (Stage.seen.fresh, Stage.seen.asked) == (True, "")
+
+
 def test_the_result_goes_on_as_plain_json() -> None:
     handed_on = stage(result("gate", verdict("gate", Decision.PASS))).execute(context("gate"))
     assert StageResult.model_validate(handed_on).verdict.decision is Decision.PASS  # type: ignore[union-attr]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from operators.label import LabelOperator
 from operators.notifier import PressrunNotifier
 from operators.rollout import RolloutOperator
 from operators.triggers import PeopleTrigger, RolloutTrigger
+from pressrun.labeling import Asked
 from pressrun.verdict import Decision
 
 
@@ -34,18 +34,18 @@ def rollout(gated: Any = None, **more: Any) -> RolloutOperator:
 
 def test_label_gives_its_worker_back_while_people_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     deadline = datetime.now(UTC) + timedelta(hours=4)
-    asked = SimpleNamespace(waiting=3, deadline=deadline)
+    asked = Asked(waiting=3, deadline=deadline, key="topics_retrain/an earlier run/sample/-1")
     monkeypatch.setattr("pressrun.labeling.ask", lambda *a: asked, raising=False)
     with pytest.raises(TaskDeferred) as deferred:
         label(deferrable=True).execute(context("label"))
     trigger = deferred.value.trigger
     assert isinstance(trigger, PeopleTrigger)
     assert trigger.deadline == deadline.isoformat()
-    assert trigger.step_key == "topics_retrain/manual__2026-01-02/label/-1"
+    assert trigger.step_key == asked.key
 
 
 def test_label_that_waits_for_nobody_ends_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pressrun.labeling.ask", lambda *a: SimpleNamespace(waiting=0, deadline=None), raising=False)
+    monkeypatch.setattr("pressrun.labeling.ask", lambda *a: Asked(waiting=0, deadline=None), raising=False)
     monkeypatch.setattr("pressrun.labeling.collect", lambda *a: result("label", labeled=5), raising=False)
     assert label(deferrable=True).execute(context("label"))["facts"] == {"labeled": 5}
 
