@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from pressrun.config.explain import explain
 from pressrun.config.find import config_folder, default_home, find_config, resolve_path
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
+from pressrun.config.redact import remember_secrets
 from pressrun.config.taxonomy import Taxonomy
 
 M = TypeVar("M", bound=BaseModel)
@@ -40,6 +42,7 @@ def load_environment(name_or_path: str | Path | None = None) -> Environment:
     expanded = _expand(document.data, (), known, document, problems)
     if problems:
         raise ConfigError(problems)
+    remember_secrets(_named(expanded))
     # Problems show what stands in the file: an expanded value may hold a password.
     return _parse(Environment, document, data=expanded)
 
@@ -100,6 +103,16 @@ def _expand(value: Any, path: Path_, known: dict[str, str], document: Document, 
     for _ in range(_MAX_NESTING):
         text = _VARIABLE.sub(replaced, text)
     return text
+
+
+def _named(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in it with the key that it stands under."""
+    if isinstance(value, dict):
+        yield from (pair for key, item in value.items() for pair in _named(item, key))
+    elif isinstance(value, list):
+        yield from (pair for item in value for pair in _named(item, name))
+    elif isinstance(value, str):
+        yield name, value
 
 
 def _unset(name: str, path: Path_, value: str, document: Document) -> Problem:

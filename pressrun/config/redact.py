@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
 MASK = "***"
@@ -25,6 +25,9 @@ _SHAPES = re.compile(
     r"|\bsk-[\w-]{16,}"  # OpenAI, Anthropic and their like
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # AWS
 )
+
+# Not every secret of an environment file comes from the process's environment.
+_remembered: set[str] = set()
 
 
 def without_userinfo(url: str) -> str:
@@ -46,16 +49,22 @@ def redacted(text: str) -> str:
 
 
 def secret_values() -> set[str]:
-    """Secrets of this process's environment, of six characters and more.
+    """Secrets of this process's environment and of config files that were read, of six characters and more.
 
-    Values of variables whose names end in TOKEN, SECRET, PASSWORD or KEY, and passwords in other variables' addresses;
-    each plain and percent-encoded.
+    Values whose names end in TOKEN, SECRET, PASSWORD or KEY, and passwords in other values' addresses; each plain and
+    percent-encoded.
     """
-    return {spelt for value in _values() if len(value) >= _SHORTEST for spelt in (value, quote(value, safe=""))}
+    known = {*_values(os.environ.items()), *_remembered}
+    return {spelt for value in known if len(value) >= _SHORTEST for spelt in (value, quote(value, safe=""))}
 
 
-def _values() -> Iterator[str]:
-    for name, value in os.environ.items():
+def remember_secrets(named: Iterable[tuple[str, str]]) -> None:
+    """Adds a config file's values, by their keys, to what `redacted` knows."""
+    _remembered.update(_values(named))
+
+
+def _values(named: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, value in named:
         if name.upper().endswith(SECRET_NAMES):
             yield value
         for found in _ADDRESS.finditer(value):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pressrun.config.load import load_environment
 from pressrun.config.redact import redacted, secret_values, without_userinfo
 
 
@@ -86,3 +89,18 @@ def test_the_longest_secret_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_TOKEN", "abcdef")
     monkeypatch.setenv("B_TOKEN", "abcdefghi")
     assert redacted("abcdefghi abcdef") == "*** ***"
+
+
+def test_the_secrets_of_an_environment_file_are_known_once_it_is_read(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pressrun.config.redact._remembered", set())
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "name: mine\nhome: /x\ndatabase: 'postgresql://ann:of%2Fthe%2Fdesk@db/x'\nlanding: x\n"
+        "lake: {root: /x, storage_options: {aws_secret_access_key: of-the-lake, aws_region: eu-north-1}}\n"
+        "mlflow: {tracking_uri: 'http://ann:of-mlflow@host'}\n"
+    )
+    assert redacted("of/the/desk of-the-lake of-mlflow") == "of/the/desk of-the-lake of-mlflow"
+    load_environment(file)
+    assert redacted("of/the/desk of-the-lake of-mlflow eu-north-1") == "*** *** *** eu-north-1"

@@ -69,6 +69,17 @@ def test_own_tests_count_and_a_missing_one_is_an_error() -> None:
         assert verdict.decision is decision
 
 
+def loud(reference: pa.Table, current: pa.Table, policy: Drift) -> list[Check]:
+    raise ConnectionError("refused: https://desk:canary@newswire.example")
+
+
+def test_an_own_test_that_raises_is_an_error_quoted_without_its_secrets() -> None:
+    policy = Drift(tests=[Own(uses=f"{__name__}:loud")])
+    verdict = compare(example_predictions(seed=1), example_predictions(seed=2), policy=policy, profiler=_still)
+    assert verdict.decision is Decision.ERROR
+    assert verdict.decisive[0].reason.endswith("raised ConnectionError: refused: https://***@newswire.example")
+
+
 @pytest.mark.slow
 def test_evidently_names_what_drifted_in_a_report_that_runs_nothing_of_ours(tmp_path: Path) -> None:
     reference, current = example_predictions(seed=1), example_predictions(seed=2)

@@ -200,3 +200,14 @@ def test_an_own_metric_that_is_not_there_is_an_error_and_no_pass() -> None:
 def test_a_metric_is_refused_by_what_it_was_named_for() -> None:
     with pytest.raises(ValueError, match="there is no metric mine"):
         Gate(floors={"mine": 0.5})
+
+
+def loud(evidence: Evidence, policy: Gate) -> list[Check]:
+    raise ConnectionError("refused: https://desk:canary@newswire.example " + "x" * 300)
+
+
+def test_an_own_check_that_quotes_a_secret_is_quoted_without_it() -> None:
+    own = POLICY.model_copy(update={"checks": [Own(uses=f"{__name__}:loud")]})
+    reason = judge(example_evidence(), own)[-1].reason
+    assert "raised ConnectionError: refused: https://***@newswire.example xxx" in reason
+    assert len(reason) < 400
