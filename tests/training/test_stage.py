@@ -13,7 +13,7 @@ from mlflow.entities import Run
 
 from pressrun.bundle import article_text, load_bundle
 from pressrun.config.environment import Mlflow
-from pressrun.config.pipeline import FamilySpec
+from pressrun.config.pipeline import NamedOwn
 from pressrun.lake import Lake
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.registry import EXAMPLES_TAG, ModelRef, RegistryError, aliased_digests
@@ -168,7 +168,7 @@ def test_an_unchanged_night_reuses_the_model_until_somebody_deletes_it(night: Ni
 
 def test_a_training_done_anew_under_other_settings_that_make_the_same_model_has_a_run_of_its_own(night: Night) -> None:
     first = train(night.step("train", "night-2", fresh=True), *upstream(night))
-    families = ["svm", FamilySpec(uses="pressrun.training.families:Svm", name="again")]
+    families = ["svm", NamedOwn(uses="pressrun.training.families:Svm", name="again")]
     settings = night.pipeline.train.model_copy(update={"families": families})
     pipeline = night.pipeline.model_copy(update={"train": settings})
     anew = train(night.step("train", "night-2", pipeline=pipeline, fresh=True), *upstream(night))
