@@ -59,7 +59,7 @@ class RolloutOperator(StageOperator):
     def execute(self, context: Context) -> Any:
         self._skip_if_there_is_nothing_to_do()
         step = self.step(context)
-        if (ended := step.lake.finished(step.key)) is not None:
+        if (ended := self._concluded(step)) is not None:
             return self.conclude(ended, step, context)
         self.links = stage_links(None, step.environment, step.pipeline.model)
         self._submit(step)
@@ -95,6 +95,11 @@ class RolloutOperator(StageOperator):
             raise AirflowSkipException("Nothing new: the candidate is the model that serves already")
         if truth(self.judge_only):
             raise AirflowSkipException("Dry run: it ends after the gate, traffic is left alone")
+
+    def _concluded(self, step: Step) -> StageResult | None:
+        from pressrun.rollout import concluded
+
+        return concluded(step)
 
     def _submit(self, step: Step) -> None:
         from pressrun.rollout import make_plan, served, submit

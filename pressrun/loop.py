@@ -109,10 +109,10 @@ def _gate(
 
 
 def _rollout(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
-    from pressrun.rollout import Vigil, finish, make_plan, outcome, served, submit
+    from pressrun.rollout import Vigil, concluded, finish, make_plan, outcome, served, submit
 
     model = step.pipeline.model
-    if (ended := step.lake.finished(step.key)) is not None:
+    if (ended := concluded(step)) is not None:
         return ended
     if gated.facts.get("nothing_new"):
         return StageResult(stage="rollout", step_key=str(step.key), facts={"nothing_new": True})

@@ -22,9 +22,9 @@ from pressrun.step import verdict_row
 from pressrun.verdict import Assertion, Decision, Verdict
 
 HEAVY = {"pyarrow", "deltalake", "mlflow", "sklearn", "pandas", "numpy", "airflow", "pyspark", "sqlalchemy", "duckdb"}
-COMMANDS = (
-    "ingest sample label train gate rollout drift simulate serve supervise verdicts check schema try demo".split()  # noqa: SIM905
-)
+_LOOP = "ingest sample label train gate rollout".split()  # noqa: SIM905
+_REST = "drift canary verdicts override abort simulate serve supervise check schema try demo".split()  # noqa: SIM905
+COMMANDS = (*_LOOP, *_REST)
 
 
 @pytest.fixture

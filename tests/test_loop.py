@@ -11,8 +11,9 @@ from pressrun import loop
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import Lake, StageResult, StepKey
-from pressrun.loop import run_stage
+from pressrun.loop import run_stage, stage
 from pressrun.rollout import NobodySupervises, status
+from pressrun.step import Step
 from pressrun.verdict import Assertion, Decision, Verdict
 from tests.rollout.home import model_of
 
@@ -58,11 +59,20 @@ def test_without_a_supervisor_a_rollout_says_what_is_missing_and_gives_up(
 
 
 @pytest.mark.usefixtures("gated")
-def test_a_rollout_that_a_person_stopped_is_not_begun_again_by_the_same_run(
-    pipeline: Pipeline, environment: Environment, lake: Lake
+def test_a_rollout_that_a_person_stopped_is_begun_again_only_when_somebody_asks(
+    pipeline: Pipeline, environment: Environment, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     finished(lake, "rollout", judged("canary", Decision.INSUFFICIENT, "aborted by ann: no"), promoted=False)
     result = run_stage("rollout", pipeline=pipeline, environment=environment, dag_id="cli", run_id="one")
     assert result.verdict is not None
     assert result.verdict.decision is Decision.INSUFFICIENT
     assert status(environment, "topics") is None
+    asked = Step(key=KEY, pipeline=pipeline, environment=environment, lake=lake, asked="typed again")
+    before = (lake.finished(KEY.model_copy(update={"task_id": name})) for name in ("train", "gate"))
+    monkeypatch.setattr(loop, "PATIENCE", timedelta())
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
+    with pytest.raises(NobodySupervises):
+        stage("rollout")(asked, *before)
+    record = status(environment, "topics")
+    assert record is not None
+    assert record.active

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import judges, machine, people, stages
+from pressrun.cli import canary, interventions, judges, machine, people, stages
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 LOOP, JUDGES, HERE, CONFIG = "One stage of a loop", "Judges", "On this machine", "Config files"
+PEOPLE = "A person decides"
 
 
 @app.callback()
@@ -39,6 +40,9 @@ app.command(rich_help_panel=LOOP)(stages.train)
 app.command(rich_help_panel=LOOP, epilog=EXIT_CODES)(judges.gate)
 app.command(rich_help_panel=LOOP)(stages.rollout)
 app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(judges.drift)
+app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(canary.canary)
 app.command(rich_help_panel=JUDGES)(judges.verdicts)
+app.command(rich_help_panel=PEOPLE)(interventions.override)
+app.command(rich_help_panel=PEOPLE)(interventions.abort)
 app.command(rich_help_panel=CONFIG)(machine.check)
 app.command(rich_help_panel=CONFIG)(machine.schema)

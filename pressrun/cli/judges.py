@@ -1,4 +1,4 @@
-"""`pressrun gate`, `drift` and `verdicts`: the judges, in a loop or alone on files."""
+"""`pressrun gate`, `drift` and `verdicts`: the judges, in a loop or alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from pressrun.cli.interventions import tell_overrides
 from pressrun.cli.options import Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of
 from pressrun.cli.stages import run_one
 from pressrun.cli.terminal import COLOURS, exit_code, headline, out, tell_verdict
@@ -22,21 +23,36 @@ def gate(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="alone: Parquet of the candidate's answers on true labels"),
     ] = None,
+    candidate: Annotated[str | None, typer.Option(help="alone: a version of the registered model")] = None,
     against: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="alone: the champion's, on the same rows")
+        str | None, typer.Option(help="alone: the champion's file of predictions, or its version; else floors alone")
     ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="alone: labeled articles; by default the lake's true labels"),
+    ] = None,
+    report: Annotated[Path | None, typer.Option(dir_okay=False, help="alone: an HTML file for the report")] = None,
     environment: EnvironmentName = None,
     run: Run = None,
     dag: Dag = None,
     fresh: Fresh = False,
 ) -> None:
-    """May the candidate ship? In a loop, or alone on files of predictions."""
-    if predictions is None:
-        run_one("gate", pipeline, environment, run, dag, fresh)
-        return
-    from pressrun.gates import gate_files
+    """May the candidate ship? In a loop, or alone on two registered versions or two files of predictions."""
+    from pressrun.cli.alone import gate_alone
 
-    _leave(gate_files(predictions, against, policy=pipeline_of(pipeline).gate))
+    verdict = gate_alone(
+        pipeline_of(pipeline),
+        predictions=predictions,
+        candidate=candidate,
+        against=against,
+        truth=truth,
+        report=report,
+        environment=environment,
+    )
+    if verdict is None:
+        run_one("gate", pipeline, environment, run, dag, fresh)
+    else:
+        _leave(verdict)
 
 
 def drift(
@@ -47,20 +63,20 @@ def drift(
     current: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="alone: Parquet of predictions to judge")
     ] = None,
+    report: Annotated[Path | None, typer.Option(dir_okay=False, help="alone: an HTML file for the report")] = None,
     environment: EnvironmentName = None,
     run: Run = None,
     dag: Dag = None,
     fresh: Fresh = False,
 ) -> None:
     """Have articles or predictions moved? In a loop, or alone on two files."""
-    if reference is None and current is None:
-        run_one("drift", pipeline, environment, run, dag, fresh)
-        return
-    if reference is None or current is None:
-        raise ValueError("drift alone needs both files: --reference before.parquet --current now.parquet")
-    from pressrun.drift import compare_files
+    from pressrun.cli.alone import drift_alone
 
-    _leave(compare_files(reference, current, policy=pipeline_of(pipeline).drift))
+    verdict = drift_alone(pipeline_of(pipeline), reference=reference, current=current, report=report)
+    if verdict is None:
+        run_one("drift", pipeline, environment, run, dag, fresh)
+    else:
+        _leave(verdict)
 
 
 def verdicts(
@@ -83,6 +99,7 @@ def verdicts(
             print(verdict.model_dump_json())
     elif show:
         _one(found, show, model)
+        tell_overrides(place, found[0])
     else:
         out.print(_table(found[:limit]) if found else f"no verdicts on {model} yet")
 

@@ -123,10 +123,7 @@ def _row(row: Mapping[str, Any], groups: Mapping[str, str]) -> dict[str, Any]:
 
 def _groups(lake: Lake, pipeline: str) -> DatasetRef | None:
     """The newest near-duplicate groups that a night has found."""
-    steps = lake.read(lake.snapshot("steps", pipeline=pipeline), ["result", "written_at"]).to_pylist()
-    newest_first = sorted(steps, key=lambda row: row["written_at"], reverse=True)
-    results = (StageResult.model_validate_json(row["result"]) for row in newest_first)
-    found = (result.datasets.get("groups") for result in results)
+    found = (result.datasets.get("groups") for result in lake.results(pipeline))
     return next((dataset for dataset in found if dataset is not None and dataset.rows), None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pressrun.gates.judge import verdict_of
 from pressrun.gates.models import judge_models
 from pressrun.gates.publish import alias_notes, champion_examples, publish
 from pressrun.gates.truth import read_truth
+from pressrun.lake.overrides import in_force
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step, has_synthetic_articles, run_once
 from pressrun.verdict import Decision, Verdict
@@ -50,7 +52,17 @@ def gate(
         section=step.pipeline.gate,
         work=lambda: _gate(step, upstream, candidate, champion),
         usable=_report_is_there,
+        repeatable=lambda earlier: not _overridden(step, earlier.verdict, candidate, champion),
     )
+
+
+def _overridden(step: Step, verdict: Verdict | None, candidate: ModelRef, champion: ModelRef | None) -> bool:
+    """Whether a person has overridden the verdict on these very models: to judge again would pass over them."""
+    told = champion.digest if champion else None
+    if verdict is None or (verdict.model_digest, verdict.champion_digest) != (candidate.digest, told):
+        return False
+    now, model = datetime.now(UTC), step.pipeline.model
+    return in_force(step.lake, pipeline=model, verdict_id=verdict.verdict_id, now=now) is not None
 
 
 def _report_is_there(earlier: StageResult) -> bool:

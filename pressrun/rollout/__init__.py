@@ -16,7 +16,7 @@ from pressrun.rollout.api import (
 from pressrun.rollout.stopping import abort_current
 from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
 from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
-from pressrun.rollout.waiting import NobodySupervises, Vigil, start_command
+from pressrun.rollout.waiting import NobodySupervises, Vigil, concluded, start_command
 
 __all__ = [
     "AlreadySupervised",
@@ -30,6 +30,7 @@ __all__ = [
     "Vigil",
     "abort",
     "abort_current",
+    "concluded",
     "facts_of",
     "finish",
     "make_plan",

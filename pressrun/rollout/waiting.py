@@ -1,4 +1,4 @@
-"""Whether waiting for a rollout makes sense: nothing moves while no supervisor holds the home."""
+"""Whether waiting for a rollout makes sense: not when it has concluded, nor while no supervisor holds the home."""
 
 from __future__ import annotations
 
@@ -7,13 +7,24 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from pressrun.config.environment import Environment
+from pressrun.lake.types import StageResult
 from pressrun.rollout.supervisor import supervisor_alive
+from pressrun.step import Step
 
 PATIENCE = timedelta(minutes=10)
 
 
 class NobodySupervises(Exception):
     """No supervisor came within the patience. A retry helps once one runs: the plan is kept, and a retry finds it."""
+
+
+def concluded(step: Step) -> StageResult | None:
+    """What the step's rollout came to, where nobody has asked for another since; None where it is still to be done.
+
+    A retry must not bring back to traffic what a person has stopped.
+    """
+    standing = step.lake.standing(step.key)
+    return standing.result if step.asked in ("", standing.asked) else None
 
 
 class Vigil:
