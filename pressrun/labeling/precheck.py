@@ -50,6 +50,7 @@ def _llm(path: Path_, spec: LabelerSpec) -> Iterator[Finding]:
 
 
 def _provider(path: Path_, model: str, *, local: bool) -> Iterator[Finding]:
+    from pydantic_ai.exceptions import UserError
     from pydantic_ai.providers import infer_provider_class
 
     provider, sign, name = model.partition(":")
@@ -62,7 +63,7 @@ def _provider(path: Path_, model: str, *, local: bool) -> Iterator[Finding]:
         infer_provider_class(provider)
     except ImportError as error:
         yield Finding(path=(*path, "model"), reason=f"its provider is not installed: {error}")
-    except ValueError:
+    except (ValueError, UserError):
         meant = near_miss(provider, _providers())
         suggestion = f"{meant}:{name}" if meant else None
         yield Finding(path=(*path, "model"), reason=f"pydantic-ai knows no provider {provider}", suggestion=suggestion)

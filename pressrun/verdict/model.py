@@ -11,12 +11,17 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 from pressrun.config.redact import redacted
 
-# Reasons may quote an error, and errors quote what a library was given. A verdict goes everywhere.
-Words = Annotated[str, AfterValidator(redacted)]
+
+def _masked(words: str, info: ValidationInfo) -> str:
+    """Reasons may quote an error, and errors quote what a library was given. What is read back was masked before."""
+    return words if info.mode == "json" else redacted(words)
+
+
+Words = Annotated[str, AfterValidator(_masked)]
 
 
 class Decision(StrEnum):
