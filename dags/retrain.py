@@ -60,6 +60,7 @@ def _night(file: str, assets: LoopAssets) -> None:
         task_id="sample",
         pipeline=file,
         sample_rows="{{ params.sample_rows }}",
+        fresh="{{ params.relabel }}",
         upstream={"ingested": ingest.output},
         inlets=[assets.articles],
     )
@@ -109,7 +110,8 @@ def _form(pipeline: Pipeline) -> dict[str, Param]:
             False,
             type="boolean",
             title="Label again",
-            description="Ask the labelers again even when the very same articles were labeled before.",
+            description="Ask the labelers again even when the very same articles were labeled before; with no new "
+            "articles, about those of the newest sample.",
         ),
         "dry_run": Param(
             False,

@@ -163,9 +163,13 @@ class Lake:
     def reusable(self, fingerprint: str) -> StageResult | None:
         """The newest finished step with this fingerprint that no verdict stopped and whose data can still be read."""
         for _, result in takeable(self._location("steps"), self._manifests(), fingerprint):
-            if all(reading.intact(self._location(d.table), d) for d in result.datasets.values()):
+            if all(self.intact(dataset) for dataset in result.datasets.values()):
                 return result
         return None
+
+    def intact(self, dataset: DatasetRef) -> bool:
+        """Whether every row of the dataset can still be read."""
+        return reading.intact(self._location(dataset.table), dataset)
 
     def alike(self, fingerprint: str) -> frozenset[str]:
         """The keys of the finished steps with this fingerprint."""

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
+Reason = Literal["new", "backlog"]
 SMALL_BUCKET = 20
 """Up to so many articles a bucket every pair is compared; in a larger one each article with the first of them."""
 
@@ -62,7 +63,7 @@ def representatives(strata: Sequence[str], salt: str) -> str:
 SIZES = "SELECT stratum, COUNT(*) AS size FROM representatives GROUP BY stratum ORDER BY stratum"
 
 
-def samples(*, step_key: str, reason: Literal["new", "backlog"]) -> str:
+def samples(*, step_key: str, reason: Reason) -> str:
     """The rows of the table `samples`: in each stratum those with the lowest draws."""
     return f"""
         SELECT

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,49 +12,85 @@ from pressrun.config.taxonomy import Taxonomy
 from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.sampling import queries
+from pressrun.sampling.earlier import STAGE, Earlier, drawn_by, earlier_of
 from pressrun.sampling.engine import Engine, engine_name, open_engine
 from pressrun.sampling.functions import bucket_articles, predict_topics, verify_pairs
 from pressrun.sampling.groups import group
+from pressrun.sampling.queries import Reason
 from pressrun.sampling.quotas import quotas
 from pressrun.sampling.topics import topic_vectors
-from pressrun.step import Step, run_once
+from pressrun.step import Step, run_once, settled
 
-STAGE = "sample"
 _COLUMNS = ("article_id", "source", "section", "title", "body")
-
-Reason = Literal["new", "backlog"]
 
 
 def sample(step: Step, ingested: StageResult) -> StageResult:
-    """Draws `sample.rows` articles of the batch; with an empty batch, of the articles that no night has drawn yet.
+    """Draws `sample.rows` articles of the batch that no run has drawn yet.
+
+    Where there are none: hands on the newest sample that was never labeled, because its run died, still labels it, or
+    its labels were refused; else draws on all articles that no run has drawn. A fresh step without a batch hands on the
+    newest sample, to be labeled again. Of two runs at once no article is drawn by both.
 
     Datasets: `samples` (exact quotas by stratum, one article a near-duplicate group, inclusion probabilities) and
-    `groups` (the near-duplicate group of every article of the snapshot). With nothing left to draw both are empty and
-    facts["nothing_new"] is true. The same inputs give the same rows on both engines.
+    `groups` (the near-duplicate group of every article of the snapshot). With nothing left to draw `samples` is empty,
+    `groups` are those of before, and facts["nothing_new"] is true. The same inputs give the same rows on both engines.
     """
-    articles, batch = ingested.datasets["articles"], ingested.datasets["batch"]
-    drawn = None if batch.rows else step.lake.snapshot("samples", pipeline=step.pipeline.model)
-    taxonomy = load_taxonomy(step.pipeline)
+    return settled(lambda: _attempt(step, ingested))
+
+
+def _attempt(step: Step, ingested: StageResult) -> StageResult:
+    batch, taxonomy = ingested.datasets["batch"], load_taxonomy(step.pipeline)
+    drawn = step.lake.snapshot("samples", pipeline=step.pipeline.model, without=step.key)
+    earlier = earlier_of(step)
     return run_once(
         step,
         stage=STAGE,
-        inputs={"articles": articles, "batch": batch, "drawn": drawn, "taxonomy": _digest(taxonomy)},
+        inputs={
+            "articles": ingested.datasets["articles"],
+            "batch": batch,
+            # A batch that was drawn from by the same rules is that very sample, whatever was drawn since.
+            "drawn": None if batch.rows else drawn,
+            "waiting": None if batch.rows else drawn_by(earlier.waiting),
+            "taxonomy": _digest(taxonomy),
+        },
         section=step.pipeline.sample,
-        work=lambda: _sample(step, ingested, drawn, taxonomy),
+        work=lambda: _sample(step, ingested, drawn, earlier, taxonomy),
+        upon=(drawn,),
     )
 
 
-def _sample(step: Step, ingested: StageResult, drawn: DatasetRef | None, taxonomy: Taxonomy) -> StageResult:
-    if drawn is None:
-        return _drawn(step, ingested, ingested.datasets["batch"], "new", taxonomy)
-    left = _backlog(step, ingested.datasets["articles"], drawn)
-    return _drawn(step, ingested, left, "backlog", taxonomy) if left.num_rows else _nothing(step)
+def _sample(step: Step, ingested: StageResult, drawn: DatasetRef, earlier: Earlier, taxonomy: Taxonomy) -> StageResult:
+    batch = ingested.datasets["batch"]
+    if step.fresh and not batch.rows and earlier.newest:
+        return _handed_on(step, ingested, earlier, earlier.newest)
+    left = _undrawn(step, batch, drawn)
+    if _count(left):
+        return _drawn(step, ingested, left, "new", taxonomy)
+    if earlier.waiting:
+        return _handed_on(step, ingested, earlier, earlier.waiting)
+    backlog = _backlog(step, ingested.datasets["articles"], drawn)
+    if backlog.num_rows:
+        return _drawn(step, ingested, backlog, "backlog", taxonomy)
+    return _nothing(step, ingested, earlier)
+
+
+def _undrawn(step: Step, batch: DatasetRef, drawn: DatasetRef) -> DatasetRef | pa.Table:
+    """What is left of the batch: all of it, as the dataset that it is, unless another run has drawn from it."""
+    ids = step.lake.read(batch, columns=["article_id"])["article_id"]
+    before = step.lake.read(drawn, columns=["article_id"])["article_id"]
+    if not pc.any(_among(ids, before)).as_py():
+        return batch
+    return _backlog(step, batch, drawn)
+
+
+def _count(pool: DatasetRef | pa.Table) -> int:
+    return pool.rows if isinstance(pool, DatasetRef) else pool.num_rows
 
 
 def _backlog(step: Step, articles: DatasetRef, drawn: DatasetRef) -> pa.Table:
     """The articles that were never drawn, nor any near-duplicate of theirs."""
     rows = step.lake.read(articles, columns=list(_COLUMNS))
-    groups = step.lake.read(step.lake.snapshot("groups", pipeline=step.pipeline.model))
+    groups = step.lake.read(step.lake.snapshot("groups", pipeline=step.pipeline.model, without=step.key))
     before = step.lake.read(drawn, columns=["article_id", "group_id"])
     told = groups.filter(_among(groups["group_id"], before["group_id"]))
     left = rows.filter(pc.invert(_among(rows["article_id"], told["article_id"])))
@@ -78,8 +113,42 @@ def _drawn(
         sql = queries.samples(step_key=str(step.key), reason=reason)
         samples = engine.commit("samples", sql, step=step)
         facts = _facts(engine, step, strata)
-    groups = step.lake.commit("groups", grouped, key=step.key, pipeline=step.pipeline.model)
-    return _result(step, samples=samples, groups=groups, facts=facts)
+    return _result(step, ingested, samples=samples, groups=_kept(step, grouped), facts=facts)
+
+
+def _handed_on(step: Step, ingested: StageResult, earlier: Earlier, source: StageResult) -> StageResult:
+    """The sample of an earlier run, which drew it."""
+    step.progress(f"the sample of {source.step_key} is to be labeled")
+    samples, facts = source.datasets["samples"], source.facts | {"drawn_by": drawn_by(source)}
+    return _result(step, ingested, samples=samples, groups=_groups(step, ingested, earlier), facts=facts)
+
+
+def _nothing(step: Step, ingested: StageResult, earlier: Earlier) -> StageResult:
+    none = SCHEMAS["samples"].empty_table()
+    samples = step.lake.commit("samples", none, key=step.key, pipeline=step.pipeline.model)
+    groups = _groups(step, ingested, earlier)
+    return _result(step, ingested, samples=samples, groups=groups, facts={"nothing_new": True})
+
+
+def _groups(step: Step, ingested: StageResult, earlier: Earlier) -> DatasetRef:
+    """The groups of these very articles, as an earlier step found them; else found now."""
+    known = earlier.groups(_grouped(step, ingested))
+    if known is not None:
+        return known
+    with open_engine(step) as engine:
+        step.progress("grouping near-duplicates")
+        grouped = _group(engine, step, ingested.datasets["articles"])
+    return _kept(step, grouped)
+
+
+def _kept(step: Step, grouped: pa.Table) -> DatasetRef:
+    return step.lake.commit("groups", grouped, key=step.key, pipeline=step.pipeline.model)
+
+
+def _grouped(step: Step, ingested: StageResult) -> str:
+    """What groups hang on."""
+    articles = ingested.datasets["articles"].digest
+    return hashlib.sha256(f"{articles} {step.pipeline.sample.near_duplicate_jaccard}".encode()).hexdigest()
 
 
 def _group(engine: Engine, step: Step, articles: DatasetRef) -> pa.Table:
@@ -123,21 +192,14 @@ def _facts(engine: Engine, step: Step, strata: int) -> dict[str, object]:
     return {"engine": engine_name(step), "pool": pool, "folded": pool - kept, "strata": strata, "nothing_new": False}
 
 
-def _nothing(step: Step) -> StageResult:
-    model = step.pipeline.model
-    samples, groups = (
-        step.lake.commit(table, SCHEMAS[table].empty_table(), key=step.key, pipeline=model)
-        for table in ("samples", "groups")
-    )
-    return _result(step, samples=samples, groups=groups, facts={"nothing_new": True})
-
-
-def _result(step: Step, *, samples: DatasetRef, groups: DatasetRef, facts: dict[str, object]) -> StageResult:
+def _result(
+    step: Step, ingested: StageResult, *, samples: DatasetRef, groups: DatasetRef, facts: dict[str, object]
+) -> StageResult:
     return StageResult(
         stage=STAGE,
         step_key=str(step.key),
         datasets={"samples": samples, "groups": groups},
-        facts={"rows": samples.rows} | facts,
+        facts={"rows": samples.rows} | facts | {"grouped": _grouped(step, ingested)},
     )
 
 
