@@ -37,6 +37,7 @@ from sklearn.svm import LinearSVC  # noqa: E402
 from pressrun.bundle import article_text  # noqa: E402
 from pressrun.bundle.preprocessing import features  # noqa: E402
 from pressrun.config.taxonomy import Taxonomy  # noqa: E402
+from pressrun.stats import compare_classifiers  # noqa: E402
 from pressrun.training.corpus import Corpus, read_corpus  # noqa: E402
 from pressrun.training.families import family  # noqa: E402
 from pressrun.training.learn import Labels, learn  # noqa: E402
@@ -48,7 +49,11 @@ HELD_OUT = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Mean macro-F1 over `draws` of `people` labeled articles; `low` to `high` holds the middle 95% of the draws."""
+    """Mean macro-F1 over `draws` of `people` labeled articles.
+
+    `low` to `high` holds the middle 95% of the draws; where there is only one draw to make, of resamples of the test's
+    articles.
+    """
 
     method: str
     people: int
@@ -109,7 +114,7 @@ def draws(task: Task, people: int, repeats: int) -> Iterator[Codes]:
         yield np.sort(np.random.default_rng(seed).permutation(total)[:people])
 
 
-def pressrun_f1(task: Task, rows: Codes, seed: int) -> float:
+def pressrun_answers(task: Task, rows: Codes, seed: int) -> Codes:
     generator = np.random.default_rng(1000 + seed)
     people = np.full(len(task.train), UNKNOWN, dtype=np.int64)
     people[rows] = task.train[rows]
@@ -120,12 +125,12 @@ def pressrun_f1(task: Task, rows: Codes, seed: int) -> float:
     labels = Labels(people=people, machine=unread, held_out=held)
     made = [family(name) for name in task.families]
     learned = learn(task.corpus, labels, taxonomy=task.taxonomy, families=made, seed=seed)
-    return macro_f1(task, learned.scores(task.test_features).argmax(axis=1))
+    return np.asarray(learned.scores(task.test_features).argmax(axis=1))
 
 
-def peer_f1(task: Task, rows: Codes, seed: int) -> float:
+def peer_answers(task: Task, rows: Codes, seed: int) -> Codes:
     machine = LinearSVC(random_state=seed).fit(task.peer_train[rows], task.train[rows])
-    return macro_f1(task, machine.predict(task.peer_test))
+    return np.asarray(machine.predict(task.peer_test))
 
 
 def macro_f1(task: Task, answers: Codes) -> float:
@@ -136,27 +141,31 @@ def measure(task: Task, repeats: int, console: Console) -> Iterator[Point]:
     total = len(task.train)
     for people in (*(count for count in COUNTS if count < total), total):
         start = time.perf_counter()
-        scores: dict[str, list[float]] = {"pressrun": [], "tfidf_svm": []}
+        said: dict[str, list[Codes]] = {"pressrun": [], "tfidf_svm": []}
         for seed, rows in enumerate(draws(task, people, repeats)):
-            scores["pressrun"].append(pressrun_f1(task, rows, seed))
+            said["pressrun"].append(pressrun_answers(task, rows, seed))
             if people:
-                scores["tfidf_svm"].append(peer_f1(task, rows, seed))
+                said["tfidf_svm"].append(peer_answers(task, rows, seed))
         console.print(f"{people:,} labels: {time.perf_counter() - start:.0f} s")
-        yield from (summary(method, people, values) for method, values in scores.items() if values)
+        yield from (summary(method, people, answers, task) for method, answers in said.items() if answers)
 
 
-def summary(method: str, people: int, values: Sequence[float]) -> Point:
+def summary(method: str, people: int, answers: Sequence[Codes], task: Task) -> Point:
+    values = [macro_f1(task, one) for one in answers]
     low, high = np.quantile(values, [0.025, 0.975])
+    if len(answers) == 1:
+        found = compare_classifiers(task.test, answers[0], classes=len(task.taxonomy.topics)).macro_f1
+        low, high = found.low, found.high
     mean = float(np.mean(values))
     return Point(method=method, people=people, macro_f1=mean, low=float(low), high=float(high), draws=len(values))
 
 
 def table(points: Sequence[Point]) -> Table:
     shown = Table(title="macro-F1 by number of articles that people labeled")
-    for heading in ("people's labels", "method", "macro-F1", "middle 95% of draws", "draws"):
+    for heading in ("people's labels", "method", "macro-F1", "95% interval", "draws"):
         shown.add_column(heading, justify="left" if heading == "method" else "right")
     for point in points:
-        interval = f"[{point.low:.3f}, {point.high:.3f}]" if point.draws > 1 else ""
+        interval = f"[{point.low:.3f}, {point.high:.3f}]"
         shown.add_row(f"{point.people:,}", point.method, f"{point.macro_f1:.3f}", interval, str(point.draws))
     return shown
 
@@ -171,19 +180,19 @@ def commit() -> str:
     return asked.stdout.strip() or "unknown"
 
 
-def write_page(folder: Path, points: Sequence[Point], task: Task) -> None:
+def write_page(folder: Path, points: Sequence[Point], task: Task, about: str) -> None:
     """The table and the picture, with the machine and the commit."""
     rows = "\n".join(
-        f"| {p.people:,} | {p.method} | {p.macro_f1:.3f} | {f'{p.low:.3f} to {p.high:.3f}' if p.draws > 1 else ''} |"
-        for p in points
+        f"| {p.people:,} | {p.method} | {p.macro_f1:.3f} | {p.low:.3f} to {p.high:.3f} | {p.draws} |" for p in points
     )
     (folder / "label_efficiency.md").write_text(
         f"# Labels by people, and what they buy\n\n"
         f"Macro-F1 on {len(task.test):,} articles apart, after training on {len(task.train):,} of which people labeled "
         f"some. `tfidf_svm` is scikit-learn's TfidfVectorizer and LinearSVC on the same labels in the same run.\n\n"
         f"![Curve](label_efficiency.png)\n\n"
-        f"| people's labels | method | macro-F1 | middle 95% of the draws |\n|--:|---|--:|---|\n{rows}\n\n"
-        f"{max(p.draws for p in points)} draws a point (one where people labeled none or all). "
+        f"| people's labels | method | macro-F1 | 95% interval | draws |\n|--:|---|--:|---|--:|\n{rows}\n\n"
+        f"The interval is over the draws of which articles people labeled; where they labeled none or all there is one "
+        f"draw to make, and it is over resamples of the test's articles. {about + ' ' if about else ''}"
         f"Machine: {machine()}. Commit {commit()}.\n"
         f"Again: `python benchmarks/label_efficiency.py --train FILE --test FILE --write docs/benchmarks`.\n",
         encoding="utf-8",
@@ -222,6 +231,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=10, help="labeled sets a point (default 10)")
     parser.add_argument("--families", nargs="+", default=["svm"], choices=["svm", "lightgbm"])
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
+    parser.add_argument("--about", default="", help="what the articles are, for the page")
     parser.add_argument("--write", type=Path, help="a folder for the page and the picture")
     return parser.parse_args()
 
@@ -234,7 +244,7 @@ def main() -> None:
     points = list(measure(task, chosen.draws, console))
     Console().print(table(points))
     if chosen.write:
-        write_page(chosen.write, points, task)
+        write_page(chosen.write, points, task, chosen.about)
     if chosen.json:
         print(json.dumps({"points": [asdict(point) for point in points]}))
 
