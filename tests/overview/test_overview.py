@@ -26,3 +26,13 @@ def test_the_lineage_counts_what_each_stage_made(first_night: Night) -> None:
     }
     assert {name: boxes[name].text for name in counted} == {name: f"{rows:,}" for name, rows in counted.items()}
     assert (boxes["gate"].text, boxes["model"].text) == ("pass", f"v{made['train'].facts['model']['version']}")
+
+
+def test_every_verdict_of_the_night_names_what_was_judged_by_what_and_that_it_is_synthetic(first_night: Night) -> None:
+    verdicts = overview(first_night.environment, first_night.pipeline).verdicts
+    assert {verdict.kind for verdict in verdicts} == {"batch", "labels", "gate"}
+    for verdict in verdicts:
+        assert verdict.step_key in {result.step_key for result in first_night.results.values()}
+        assert verdict.dataset
+        assert verdict.policy_digest
+        assert verdict.synthetic, verdict.kind

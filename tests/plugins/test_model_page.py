@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pressrun.lake.overrides import keep_override
 from pressrun.lake.types import StageResult, StepKey
 from pressrun.step import Step, open_lake, run_once
 from pressrun.verdict import Comparison, Decision, Override, Verdict
+from tests.night import Night
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -82,6 +84,27 @@ def test_the_page_shows_who_overrode_a_verdict_and_that_it_is_over(
     assert page.count("(over)") == 1
     assert "&lt;b&gt;gold" in page
     assert "<b>gold" not in page
+
+
+def test_a_real_nights_counts_stand_in_the_lineage(
+    client: TestClient, first_night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_page, "load_environment", lambda: first_night.environment)
+    page = client.get("/models/topics").text
+    line = page[page.index("<h2>Lineage</h2>") : page.index('<h2 id="rollout">')]
+    boxes = dict(re.findall(r'>([a-z]+)</a>\s*<b(?: class="[a-z]+")?>([^<]+)</b>', line))
+    made = first_night.results
+    assert boxes == {
+        "articles": f"{made['ingest'].datasets['articles'].rows:,}",
+        "sample": f"{made['sample'].datasets['samples'].rows:,}",
+        "labels": f"{made['label'].datasets['labels'].rows:,}",
+        "examples": f"{made['train'].datasets['examples'].rows:,}",
+        "model": "v1",
+        "gate": "pass",
+        "traffic": "0 requests",
+        "alerts": "0",
+    }
+    assert "synthetic articles" in page
 
 
 def test_words_from_articles_cannot_become_markup(client: TestClient, environment: Environment, pipeline: Any) -> None:
