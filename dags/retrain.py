@@ -10,8 +10,9 @@ The last line of its log says what was found and what to do. The champion keeps 
 - **sample, train**: read the error, mend, clear the task. What is before it is not done again.
 - **label**: the labels disagree with the audit, or too few audited articles were answered.
 - **gate**: the candidate is not good enough. Nothing to repair on the serving side; the report says where it lost.
+  Who knows better: `pressrun override VERDICT --by NAME --reason TEXT --until 2h`, then clear the task.
 - **rollout**: the candidate failed under traffic and has been rolled back. Killing or clearing a running rollout
-  rolls it back, too.
+  rolls it back, too, as `pressrun abort` does. Without a supervisor it fails in ten minutes: start one, clear the task.
 
 ### Who owns it
 The owner named above; messages go to the channel in `alerts.slack` of the pipeline file.

@@ -8,7 +8,7 @@ from pressrun.config.pipeline import Drift
 from pressrun.drift.compare import compare
 from pressrun.drift.profile import Profiler, evidently_profile
 from pressrun.verdict import Verdict
-from pressrun.verdict.page import to_page, with_verdict
+from pressrun.verdict.page import put_on_top, to_page
 
 
 def compare_files(
@@ -31,6 +31,8 @@ def compare_files(
     if report is None:
         return verdict
     named = verdict.model_copy(update={"report": str(report)})
-    charts = report.read_text(encoding="utf-8") if verdict.report else ""
-    report.write_text(with_verdict(charts, named) if charts else to_page(named), encoding="utf-8")
+    if verdict.report:
+        put_on_top(named, report)
+    else:
+        report.write_text(to_page(named), encoding="utf-8")
     return named

@@ -15,6 +15,7 @@ from pressrun.drift.window import split
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step, has_synthetic_articles, run_once
 from pressrun.verdict import Decision, Verdict
+from pressrun.verdict.page import put_on_top
 
 STAGE = "drift"
 ASKED = "Asks for a retrain."
@@ -98,6 +99,8 @@ def _result(
     if verdict.decision is Decision.FAIL and not retrain:
         notes.append(f"A retrain was asked for already; drift asks again from {until:%Y-%m-%d %H:%M} UTC on.")
     noted = verdict.model_copy(update={"notes": (*verdict.notes, *notes)})
+    if noted.report and Path(noted.report).is_file():
+        put_on_top(noted, Path(noted.report))
     _tell(step, noted)
     facts = {
         "retrain": retrain,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import escape
+from pathlib import Path
 
 from pressrun.verdict.html import to_html
 from pressrun.verdict.model import Verdict
@@ -18,6 +19,11 @@ def to_page(verdict: Verdict) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
         f"<title>{title}</title></head><body>{to_html(verdict)}</body></html>"
     )
+
+
+def put_on_top(verdict: Verdict, report: Path) -> None:
+    """Puts the verdict at the head of a report that something else has written."""
+    report.write_text(with_verdict(report.read_text(encoding="utf-8"), verdict), encoding="utf-8")
 
 
 def with_verdict(page: str, verdict: Verdict) -> str:

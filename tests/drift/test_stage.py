@@ -160,6 +160,8 @@ def test_evidentlys_report_lies_at_home_and_says_when_the_articles_are_synthetic
     verdict = verdict_of(watch(step("1"), START + 2 * HOUR))
     report = Path(verdict.report or "")
     assert report.is_relative_to(environment.home / "reports" / "topics")
-    marked = "synthetic articles" in report.read_text(encoding="utf-8")
+    page = report.read_text(encoding="utf-8")
+    assert page.index("<body>") < page.index('class="pr-verdict pr-') < page.index("topic_share_change")
+    marked = "synthetic articles" in page
     assert (marked, verdict.synthetic) == (provenance == "synthetic",) * 2
     assert "drifted_features_share" in {check.metric for check in verdict.checks}
