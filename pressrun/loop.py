@@ -32,8 +32,16 @@ POLL_SECONDS = 0.5
 PATIENCE = timedelta(minutes=2)
 
 
+# Where one of these verdicts is no pass, the run has ended; what a gate's means is the rollout's to say.
+STOPS = ("batch", "labels")
+
+
 class UpstreamMissing(RuntimeError):
     """A stage was asked for before the ones that it stands on; the message names the first to run."""
+
+
+class UpstreamStopped(RuntimeError):
+    """A verdict has stopped this run before the stage; the message says which and what to do."""
 
 
 def run_stage(
@@ -49,7 +57,8 @@ def run_stage(
     """Runs one stage of one run, as the task of that name in the DAG does.
 
     `name` is one of `UPSTREAM`. Results of the stages before it are found in the lake by the same `dag_id` and
-    `run_id`. A stage that has finished before hands back what it did. Raises UpstreamMissing, and what the stage does.
+    `run_id`. A stage that has finished before hands back what it did; `fresh` has it done again, as clearing its task
+    does. Raises UpstreamMissing, UpstreamStopped, and what the stage does.
     """
     key = StepKey(dag_id=dag_id, run_id=run_id, task_id=name)
     lake = open_lake(environment)
@@ -70,8 +79,20 @@ def _upstream(step: Step) -> list[StageResult]:
         if result is None:
             run = step.key.run_id
             raise UpstreamMissing(f"{name} needs {before}, which run {run} has not finished. Run {before} first")
+        _goes_on(result, before)
         found.append(result)
     return found
+
+
+def _goes_on(result: StageResult, before: str) -> None:
+    verdict = result.verdict
+    if verdict is None or verdict.kind not in STOPS or not result.stopped:
+        return
+    reasons = "; ".join(check.reason for check in verdict.decisive[:3])
+    raise UpstreamStopped(
+        f"this run has ended at {before}: {verdict.decision.value}, {reasons}. Mend that, then run {before} again with "
+        "--fresh, or begin a new run"
+    )
 
 
 def _ingest(step: Step) -> StageResult:

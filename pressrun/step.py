@@ -101,7 +101,8 @@ def run_once(
     A finished step hands back what it did, so a retry changes nothing. It is done anew when somebody has asked for it
     since (`Step.asked`: the task was cleared, `--fresh`) and it may come out otherwise: its inputs, config section or
     code have changed, a verdict stopped it, or it is fresh. Then its generation rises, its manifest is withdrawn, and
-    its rows are replaced; a try of the generation before can write nothing more. `repeatable` may object.
+    its rows are replaced; a try of the generation before can write nothing more. A verdict stays until the step is
+    judged again. `repeatable` may object.
 
     A step with the inputs, section and code of a finished one takes that one's result over, as `refreshed` brings it
     up to date, unless it is fresh, a verdict stopped the other, its data is gone, or it is not `usable`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step
 
 STAGE = "label"
+_FOLDER = "labeling"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Desk:
 
     def folder(self, step: Step) -> Path:
         """Where paid answers are kept; a fresh step that is asked for anew asks machines again, and nobody else."""
-        return step.lake.staging(self.work, "labeling")
+        return step.lake.staging(self.work, _FOLDER)
 
     def first_time(self, step: Step) -> bool:
         """Whether the step comes to the desk for the first time; a retry does not."""
@@ -45,8 +46,18 @@ def desk_of(step: Step, sampled: StageResult) -> Desk:
     drawn = sampled.datasets["samples"].step_keys
     if drawn and not step.fresh:
         return Desk(key=drawn[0], work=drawn[0])
-    generation = step.lake.generation(step.key)
-    return Desk(key=str(step.key), work=f"{step.key}#{generation}" if generation else str(step.key))
+    return Desk(key=str(step.key), work=_own(step, step.lake.generation(step.key)))
+
+
+def as_begun(step: Step) -> Step:
+    """The step as it began: one that began fresh goes on so, whoever goes on with it."""
+    standing = step.lake.standing(step.key)
+    began = standing.result is None and step.lake.is_staging(_own(step, standing.generation), _FOLDER)
+    return replace(step, fresh=True) if began else step
+
+
+def _own(step: Step, generation: int) -> str:
+    return f"{step.key}#{generation}" if generation else str(step.key)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from pressrun.config.load import load_taxonomy
 from pressrun.jobs import Budgets, Questions, open_database
 from pressrun.labeling import quality
 from pressrun.labeling.build import machine_specs, options_of
-from pressrun.labeling.desk import STAGE, Desk, Said, desk_of, said
+from pressrun.labeling.desk import STAGE, Desk, Said, as_begun, desk_of, said
 from pressrun.labeling.night import (
     Night,
     has_machines,
@@ -43,6 +43,7 @@ def ask(step: Step, ingested: StageResult, sampled: StageResult) -> Asked:
     """
     if not sampled.datasets["samples"].rows:
         return Asked(waiting=0, deadline=None)
+    step = as_begun(step)
     opening = _open(step, ingested, sampled)
     if opening.finished or opening.earlier:
         return Asked(waiting=0, deadline=None)
@@ -97,6 +98,7 @@ def label(step: Step, ingested: StageResult, sampled: StageResult) -> StageResul
 
 
 def _attempt(step: Step, ingested: StageResult, sampled: StageResult) -> StageResult:
+    step = as_begun(step)
     opening = _open(step, ingested, sampled)
     desk = desk_of(step, sampled)
     night = None

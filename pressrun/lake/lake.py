@@ -183,7 +183,13 @@ class Lake:
 
     def staging(self, key: StepKey | str, name: str) -> Path:
         """A local folder that survives retries of this step, for what was paid for before it could be committed."""
-        return staging_folder(self._staging, str(key), name)
+        folder = staging_folder(self._staging, str(key), name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def is_staging(self, key: StepKey | str, name: str) -> bool:
+        """Whether that folder has been asked for."""
+        return staging_folder(self._staging, str(key), name).is_dir()
 
     def bind(self, key: StepKey, made_from: str, *, generation: int = 0) -> None:
         """From here on the step's commits are of this generation and made from this.

@@ -8,12 +8,10 @@ from pathlib import Path
 
 
 def staging_folder(base: Path, step_key: str, name: str) -> Path:
-    """The step's folder of that name below `base`, made. Raises ValueError for a name that could lead out of it."""
+    """The step's folder of that name below `base`. Raises ValueError for a name that could lead out of it."""
     if not re.fullmatch(r"[\w.-]+", name) or name in {".", ".."}:
         raise ValueError(f"{name!r} cannot name a staging folder; use letters, digits, '-', '_' and '.'")
-    folder = base / _slug(step_key) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return base / _slug(step_key) / name
 
 
 def default_staging(root: str) -> Path:

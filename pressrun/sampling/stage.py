@@ -119,21 +119,26 @@ def _drawn(
 def _handed_on(step: Step, ingested: StageResult, earlier: Earlier, source: StageResult) -> StageResult:
     """The sample of an earlier run, which drew it."""
     step.progress(f"the sample of {source.step_key} is to be labeled")
+    _none_of_its_own(step, "samples")
     samples, facts = source.datasets["samples"], source.facts | {"drawn_by": drawn_by(source)}
     return _result(step, ingested, samples=samples, groups=_groups(step, ingested, earlier), facts=facts)
 
 
 def _nothing(step: Step, ingested: StageResult, earlier: Earlier) -> StageResult:
-    none = SCHEMAS["samples"].empty_table()
-    samples = step.lake.commit("samples", none, key=step.key, pipeline=step.pipeline.model)
-    groups = _groups(step, ingested, earlier)
+    samples, groups = _none_of_its_own(step, "samples"), _groups(step, ingested, earlier)
     return _result(step, ingested, samples=samples, groups=groups, facts={"nothing_new": True})
+
+
+def _none_of_its_own(step: Step, table: str) -> DatasetRef:
+    """What an earlier try has drawn or grouped gives way, where the step needs none after all."""
+    return step.lake.commit(table, SCHEMAS[table].empty_table(), key=step.key, pipeline=step.pipeline.model)
 
 
 def _groups(step: Step, ingested: StageResult, earlier: Earlier) -> DatasetRef:
     """The groups of these very articles, as an earlier step found them; else found now."""
     known = earlier.groups(_grouped(step, ingested))
     if known is not None:
+        _none_of_its_own(step, "groups")
         return known
     with open_engine(step) as engine:
         step.progress("grouping near-duplicates")

@@ -424,6 +424,26 @@ def test_a_fresh_step_asks_machines_and_people_again_and_a_clear_of_it_machines_
     assert second.datasets["labels"].rows == first.datasets["labels"].rows
 
 
+def test_who_goes_on_with_a_step_that_began_fresh_goes_on_where_it_was(
+    environment: Environment, lake: Lake, pipeline: Pipeline
+) -> None:
+    own = chained(pipeline)
+    step, ingested, sampled = night(environment, lake, own)
+    key = ask(step, ingested, sampled).key
+    answer_all(environment, own)
+    first = collect(step, ingested, sampled)
+    asked = ask(replace(step, fresh=True, asked="--fresh"), ingested, sampled)
+    assert (asked.waiting, asked.key) == (asked.asked, str(step.key))
+    assert asked.key != key
+    again = ask(step, ingested, sampled)
+    assert (again.waiting, again.key) == (asked.waiting, asked.key)
+    answer_all(environment, own, asked.key)
+    result = collect(step, ingested, sampled)
+    assert result != first
+    assert not result.stopped
+    assert CALLS == [120, 120]
+
+
 def test_answers_kept_of_a_labeler_that_was_mended_are_not_used(
     environment: Environment, lake: Lake, pipeline: Pipeline
 ) -> None:

@@ -168,6 +168,18 @@ def test_a_sample_that_cannot_be_read_any_more_is_not_handed_on(
     assert earlier_of(make_step("night-2", "sample")).waiting is None
 
 
+def test_what_a_step_drew_gives_way_when_it_is_asked_for_anew_and_needs_none(
+    make_step: MakeStep, ingested: StageResult, lake: Lake
+) -> None:
+    labeled(make_step("night-1", "sample"), first := sample(make_step("night-1", "sample", rows=60), ingested))
+    step, nothing = empty_night(make_step, 2)
+    labeled(step, sample(step, nothing))
+    again = sample(replace(step, fresh=True, asked="clear 1"), nothing)
+    assert again.datasets["samples"] == first.datasets["samples"]
+    assert lake.snapshot("samples", pipeline="topics").rows == 60
+    assert lake.snapshot("groups", pipeline="topics").rows == 300
+
+
 def test_two_runs_at_once_over_one_batch_have_one_sample(
     make_step: MakeStep, ingested: StageResult, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
