@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,12 @@ from pressrun import loop
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import Lake, StageResult, StepKey
+from pressrun.lake.overrides import keep_override
 from pressrun.loop import run_stage, stage
-from pressrun.rollout import NobodySupervises, status
+from pressrun.rollout import NobodySupervises, NotShippable, status
 from pressrun.step import Step
-from pressrun.verdict import Assertion, Decision, Verdict
-from tests.rollout.home import model_of
+from pressrun.verdict import Assertion, Decision, Override, Verdict
+from tests.rollout.home import Home, model_of, with_ports
 
 KEY = StepKey(dag_id="cli", run_id="one", task_id="rollout")
 
@@ -76,3 +77,32 @@ def test_a_rollout_that_a_person_stopped_is_begun_again_only_when_somebody_asks(
     record = status(environment, "topics")
     assert record is not None
     assert record.active
+
+
+def test_an_overridden_gate_lets_its_model_into_traffic_and_the_verdict_says_so(
+    pipeline: Pipeline, environment: Environment, lake: Lake, tmp_path: Path
+) -> None:
+    failed = judged("gate", Decision.FAIL, "it lost Sports")
+    finished(lake, "train", model=model_of(tmp_path, "1").model_dump(mode="json"))
+    finished(lake, "gate", failed)
+    home = Home(with_ports(environment))
+
+    def rolled_out() -> StageResult:
+        return run_stage("rollout", pipeline=pipeline, environment=home.environment, dag_id="cli", run_id="one")
+
+    with pytest.raises(NotShippable, match="pressrun override"):
+        rolled_out()
+    at = datetime.now(UTC)
+    made = Override(
+        verdict_id=failed.verdict_id, actor="ann", reason="the gold is wrong", at=at, expiry=at + timedelta(hours=1)
+    )
+    keep_override(lake, made, pipeline="topics")
+    home.supervise()
+    try:
+        verdict = rolled_out().verdict
+    finally:
+        home.close()
+    assert verdict is not None
+    assert verdict.decision is Decision.PASS
+    assert any("ann overrode the gate's fail" in note and "the gold is wrong" in note for note in verdict.notes)
+    assert lake.finished(KEY.model_copy(update={"task_id": "gate"})).verdict == failed  # type: ignore[union-attr]
