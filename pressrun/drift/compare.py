@@ -14,7 +14,7 @@ from pressrun.drift.own import own_tests
 from pressrun.drift.profile import Profile, Profiler, evidently_profile
 from pressrun.drift.window import Window, window_of
 from pressrun.lake.fingerprint import policy_digest
-from pressrun.stats import mean_shift, share_shift
+from pressrun.stats import mean_shift, permuted_distance_p_value, share_shift
 from pressrun.stats.shift import METHOD
 from pressrun.verdict import Assertion, Check, Comparison, Decision, Verdict
 
@@ -146,17 +146,37 @@ def _features(profile: Profile, before: Window, after: Window, policy: Drift) ->
     if not profile.distances:
         reason = "the predictions carry no features, so inputs cannot be compared"
         return Assertion(metric="drifted_features_share", required=False, decision=Decision.INSUFFICIENT, reason=reason)
+    real = [name for name in profile.drifted if _real(name, before, after, len(profile.distances))]
     named = f": {', '.join(profile.drifted[:6])}" if profile.drifted else ""
+    doubt = (
+        f"; {len(profile.drifted) - len(real)} of them perhaps by chance" if len(real) < len(profile.drifted) else ""
+    )
     return Comparison(
         metric="drifted_features_share",
         candidate=profile.share,
         threshold=limit,
         samples=min(before.rows, after.rows),
-        method="Evidently, normed Wasserstein distance",
-        decision=Decision.FAIL if profile.share > limit else Decision.PASS,
-        reason=f"{len(profile.drifted)} of {len(profile.distances)} features drifted{named}; "
+        method="Evidently, normed Wasserstein distance; cluster permutation test",
+        alpha=ALPHA,
+        decision=_decision(profile.share > limit, len(real) / len(profile.distances) > limit),
+        reason=f"{len(profile.drifted)} of {len(profile.distances)} features drifted{named}{doubt}; "
         f"a share of {limit:g} allowed",
     )
+
+
+def _real(name: str, before: Window, after: Window, features: int) -> bool:
+    """Whether the feature moved by more than as many rows on as many articles move by chance."""
+    (old, old_clusters), (new, new_clusters) = (_known(window, name) for window in (before, after))
+    p_value = permuted_distance_p_value(
+        old, new, reference_clusters=old_clusters, current_clusters=new_clusters, seed=SEED
+    )
+    return p_value <= ALPHA / features
+
+
+def _known(window: Window, name: str) -> tuple[np.ndarray, np.ndarray]:
+    values = window.features[name]
+    held = np.isfinite(values)
+    return values[held], window.clusters[held]
 
 
 def _decision(beyond: bool, real: bool) -> Decision:

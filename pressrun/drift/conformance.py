@@ -34,11 +34,13 @@ def assert_drift_test(test: Any, *, options: Mapping[str, object] | None = None)
         assert first == second, "the same windows must give the same checks"
 
 
-def example_predictions(*, rows: int = 400, world: float = 0.25, confidence: float = 0.8, seed: int = 0) -> pa.Table:
-    """Made-up predictions: `world` is the share of World among three topics."""
+def example_predictions(
+    *, rows: int = 400, world: float = 0.25, confidence: float = 0.8, tokens: float = 60.0, seed: int = 0
+) -> pa.Table:
+    """Made-up predictions: `world` is the share of World among three topics, `tokens` the mean of the only feature."""
     rng = np.random.default_rng(seed)
     labels = rng.choice(["World", "Sports", "Business"], rows, p=[world, (1 - world) / 2, (1 - world) / 2])
-    features = [[("tokens", float(n))] for n in rng.normal(60, 15, rows)]
+    features = [[("tokens", float(n))] for n in rng.normal(tokens, 15, rows)]
     return pa.table(
         {
             "article_id": [f"a{seed}-{number}" for number in range(rows)],

@@ -16,7 +16,7 @@ from pressrun.stats.proportion import (
     wilson_interval,
 )
 from pressrun.stats.quantile import quantile_interval, quantile_ratio_interval
-from pressrun.stats.shift import Shift, mean_shift, share_shift
+from pressrun.stats.shift import Shift, mean_shift, permuted_distance_p_value, share_shift
 
 __all__ = [
     "Agreement",
@@ -35,6 +35,7 @@ __all__ = [
     "confusion",
     "jensen_shannon_distance",
     "mean_shift",
+    "permuted_distance_p_value",
     "population_stability_index",
     "proportion_difference_interval",
     "quantile_interval",

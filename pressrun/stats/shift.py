@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import wasserstein_distance
 
 from pressrun.stats.check import check_alpha
 from pressrun.stats.distance import total_variation
@@ -72,6 +73,38 @@ def mean_shift(
     drawn = _means(current, current_clusters, rng, resamples) - _means(reference, reference_clusters, rng, resamples)
     moved = float(current.mean() - reference.mean())
     return Interval(moved, *percentile_interval(drawn, alpha), len(reference) + len(current), METHOD)
+
+
+def permuted_distance_p_value(
+    reference: Floats,
+    current: Floats,
+    *,
+    reference_clusters: Ints,
+    current_clusters: Ints,
+    resamples: int = 400,
+    seed: int = 0,
+) -> float:
+    """How often the Wasserstein distance between `reference` (n,) and `current` (m,) is chance: a p-value in (0, 1].
+
+    Whole clusters change windows, since rows of one article are not independent: a permutation test, Pitman (1937);
+    the least p is 1 / (resamples + 1), Phipson and Smyth, "Permutation p-values should never be zero" (2010).
+    """
+    groups = [*_grouped(reference, reference_clusters), *_grouped(current, current_clusters)]
+    first = len(np.unique(reference_clusters))
+    rng = np.random.default_rng(seed)
+    seen = wasserstein_distance(reference, current)
+    further = 0
+    for _ in range(resamples):
+        order = rng.permutation(len(groups))
+        here, there = ([groups[i] for i in part] for part in (order[:first], order[first:]))
+        further += wasserstein_distance(np.concatenate(here), np.concatenate(there)) >= seen
+    return (1 + int(further)) / (1 + resamples)
+
+
+def _grouped(values: Floats, clusters: Ints) -> list[Floats]:
+    order = np.argsort(clusters, kind="stable")
+    edges = np.flatnonzero(np.diff(clusters[order])) + 1
+    return list(np.split(values[order], edges))
 
 
 def _shares(rows: Floats, clusters: Ints | None, rng: np.random.Generator, resamples: int) -> Floats:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pressrun.stats import mean_shift, share_shift
+from pressrun.stats import mean_shift, permuted_distance_p_value, share_shift
 
 
 def _topics(shares: list[float], rows: int, seed: int) -> np.ndarray:
@@ -35,3 +35,25 @@ def test_a_mean_that_fell_is_seen() -> None:
     found = mean_shift(rng.normal(0.8, 0.1, 500), rng.normal(0.7, 0.1, 500))
     assert found.estimate == pytest.approx(-0.1, abs=0.02)
     assert found.high < -0.08
+
+
+def _p_value(before: np.ndarray, after: np.ndarray, clusters: np.ndarray | None = None) -> float:
+    each = np.arange(len(before))
+    mine = np.arange(len(after)) if clusters is None else clusters
+    return permuted_distance_p_value(before, after, reference_clusters=each, current_clusters=mine, resamples=200)
+
+
+def test_chance_is_called_a_shift_no_more_often_than_promised_and_a_shift_has_the_least_p_value() -> None:
+    rng = np.random.default_rng(4)
+    chance = [_p_value(rng.normal(60, 15, 200), rng.normal(60, 15, 200)) for _ in range(20)]
+    assert sum(p <= 0.05 for p in chance) <= 4
+    assert _p_value(rng.normal(60, 15, 300), rng.normal(75, 15, 300)) == pytest.approx(1 / 201)
+
+
+def test_requests_for_one_article_are_one_observation_of_its_features() -> None:
+    rng = np.random.default_rng(5)
+    before = rng.normal(60, 15, 300)
+    after = np.concatenate([rng.normal(60, 15, 100), np.full(200, 85.0)])
+    clusters = np.concatenate([np.arange(100), np.full(200, 999)])
+    assert _p_value(before, after) < 0.01
+    assert _p_value(before, after, clusters) > 0.05
