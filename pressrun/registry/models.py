@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pressrun.bundle import load_bundle
 from pressrun.config.environment import Environment
 from pressrun.registry.errors import RegistryError, UnknownModelError
-from pressrun.registry.tracking import STEP_TAG, answering, connect, sign_in
+from pressrun.registry.tracking import ALREADY_THERE, STEP_TAG, answering, connect, sign_in
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -76,8 +76,16 @@ def _registered(client: MlflowClient, name: str, step_key: str, digest: str) -> 
 
 
 def _ensure_model(client: MlflowClient, name: str) -> None:
-    if not client.search_registered_models(f"name = '{name}'", max_results=1):
+    """Two runs at once may both find none; one of them makes it."""
+    from mlflow.exceptions import MlflowException
+
+    if client.search_registered_models(f"name = '{name}'", max_results=1):
+        return
+    try:
         client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != ALREADY_THERE:
+            raise
 
 
 def _upload(client: MlflowClient, run_id: str, bundle: Path, digest: str) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 STEP_TAG = "pressrun.step_key"
+ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 _LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _SECONDS_TO_ANSWER = 5.0
@@ -83,12 +84,25 @@ def open_run(environment: Environment, *, experiment: str, step_key: str, tags: 
     """
     client = connect(environment)
     found = client.get_experiment_by_name(experiment)
-    where = found.experiment_id if found else client.create_experiment(experiment, _artifacts(environment))
+    where = found.experiment_id if found else _created(client, experiment, environment)
     marks = {STEP_TAG: step_key, **tags}
     wanted = " and ".join(_equal(tag, value) for tag, value in marks.items())
     runs = client.search_runs([where], filter_string=wanted, max_results=1)
     run = runs[0] if runs else client.create_run(where, tags=marks, run_name=tags.get("mlflow.runName"))
     return str(run.info.run_id)
+
+
+def _created(client: MlflowClient, experiment: str, environment: Environment) -> str:
+    """Two runs at once may both have found none; one of them makes it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.create_experiment(experiment, _artifacts(environment)))
+    except MlflowException as error:
+        made = client.get_experiment_by_name(experiment) if error.error_code == ALREADY_THERE else None
+        if made is None:
+            raise
+        return str(made.experiment_id)
 
 
 def _equal(tag: str, value: str) -> str:
