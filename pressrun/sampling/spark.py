@@ -31,6 +31,7 @@ _CONF = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Tens of thousands of articles: more partitions cost more than they save.
     "spark.sql.shuffle.partitions": "4",

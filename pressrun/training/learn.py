@@ -20,7 +20,7 @@ from pressrun.config.taxonomy import Taxonomy
 from pressrun.stats import compare_classifiers
 from pressrun.training.corpus import Corpus
 from pressrun.training.errors import TrainingError
-from pressrun.training.families import Family
+from pressrun.training.families import Family, tuned
 from pressrun.training.teacher import UNKNOWN, Codes, Reals, teach, zero_shot
 
 Flags = NDArray[np.bool_]
@@ -98,7 +98,8 @@ def learn(
     first = make_examples(corpus, train, labels, prior, self_training=self_training, skip=labels.held_out)
     rows, truth, chosen_on = _judge_rows(labels, prior, first)
     classes = len(taxonomy.topics)
-    judged = [_judge(name, made, corpus, first, rows, truth, classes=classes, seed=seed) for name, made in families]
+    ready = [(name, _tuned(made, corpus, first, seed)) for name, made in families]
+    judged = [_judge(name, made, corpus, first, rows, truth, classes=classes, seed=seed) for name, made in ready]
     best = _choose(judged, truth, classes=classes, seed=seed)
     slope = calibrate(best.decisions, truth)
     parts = [thin(first, share, seed) for share in curve_shares]
@@ -140,6 +141,12 @@ def thin(examples: Examples, share: float, seed: int) -> Examples:
     used = np.flatnonzero(examples.weights > 0)
     kept[used[np.unique(examples.targets[used], return_index=True)[1]]] = True
     return Examples(targets=examples.targets, weights=np.where(kept, examples.weights, 0.0))
+
+
+def _tuned(family: Family, corpus: Corpus, examples: Examples, seed: int) -> Family:
+    used = examples.weights > 0
+    targets, weights = examples.targets[used], examples.weights[used]
+    return tuned(family, features=corpus.features[used], targets=targets, weights=weights, seed=seed)
 
 
 def _count(examples: Examples) -> int:
