@@ -93,6 +93,8 @@ def _left_out(c: float, fold: Codes, features: sparse.csr_matrix, targets: Codes
     """What a machine that has not seen the fold says of it."""
     seen = np.ones(len(targets), dtype=bool)
     seen[fold] = False
+    if len(np.unique(targets[seen])) < 2:
+        return np.full(len(fold), targets[seen][0] if seen.any() else 0, dtype=np.int64)
     machine = _machine(c, seed).fit(features[seen], targets[seen], sample_weight=weights[seen])
     return np.asarray(machine.predict(features[fold]), dtype=np.int64)
 

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
+from scipy import sparse
 
 from pressrun.config.taxonomy import Taxonomy, Topic
 from pressrun.training.conformance import assert_family
 from pressrun.training.corpus import Corpus, read_corpus
 from pressrun.training.errors import TrainingError
 from pressrun.training.examples import newest_labels
-from pressrun.training.families import BoostedTrees, Svm, family
+from pressrun.training.families import BoostedTrees, Svm, family, tuned
 from pressrun.training.learn import Labels, learn
 from pressrun.training.teacher import UNKNOWN
 
@@ -43,6 +44,14 @@ def test_people_decide_and_the_same_seed_gives_the_same_model(corpus: Corpus) ->
     assert one.chosen_on == "40 held-out labels by people"
     assert np.array_equal(one.scores(corpus.features), two.scores(corpus.features))
     assert one.family_scores["svm"] > 0.95
+
+
+def test_a_topic_with_a_single_example_does_not_break_the_choice_of_c() -> None:
+    features = sparse.csr_matrix(np.random.default_rng(1).normal(size=(80, 4)))
+    targets = np.array([0] * 79 + [1])
+    ready = tuned(Svm(), features=features, targets=targets, weights=np.ones(80), seed=3)
+    assert isinstance(ready, Svm)
+    assert ready.c is not None
 
 
 def test_one_topic_alone_makes_no_model(corpus: Corpus) -> None:
