@@ -86,8 +86,8 @@ def read_given(step: Step, ingested: StageResult, sampled: StageResult) -> dict[
     """The data's own labels of the sample by article; nothing when neither the oracle nor the chain uses them."""
     if not needs_given(step) or "given" not in ingested.datasets:
         return {}
-    sample = step.lake.read(sampled.datasets["samples"], ["article_id"])["article_id"].to_pylist()
-    wanted = pc.field("article_id").isin(sample)
+    sample = step.lake.read(sampled.datasets["samples"], ["article_id"])["article_id"]
+    wanted = pc.field("article_id").isin(sample.combine_chunks())
     rows = step.lake.read(ingested.datasets["given"], ["article_id", "label", "raw"], where=wanted).to_pylist()
     return {row["article_id"]: row["label"] or row["raw"] for row in rows if row["label"] or row["raw"]}
 

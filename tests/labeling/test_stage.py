@@ -176,8 +176,11 @@ def test_a_label_outside_the_taxonomy_is_a_counted_reject_and_never_accepted(
     assert "'Weather' is outside the taxonomy" in rejects[0]["reason"]
 
 
-def test_a_night_with_no_sample_is_nothing_new(environment: Environment, lake: Lake, pipeline: Pipeline) -> None:
-    step, ingested, sampled = night(environment, lake, chained(pipeline), count=0)
+@pytest.mark.parametrize("oracle", [True, False])
+def test_a_night_with_no_sample_is_nothing_new(
+    environment: Environment, lake: Lake, pipeline: Pipeline, oracle: bool
+) -> None:
+    step, ingested, sampled = night(environment, lake, chained(pipeline, oracle=oracle), count=0)
     assert ask(step, ingested, sampled).waiting == 0
     assert collect(step, ingested, sampled).facts["nothing_new"] is True
 
