@@ -32,7 +32,8 @@ class RolloutNotEnded(Exception):
 def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: ModelRef | None) -> RolloutPlan:
     """The plan for the trained candidate.
 
-    Raises NotShippable unless the gate passed it, or a person's override of the gate's verdict is in force.
+    Raises NotShippable unless the gate passed it, or a person's override of the gate's verdict is in force, and unless
+    the champion is still the one that the gate compared with.
     """
     verdict, candidate, now = gated.verdict, ModelRef.model_validate(trained.facts["model"]), _now()
     passed = verdict is not None and verdict.decision is Decision.PASS
@@ -41,6 +42,8 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         said = verdict.decision.value if verdict else "nothing"
         refused = f"the gate said {said} of {candidate.name} version {candidate.version}: no rollout"
         raise NotShippable(f"{refused}; {remedy(step, verdict, now)}")
+    if not _submitted(step) and verdict.champion_digest != (champion.digest if champion else None):
+        raise NotShippable(_other_champion(verdict, champion))
     arms = [Arm(name=CHAMPION, model=champion)] if champion else []
     return RolloutPlan(
         model=step.pipeline.model,
@@ -53,6 +56,18 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         override=override,
         synthetic=verdict.synthetic,
     )
+
+
+def _submitted(step: Step) -> bool:
+    """Whether this step's rollout is recorded: a retry finds it, also when it has changed the champion meanwhile."""
+    record = status(step.environment, step.pipeline.model)
+    return record is not None and known_generation(record, str(step.key)) is not None
+
+
+def _other_champion(verdict: Verdict, champion: ModelRef | None) -> str:
+    gated = f"v{verdict.champion_version}" if verdict.champion_version else "no champion"
+    now = f"v{champion.version}" if champion else "none"
+    return f"the gate compared with {gated}, and {now} serves now: clear the gate's task, so that it judges again"
 
 
 def submit(environment: Environment, plan: RolloutPlan) -> str:

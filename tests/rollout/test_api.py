@@ -72,6 +72,27 @@ def test_a_rollout_of_a_model_from_synthetic_articles_says_so(
         make_plan(step, trained, gated(synthetic=synthetic, decision=Decision.FAIL), None)
 
 
+def test_a_gate_that_compared_with_another_champion_must_judge_again_but_a_retry_finds_its_rollout(
+    environment: Environment, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    first, second = model_of(tmp_path, "1"), model_of(tmp_path, "2")
+    lake = open_lake(environment)
+
+    def step(run: str) -> Step:
+        key = StepKey(dag_id="d", run_id=run, task_id="rollout")
+        return Step(key=key, pipeline=pipeline, environment=environment, lake=lake)
+
+    def trained(model: ModelRef) -> StageResult:
+        return StageResult(stage="train", step_key="d/1/train/-1", facts={"model": model.model_dump(mode="json")})
+
+    submit(environment, make_plan(step("1"), trained(first), gated(synthetic=False), None))
+    end(environment, Phase.PROMOTED)
+    again = make_plan(step("1"), trained(first), gated(synthetic=False), first)
+    assert submit(environment, again) == "1"
+    with pytest.raises(NotShippable, match="compared with no champion, and v1 serves now: clear the gate's task"):
+        make_plan(step("2"), trained(second), gated(synthetic=False), first)
+
+
 @pytest.fixture
 def promoted(night: Night) -> Night:
     """A night whose candidate the router serves."""
@@ -121,7 +142,11 @@ def test_a_rollout_that_went_back_leaves_its_model_the_candidate(night: Night, t
     for name in ("ingest", "sample", "label", "train"):
         made = trained.run(name, "night-2")
     assert aliased_digests(night.environment, "topics") == {"candidate": made.facts["model"]["digest"]}
-    submit(night.environment, make_plan(night.step("rollout", "night-2"), made, night.results["gate"], champion))
+    gate = night.results["gate"]
+    assert gate.verdict is not None
+    against = gate.verdict.model_copy(update={"champion_digest": champion.digest, "champion_version": "1"})
+    judged = gate.model_copy(update={"verdict": against})
+    submit(night.environment, make_plan(night.step("rollout", "night-2"), made, judged, champion))
     end(night.environment, Phase.ROLLED_BACK)
     finish(night.step("rollout", "night-2"), made, night.results["gate"])
     assert aliased_digests(night.environment, "topics") == {
