@@ -63,7 +63,7 @@ def run_stage(
     key = StepKey(dag_id=dag_id, run_id=run_id, task_id=name)
     lake = open_lake(environment)
     step = Step(key=key, pipeline=pipeline, environment=environment, lake=lake, fresh=fresh, progress=progress)
-    return stage(name)(step, *_upstream(step))
+    return stage(name)(step, *upstream(step))
 
 
 def stage(name: str) -> Callable[..., StageResult]:
@@ -71,7 +71,8 @@ def stage(name: str) -> Callable[..., StageResult]:
     return _STAGES[name]
 
 
-def _upstream(step: Step) -> list[StageResult]:
+def upstream(step: Step) -> list[StageResult]:
+    """What the stages before it made in this run. Raises UpstreamMissing and UpstreamStopped."""
     name = step.key.task_id
     found = []
     for before in UPSTREAM[name]:

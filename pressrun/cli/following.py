@@ -18,7 +18,7 @@ _STOPPED = {
         "fail": "raise accept_above or mend the chain in the pipeline's file; then again: pressrun label{named}",
     },
     "gate": {
-        "insufficient": "nothing ships yet; with more answers, again: pressrun label{named}, train, gate",
+        "insufficient": "nothing ships yet; answers that come now count in the next run: pressrun ingest{named}",
         "fail": "nothing ships, and what serves goes on",
     },
 }

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from pressrun.cli.options import HERE, Dag, EnvironmentName, Fresh, NoRun, PipelineName, Run, pipeline_of, run_of
-from pressrun.cli.stages import begin, leave, quiet, run_step, upstream_of
+from pressrun.cli.stages import begin, leave, quiet, run_step
 from pressrun.cli.terminal import EXIT_CODES, ExitCode, err, out
 
 if TYPE_CHECKING:
@@ -58,14 +58,15 @@ def label(
         leave(run_step(step), step, named=pipeline)
         return
     from pressrun.labeling import ask, collect
+    from pressrun.loop import upstream
 
     quiet()
-    upstream = upstream_of(step)
-    asked = ask(step, *upstream)
+    ingested, sampled = upstream(step)
+    asked = ask(step, ingested, sampled)
     if asked.waiting and not now:
         _tell_waiting(asked, named=pipeline)
         raise typer.Exit(ExitCode.INSUFFICIENT)
-    leave(collect(step, *upstream), step, named=pipeline)
+    leave(collect(step, ingested, sampled), step, named=pipeline)
 
 
 def _tell_waiting(asked: Asked, *, named: str | None) -> None:
@@ -147,4 +148,4 @@ def _after_import(place: Environment, loop: Pipeline, named: str | None) -> str:
     labeled = open_lake(place).finished(StepKey(dag_id=HERE, run_id=run, task_id="label"))
     if labeled is None or labeled.stopped:
         return f"next: pressrun label{after}"
-    return f"run {run} has its labels: the next run takes these answers, or this one: pressrun label{after} --fresh"
+    return f"run {run} has its labels already; the next run takes these answers: pressrun ingest{after}"

@@ -96,26 +96,12 @@ def begin(
     )
 
 
-def upstream_of(step: Step) -> list[StageResult]:
-    """What the stages before it made in this run. Raises UpstreamMissing, which names the first to run."""
-    from pressrun.loop import UPSTREAM, UpstreamMissing
-
-    found = []
-    for before in UPSTREAM[step.key.task_id]:
-        result = step.lake.finished(step.key.model_copy(update={"task_id": before}))
-        if result is None:
-            unmet = f"{step.key.task_id} needs {before}, which run {step.key.run_id} has not finished"
-            raise UpstreamMissing(f"{unmet}. Next: pressrun {before}")
-        found.append(result)
-    return found
-
-
 def run_step(step: Step) -> StageResult:
     """The stage's result; what libraries log on the way is left out."""
-    from pressrun.loop import stage
+    from pressrun.loop import stage, upstream
 
     quiet()
-    return stage(step.key.task_id)(step, *upstream_of(step))
+    return stage(step.key.task_id)(step, *upstream(step))
 
 
 def leave(result: StageResult, step: Step, *, named: str | None) -> None:

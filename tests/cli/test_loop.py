@@ -63,14 +63,14 @@ def sampled(typed: Type, landing: Path) -> Path:
     return landing / "night-001.jsonl"
 
 
-def answer(questions: Path, articles: Path) -> int:
-    """Fills the CSV in with what the simulator knows; returns how many questions there are."""
+def answer(questions: Path, articles: Path, *, most: int | None = None) -> int:
+    """Fills the CSV in, or its first rows, with what the simulator knows; returns how many questions there are."""
     truth = {row["title"]: row["label"] for row in map(json.loads, articles.open())}
     rows = list(csv.DictReader(questions.open(newline="")))
     with questions.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
-        writer.writerows(row | {"answer": truth[row["title"]]} for row in rows)
+        writer.writerows(row | {"answer": truth[row["title"]]} for row in rows[:most])
     return len(rows)
 
 
@@ -127,12 +127,27 @@ def test_labels_without_answers_are_insufficient_until_the_answers_are_there(
     result = typed("label", "--now")
     assert result.exit_code == ExitCode.INSUFFICIENT
     assert "answer what waits: pressrun label export FILE; then again: pressrun label" in result.output
+    assert "this run has ended at label" in typed("train").output
     file = tmp_path / "questions.csv"
     typed("label", "export", file)
     answer(file, sampled)
     assert "next: pressrun label\n" in typed("label", "import", file, "--as", "ann").output
     assert typed("label").exit_code == ExitCode.PASS
-    assert "pressrun label --fresh" in typed("label", "import", file, "--as", "ann").output
+
+
+def test_answers_after_a_pass_are_taken_by_the_next_run(typed: Type, sampled: Path, tmp_path: Path) -> None:
+    file = tmp_path / "questions.csv"
+    typed("label")
+    typed("label", "export", file)
+    count = answer(file, sampled, most=30)
+    typed("label", "import", file, "--as", "ann")
+    assert typed("label", "--now").exit_code == ExitCode.PASS
+    typed("label", "export", file)
+    assert answer(file, sampled) == count - 30
+    assert "the next run takes these answers: pressrun ingest\n" in typed("label", "import", file, "--as", "ann").output
+    for words in (("ingest",), ("sample",)):
+        assert typed(*words).exit_code == 0
+    assert f"{count - 30} late" in typed("label", "--now").output
 
 
 def test_to_wait_and_not_to_wait_is_refused(typed: Type, sampled: Path) -> None:
