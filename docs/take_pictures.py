@@ -39,11 +39,16 @@ def browser_page(url: str, password: str) -> Iterator[Page]:
         browser.close()
 
 
-def take(page: Page, address: str, name: str, *, height: int = HEIGHT, whole: bool = False) -> None:
-    page.set_viewport_size({"width": WIDTH, "height": height})
+def take(page: Page, address: str, name: str, *, height: int = HEIGHT) -> None:
     page.goto(address, wait_until="networkidle")
+    shoot(page, name, height=height)
+
+
+def shoot(page: Page, name: str, *, height: int) -> None:
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.mouse.move(WIDTH / 2, 5)
     page.wait_for_timeout(4000)
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=whole)
+    page.screenshot(path=PICTURES / f"{name}.png")
     print(PICTURES / f"{name}.png")
 
 
@@ -64,9 +69,11 @@ def main() -> None:
     client = AirflowClient(given.url, "admin", given.password)
     run = newest(client, f"{given.model}_retrain")
     with browser_page(given.url, given.password) as page:
-        take(page, f"{given.url}/dags/{given.model}_retrain/runs/{run}", "airflow-graph")
+        page.goto(f"{given.url}/dags/{given.model}_retrain/runs/{run}", wait_until="networkidle")
+        page.get_by_label("Show Graph").click()
+        page.get_by_label("Collapse Details Panel").click()
+        shoot(page, "airflow-graph", height=700)
         take(page, f"{given.url}/assets/1", "airflow-assets")
-        take(page, f"{given.url}/dags/{given.model}_retrain?trigger", "airflow-dag")
         take(page, f"{given.url}/pressrun/models/{given.model}", "model-page", height=1100)
         take(page, f"{given.router}/rollouts/{given.model}", "rollout", height=800)
         take(page, gate.as_uri(), "gate-report", height=1300)

@@ -91,22 +91,22 @@ def _tell(story: Story, screen: Screen, *, since: float) -> None:
 
 def _show_addresses(stack: Stack, screen: Screen) -> None:
     user, password = stack.login
-    screen.line("Airflow", f"{stack.airflow_url}  user {user}  password {password}")
-    screen.line("MLflow", stack.mlflow_url)
-    screen.line("rollout", f"{stack.router_url}/rollouts/{MODEL}")
+    screen.address("Airflow", f"{stack.airflow_url}  user {user}  password {password}")
+    screen.address("MLflow", stack.mlflow_url)
+    screen.address("rollout", f"{stack.router_url}/rollouts/{MODEL}")
 
 
 def _show_what_was_made(story: Story, screen: Screen) -> None:
     """Where the story can be looked at: the graph of its nights, the model page, the newest report of each judge."""
     stack = story.stack
-    screen.line("graph", f"{stack.airflow_url}/dags/{MODEL}_retrain")
-    screen.line("model", model_page_url(stack.environment, MODEL))
+    screen.address("graph", f"{stack.airflow_url}/dags/{MODEL}_retrain")
+    screen.address("model", model_page_url(stack.environment, MODEL))
     made = reports(stack.home)
     for judge in ("gate", "drift"):
         newest = next((report for report in made if report.name.startswith(judge)), None)
         if newest is not None:
-            screen.line(judge, report_url(stack.environment, str(newest)))
-    screen.line("terminal", f"PRESSRUN_HOME={stack.home} uv run pressrun verdicts {MODEL}")
+            screen.address(judge, report_url(stack.environment, str(newest)))
+    screen.address("terminal", f"PRESSRUN_HOME={stack.home} uv run pressrun verdicts {MODEL}")
 
 
 def _stock(data: Path | None) -> Stock:

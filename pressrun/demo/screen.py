@@ -32,6 +32,10 @@ class Screen:
         took = f"{seconds:.0f} s" if seconds is not None else ""
         self._row(f"[cyan]{name}[/cyan]", text, f"[dim]{took}[/dim]")
 
+    def address(self, name: str, address: str) -> None:
+        """An address or a command, in one piece however narrow the terminal is."""
+        self.console.print(f"  [cyan]{name:<{NAME}}[/cyan] {address}", soft_wrap=True)
+
     def stage(self, task: str, result: StageResult, *, seconds: float | None = None) -> None:
         """One finished stage: what it did, and its verdict below where it has one."""
         reused = f"  [dim]reused from {escape(result.reused_from)}[/dim]" if result.reused_from else ""
