@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import multiprocessing.process
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from pressrun.lake import Lake, StageResult, StepKey
+from tests.forks import FORKS
 
 _DIE = """
 import os, signal
@@ -53,13 +54,8 @@ Path(out).write_text("\\n".join(said))
 """
 
 
-# One server imports everything once and forks from there: a fresh interpreter for each death would cost seconds.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pressrun.lake"])
-
-
 def _start(code: str, **given: str) -> multiprocessing.process.BaseProcess:
-    process = _FORKS.Process(target=exec, args=(code, given), daemon=True)
+    process = FORKS.Process(target=exec, args=(code, given), daemon=True)
     process.start()
     return process
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable
@@ -15,14 +14,11 @@ from pressrun.config.pipeline import Pipeline
 from pressrun.lake import writing
 from pressrun.registry.tracking import connect
 from pressrun.taste import tasting_environment
+from tests.forks import FORKS
 from tests.loop.conftest import STAGES, Contents, Stations
 from tests.night import Night
 
 COMMITS = {"ingest": 5, "sample": 3, "label": 5, "train": 2}
-# One server imports everything once and forks from there: a fresh interpreter for each death would cost seconds.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.loop.test_killed_stages", "pressrun.ingest", "pressrun.sampling.duck",
-                              "pressrun.labeling", "pressrun.training", "mlflow"])  # fmt: skip
 
 
 def run_until(stage: str, home: Path, pipeline: Pipeline, commits: int) -> None:

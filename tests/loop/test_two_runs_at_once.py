@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import time
 from collections.abc import Callable
@@ -17,12 +16,11 @@ from pressrun.registry.tracking import connect
 from pressrun.simulator import write_night
 from pressrun.step import open_lake
 from pressrun.taste import tasting_environment
+from tests.forks import FORKS
 from tests.loop.conftest import NEWSROOM, STAGES, Contents, Stations
 from tests.night import RETRAIN, Night
 
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.loop.test_killed_stages", "pressrun.ingest", "pressrun.sampling.duck",
-                              "pressrun.labeling", "pressrun.training", "mlflow"])  # fmt: skip
+pytestmark = pytest.mark.slow
 ONCE = {
     "articles": ("article_id",),
     "given": ("article_id",),
