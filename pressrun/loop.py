@@ -91,8 +91,8 @@ def _goes_on(result: StageResult, before: str) -> None:
         return
     reasons = "; ".join(check.reason for check in verdict.decisive[:3])
     raise UpstreamStopped(
-        f"this run has ended at {before}: {verdict.decision.value}, {reasons}. Mend that, then run {before} again with "
-        "--fresh, or begin a new run"
+        f"this run has ended at {before}: {verdict.decision.value}, {reasons}. Mend that, then run {before} again, or "
+        "begin a new run"
     )
 
 

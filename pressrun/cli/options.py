@@ -84,4 +84,4 @@ def _file(environment: Environment, model: str) -> Path:
 
 
 def _new_run() -> str:
-    return f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}"
+    return f"cli__{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"

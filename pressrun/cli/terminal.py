@@ -56,7 +56,7 @@ def tell_error(error: Exception) -> None:
 def tell_progress(message: str, done: int = 0, total: int | None = None) -> None:
     """A `Progress` that prints lines."""
     share = f" {done:,}/{total:,}" if total else f" {done:,}" if done else ""
-    err.print(f"  {escape(message)}{share}", style="dim", highlight=False)
+    err.print(f"  {escape(message)}{share}", style="dim", highlight=False, soft_wrap=True)
 
 
 def conclude(result: StageResult) -> None:

@@ -5,11 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
-
-from pydantic_ai.models import Model
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.providers.openai import OpenAIProvider
+from typing import TYPE_CHECKING, Any, cast
 
 from pressrun.config.find import resolve_path
 from pressrun.config.load import load_taxonomy
@@ -20,13 +16,16 @@ from pressrun.config.uses import make_uses
 from pressrun.jobs import Budgets, open_database
 from pressrun.labeling.chain import Keep, Link
 from pressrun.labeling.given import GivenLabeler
-from pressrun.labeling.llm import LlmLabeler, LlmOptions, Purse
+from pressrun.labeling.llm_options import LlmOptions, Purse
 from pressrun.labeling.price import Price, find_price
 from pressrun.labeling.prompt import Prompt, load_prompt
 from pressrun.labeling.static import StaticLabeler
 from pressrun.labeling.types import Labeler
 from pressrun.lake.fingerprint import code_digest
 from pressrun.step import Step
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +90,8 @@ def _llm(spec: LabelerSpec, setting: Setting) -> Link:
 def _llm_labeler(
     spec: LabelerSpec, *, name: str, prompt: Prompt, purse: Purse, options: LlmOptions, setting: Setting, keep: Keep
 ) -> Labeler:
+    from pressrun.labeling.llm import LlmLabeler
+
     return LlmLabeler(
         name=name,
         make_model=lambda: _model(spec),
@@ -105,6 +106,9 @@ def _llm_labeler(
 def _model(spec: LabelerSpec) -> Model | str:
     if spec.base_url is None:
         return str(spec.model)
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
     name = str(spec.model).partition(":")[2] or str(spec.model)
     # A server of one's own seldom wants a key; the client insists on one. OPENAI_API_KEY never goes to another host.
     return OpenAIChatModel(name, provider=OpenAIProvider(base_url=spec.base_url, api_key="none"))

@@ -6,17 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, Field, create_model
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior
 from pydantic_ai.models import Model
 from pydantic_ai.usage import RunUsage
 
-from pressrun.jobs import BudgetExceededError, Budgets, Reservation
-from pressrun.labeling.price import Price
+from pressrun.jobs import BudgetExceededError, Reservation
+from pressrun.labeling.llm_options import LlmOptions, Purse
 from pressrun.labeling.prompt import Prompt, quoted
 from pressrun.labeling.types import Answer, Article, Usage
 
@@ -24,30 +23,6 @@ log = logging.getLogger(__name__)
 ABSTAIN = "abstain"
 MAX_FAILURES = 3
 OUTPUTS: dict[str, Any] = {"tool": ToolOutput, "native": NativeOutput, "prompted": PromptedOutput}
-
-
-class LlmOptions(BaseModel):
-    """`options` of an llm labeler in the pipeline file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    output: Literal["tool", "native", "prompted"] = Field(default="tool", description="how the model is held to a form")
-    concurrency: int = Field(default=8, ge=1, le=64)
-    timeout_seconds: float = Field(default=60, gt=0)
-    retries: int = Field(default=2, ge=0, description="when the answer has the wrong form or an unknown topic")
-    max_output_tokens: int = Field(default=200, gt=0)
-    input_usd: float | None = Field(default=None, ge=0, description="a million tokens; by default from genai-prices")
-    output_usd: float | None = Field(default=None, ge=0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Purse:
-    """Where the money comes from; `limit_usd` None: no limit, still recorded."""
-
-    budgets: Budgets
-    budget: str
-    limit_usd: float | None
-    price: Price
 
 
 class LlmLabeler:

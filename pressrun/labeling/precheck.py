@@ -13,7 +13,7 @@ from pressrun.config.explain import explain, near_miss
 from pressrun.config.pipeline import LabelerSpec, Pipeline
 from pressrun.config.uses import Finding, below, check_uses, wrong_options
 from pressrun.labeling.build import unkept_budget
-from pressrun.labeling.llm import LlmOptions
+from pressrun.labeling.llm_options import LlmOptions
 from pressrun.labeling.static import StaticLabeler
 from pressrun.labeling.types import Labeler
 

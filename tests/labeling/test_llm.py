@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 
 from pressrun.jobs import Budgets, open_database
 from pressrun.labeling.conformance import ARTICLES, TAXONOMY
-from pressrun.labeling.llm import LlmLabeler, LlmOptions, Purse, answer_of, topic_choice
+from pressrun.labeling.llm import LlmLabeler, answer_of, topic_choice
+from pressrun.labeling.llm_options import LlmOptions, Purse
 from pressrun.labeling.price import Price
 from pressrun.labeling.prompt import load_prompt
 from pressrun.labeling.staged import StagedAnswers
