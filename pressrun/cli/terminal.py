@@ -63,9 +63,13 @@ def conclude(result: StageResult) -> None:
     """Prints what a stage hands on and leaves with its verdict's exit code."""
     from pressrun.results import in_words
 
-    out.print(f"[bold]{result.stage:<8}[/] {escape(in_words(result))}", highlight=False)
+    out.print(f"[bold]{result.stage:<8}[/] {escape(in_words(result))}", highlight=False, soft_wrap=True)
     if result.reused_from:
-        out.print(f"         reused from {escape(result.reused_from)}: same inputs, config and code", style="dim")
+        out.print(
+            f"         reused from {escape(result.reused_from)}: same inputs, config and code",
+            style="dim",
+            soft_wrap=True,
+        )
     if result.verdict:
         tell_verdict(result.verdict)
         raise typer.Exit(exit_code(result.verdict))
