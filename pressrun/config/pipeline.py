@@ -228,6 +228,7 @@ class Budgets(Section):
 
     error_rate: Share = Field(default=0.01, description="absolute, above the champion's")
     latency_p99_ratio: float = Field(default=1.5, gt=1)
+    latency_floor_ms: float = Field(default=5.0, gt=0, description="below it all is fast enough, whatever the ratio")
     disagreement: Share = Field(default=0.4, description="of shadowed pairs whose top topic differs")
 
 

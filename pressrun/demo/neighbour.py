@@ -15,7 +15,7 @@ import psutil
 class NoisyNeighbour:
     """Within its `with`, the process `pid` is stopped for `pause` of every `period` seconds."""
 
-    def __init__(self, pid: int, *, pause: float = 0.25, period: float = 0.3) -> None:
+    def __init__(self, pid: int, *, pause: float = 0.5, period: float = 0.6) -> None:
         self._process = psutil.Process(pid)
         self._pause, self._period = pause, period
         self._leave = threading.Event()

@@ -23,8 +23,6 @@ from pressrun.verdict import Check, Comparison, Decision
 ALPHA = 0.05
 FIRST_LOOK = 20
 GROWTH = 1.2
-# Faster than this nobody notices: below it a ratio would only measure the machine's noise.
-FLOOR_MS = 5.0
 
 
 def alpha_of(look: int) -> float:
@@ -74,12 +72,13 @@ def _latency(counts: Counts, policy: Rollout, alpha: float) -> Check:
     budget, samples = policy.budgets.latency_p99_ratio, min(len(ours), len(theirs))
     if samples < FIRST_LOOK:
         return _too_few("latency_p99_ratio", budget, samples)
-    candidate, champion = _floored(ours), _floored(theirs)
-    found = quantile_ratio_interval(candidate, champion, q=0.99, alpha=alpha)
-    words = f"p99 latency {found.estimate:.2f}x [{found.low:.2f}, {found.high:.2f}], {budget:g}x allowed"
+    floor = policy.budgets.latency_floor_ms
+    found = quantile_ratio_interval(_floored(ours, floor), _floored(theirs, floor), q=0.99, alpha=alpha)
+    candidate, champion = (float(np.quantile(latencies, 0.99)) for latencies in (ours, theirs))
+    interval = f"{found.estimate:.2f}x [{found.low:.2f}, {found.high:.2f}]"
+    words = f"p99 latency {interval} ({candidate:.0f} ms against {champion:.0f} ms), {budget:g}x allowed"
     return _compared(
-        "latency_p99_ratio", found, budget, alpha, len(ours), words,
-        candidate=float(np.quantile(candidate, 0.99)), champion=float(np.quantile(champion, 0.99)),
+        "latency_p99_ratio", found, budget, alpha, len(ours), words, candidate=candidate, champion=champion,
     )  # fmt: skip
 
 
@@ -92,8 +91,9 @@ def _disagreement(counts: Counts, policy: Rollout, alpha: float) -> Check:
     return _compared("disagreement", found, budget, alpha, counts.pairs, words, candidate=found.estimate)
 
 
-def _floored(latencies: Sequence[float]) -> np.ndarray:
-    return np.maximum(np.asarray(latencies, dtype=np.float64), FLOOR_MS)
+def _floored(latencies: Sequence[float], floor: float) -> np.ndarray:
+    """Below the floor nobody notices, and a ratio would only measure the machine's noise."""
+    return np.maximum(np.asarray(latencies, dtype=np.float64), floor)
 
 
 def _compared(

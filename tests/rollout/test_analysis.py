@@ -56,6 +56,15 @@ def test_differences_too_small_to_notice_are_no_regression() -> None:
     assert decide(judge(counts, POLICY, alpha=0.05)) is Decision.PASS
 
 
+def test_what_is_fast_enough_is_the_policys_to_say_and_what_was_measured_stays_in_the_words() -> None:
+    policy = POLICY.model_copy(update={"budgets": POLICY.budgets.model_copy(update={"latency_floor_ms": 1000.0})})
+    slow = counts_of(slower=4.0)
+    assert decide(judge(slow, POLICY, alpha=0.05)) is Decision.FAIL
+    checks = judge(slow, policy, alpha=0.05)
+    assert decide(checks) is Decision.PASS
+    assert "1.00x [1.00, 1.00] (1" in next(c.reason for c in checks if c.metric == "latency_p99_ratio")
+
+
 def test_all_looks_together_spend_no_more_than_alpha() -> None:
     assert 0.99 * ALPHA < sum(alpha_of(look) for look in range(1, 10_000)) <= ALPHA
 
