@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from pressrun.demo.stack import Ports, Stack, start_stack
 from pressrun.demo.stock import simulated_stock
+from pressrun.registry.tracking import connect
 from pressrun.rollout import served
 
+DAG = "topics_retrain"
 TASKS = ("ingest", "sample", "label", "train", "gate", "rollout")
+BUTTONS = {
+    "train": {"MLflow run", "Model page"},
+    "gate": {"Gate report", "Model page"},
+    "rollout": {"Rollout", "Model page"},
+}
 PATIENCE = 600
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 
-pytestmark = [pytest.mark.airflow, pytest.mark.slow, pytest.mark.spark, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.airflow, pytest.mark.slow, pytest.mark.spark, pytest.mark.timeout(1200), pytest.mark.xdist_group("e2e"),
+]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstNight:
+    """A whole stack on which one night has ended well."""
+
+    stack: Stack
+    run: str
 
 
 def free_port() -> int:
@@ -25,8 +45,8 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture
-def stack(tmp_path: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Everything that `make demo` starts, on free ports, with the first night's articles landed."""
     stock = simulated_stock(articles_per_night=900)
     with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +57,8 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
         patch.setenv("PRESSRUN_AIRFLOW_URL", "")
         patch.setenv("MLFLOW_TRACKING_URI", "")
         ports = Ports(airflow=free_port(), mlflow=free_port(), router=free_port())
-        running = start_stack(home=tmp_path / "demo", ports=ports, stock=stock, told=lambda name, seconds: None)
+        home = tmp_path_factory.mktemp("e2e") / "demo"
+        running = start_stack(home=home, ports=ports, stock=stock, told=lambda name, seconds: None)
         try:
             stock.land(1, landing=running.landing)
             yield running
@@ -45,25 +66,69 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
             running.services.stop()
 
 
-def test_the_first_night_ends_with_a_served_champion(stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def night(stack: Stack) -> FirstNight:
     airflow = stack.airflow
-    airflow.wait_for_dags("topics_retrain", "topics_drift", patience=PATIENCE)
+    airflow.wait_for_dags(DAG, "topics_drift", patience=PATIENCE)
     assert airflow.import_errors() == []
-    run = airflow.trigger("topics_retrain", conf={"sample_rows": 400})
-    state = airflow.wait("topics_retrain", run, patience=PATIENCE)
-    logs = {task.task_id: airflow.log("topics_retrain", run, task.task_id)[-2000:]
-            for task in airflow.tasks("topics_retrain", run) if task.state == "failed"}  # fmt: skip
-    assert (state, logs) == ("success", {})
-    assert airflow.task_states("topics_retrain", run) == dict.fromkeys(TASKS, "success")
+    run = airflow.trigger(DAG, conf={"sample_rows": 400})
+    state = airflow.wait(DAG, run, patience=PATIENCE)
+    failed = [task.task_id for task in airflow.tasks(DAG, run) if task.state == "failed"]
+    assert (state, {task: airflow.log(DAG, run, task)[-2000:] for task in failed}) == ("success", {})
+    return FirstNight(stack=stack, run=run)
 
+
+def test_the_first_night_ends_with_a_served_champion(night: FirstNight) -> None:
+    stack = night.stack
+    assert stack.airflow.task_states(DAG, night.run) == dict.fromkeys(TASKS, "success")
     champion = served(stack.environment, "topics")
     assert champion is not None
     ready = httpx.get(f"{stack.router_url}/v2/models/topics/ready", timeout=10)
     assert ready.status_code == 200
+    assert f"Champion v{champion.version}" in stack.airflow.page("/pressrun/models/topics").text
 
-    report = airflow.links("topics_retrain", run, "gate")["Gate report"]
-    assert airflow.page(httpx.URL(report).path).text.lstrip().startswith("<")
-    page = airflow.page("/pressrun/models/topics").text
-    assert f"Champion v{champion.version}" in page
-    stranger = httpx.get(f"http://127.0.0.1:{stack.ports.airflow}/pressrun/models/topics", timeout=10)
-    assert stranger.status_code == 401
+
+def test_a_stranger_sees_no_page(night: FirstNight) -> None:
+    address = f"http://127.0.0.1:{night.stack.ports.airflow}/pressrun/models/topics"
+    assert httpx.get(address, timeout=10).status_code == 401
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: chromium), or CHROMIUM naming one")
+def test_every_button_of_a_task_opens_in_a_browser(night: FirstNight) -> None:
+    from playwright.sync_api import sync_playwright
+
+    stack = night.stack
+    links = {task: stack.airflow.links(DAG, night.run, task) for task in BUTTONS}
+    assert {task: set(found) for task, found in links.items()} == BUTTONS
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page, broken = browser.new_page(), list[str]()
+        page.on("pageerror", lambda error: broken.append(f"{page.url}: {error}"))
+        page.goto(f"{stack.airflow_url}/auth/login")
+        page.fill("input[name=username]", stack.login[0])
+        page.fill("input[name=password]", stack.login[1])
+        page.click("button[type=submit]")
+        page.wait_for_url(lambda url: "login" not in url)
+        shown = {}
+        for name, address in {name: url for found in links.values() for name, url in found.items()}.items():
+            answer = page.goto(address)
+            assert answer is not None
+            assert answer.status == 200, address
+            shown[name] = page.inner_text("body")
+        browser.close()
+    assert broken == []
+    assert "topics v1: gate pass" in shown["Gate report"]
+    assert "Champion v1" in shown["Model page"]
+    assert "first champion, no canary" in shown["Rollout"]
+
+
+def test_clearing_train_repeats_neither_sample_nor_label_and_registers_no_second_version(night: FirstNight) -> None:
+    airflow, environment = night.stack.airflow, night.stack.environment
+    airflow.clear(DAG, night.run, "train")
+    assert airflow.wait(DAG, night.run, patience=PATIENCE) == "success"
+    tries = {task.task_id: task.try_number for task in airflow.tasks(DAG, night.run)}
+    assert (tries["ingest"], tries["sample"], tries["label"], tries["train"]) == (1, 1, 1, 2)
+    # The candidate is what serves now, so there is nothing to compare and nothing to roll out.
+    assert airflow.task_states(DAG, night.run)["rollout"] == "skipped"
+    assert len(connect(environment).search_model_versions("name = 'topics'")) == 1
