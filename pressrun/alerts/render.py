@@ -40,7 +40,9 @@ def escaped(text: str) -> str:
 def headline(verdict: Verdict) -> str:
     """The present state in two lines: what happened, and why; one more where a person overrode a judge."""
     version = f" v{escaped(verdict.model_version)}" if verdict.model_version else ""
-    champion = f" · champion is v{escaped(verdict.champion_version)}" if verdict.champion_version else ""
+    promoted = (verdict.kind, verdict.decision) == ("canary", Decision.PASS)
+    was = "champion was" if promoted else "champion is"
+    champion = f" · {was} v{escaped(verdict.champion_version)}" if verdict.champion_version else ""
     marked = " · synthetic data" if verdict.synthetic else ""
     title = f"*{escaped(verdict.pipeline)}{version}* · {outcome(verdict)}{champion}{marked}"
     overridden = [escaped(check.reason) for check in verdict.checks if check.metric == OVERRIDDEN]

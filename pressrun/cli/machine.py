@@ -12,6 +12,8 @@ import typer
 from pressrun.cli.options import EnvironmentName, PipelineName, pipeline_of
 from pressrun.cli.terminal import ExitCode, err, exit_code, out
 
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+
 
 def check(
     pipelines: Annotated[list[str] | None, typer.Argument(help="names or paths; by default all there are")] = None,
@@ -117,9 +119,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(exists=True, help="your articles: folder or file; else PRESSRUN_DATA, else made-up")
     ] = None,
-    airflow_port: int = 8080,
-    mlflow_port: int = 5000,
-    router_port: int = 8000,
+    airflow_port: Port = 8080,
+    mlflow_port: Port = 5000,
+    router_port: Port = 8000,
 ) -> None:
     """The whole stack on this machine and a story in five parts; what `make demo` runs."""
     from pressrun.demo import DemoOptions, Ports

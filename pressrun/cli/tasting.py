@@ -43,7 +43,7 @@ def show_taste(pipeline: str | None, *, data: Path | None, keep: Path | None) ->
     verdict = list(tasted.results.values())[-1].verdict
     out.print()
     if verdict:
-        tell_verdict(verdict)
+        tell_verdict(verdict, home=tasted.home)
     took = time.monotonic() - began
     out.print(f"\n{took:.0f} s; all that was made is in {tasted.home}. {DEMO_ADDS}", highlight=False)
     return verdict

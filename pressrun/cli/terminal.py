@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -79,7 +80,7 @@ def exit_code(verdict: Verdict) -> ExitCode:
     return ExitCode[verdict.decision.name]
 
 
-def tell_verdict(verdict: Verdict, *, all_checks: bool = False) -> None:
+def tell_verdict(verdict: Verdict, *, all_checks: bool = False, home: Path | None = None) -> None:
     """The decision and its checks in words, a failed one first; those for information only where they fail, or all."""
     out.print(f"{decided(verdict.decision.value)} {verdict.kind} {escape(headline(verdict))}", highlight=False)
     worst_first = sorted(verdict.checks, key=lambda c: (c.decision.value == "pass", not c.required))
@@ -90,7 +91,8 @@ def tell_verdict(verdict: Verdict, *, all_checks: bool = False) -> None:
         line = f"{escape(check.metric + of)}: {escape(check.reason)}{aside}"
         out.print(f"  {decided(check.decision.value)} {line}", highlight=False, soft_wrap=True)
     if left := len(worst_first) - len(shown):
-        where = f"pressrun verdicts --show {verdict.verdict_id[:8]}"
+        elsewhere = f"PRESSRUN_HOME={home} " if home else ""
+        where = f"{elsewhere}pressrun verdicts --show {verdict.verdict_id[:8]}"
         out.print(f"  {left} more checks are for information: {where}", style="dim", highlight=False, soft_wrap=True)
     for note in verdict.notes:
         out.print(f"  {escape(note)}", style="dim", highlight=False, soft_wrap=True)

@@ -52,7 +52,6 @@ class Serving(_Section):
     host: str = "127.0.0.1"
     router_port: int = 8000
     arm_ports: tuple[int, int] = Field(default=(8010, 8029), description="first and last port that arms may take")
-    workers: int = 1
 
 
 class Environment(_Section):

@@ -45,7 +45,8 @@ def find_config(kind: str, name_or_path: str | Path) -> Path:
     """
     text = str(name_or_path)
     if text.endswith((".yaml", ".yml")) or "/" in text:
-        return resolve_path(text)
+        typed = Path(text).expanduser().absolute()
+        return typed if typed.exists() else resolve_path(text)
     folder = config_folder() / kind
     file = folder / f"{text}.yaml"
     if file.is_file():
@@ -56,18 +57,19 @@ def find_config(kind: str, name_or_path: str | Path) -> Path:
 
 
 def resolve_path(text: str | Path) -> Path:
-    """A path named in a config file: absolute, or below the working folder, the project or the config folder."""
+    """A path named in a config file: absolute, or below the config folder's parent, the config or working folder.
+
+    The config folder comes first: a copy of it that PRESSRUN_CONFIG names is read whole, wherever one stands.
+    """
     path = Path(text).expanduser()
     if path.is_absolute():
         return path
     config = config_folder()
-    for base in (Path.cwd(), config.parent, config):
-        if (base / path).exists():
-            return base / path
-    # Inside a wheel the folder is called _config; files still name config/...
+    # Files name config/..., whatever the folder is called: inside a wheel it is _config.
     if path.parts[:1] == ("config",) and config.joinpath(*path.parts[1:]).exists():
         return config.joinpath(*path.parts[1:])
-    return Path.cwd() / path
+    bases = (config.parent, config, Path.cwd())
+    return next((base / path for base in bases if (base / path).exists()), Path.cwd() / path)
 
 
 def similar_file(text: str | Path) -> str | None:

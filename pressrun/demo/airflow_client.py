@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
 ENDED = ("success", "failed")
+TRIES, PAUSE_SECONDS = 6, 2.0
 
 
 class AirflowError(RuntimeError):
@@ -74,8 +76,11 @@ class AirflowClient:
 
     def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Starts a run with `conf` laid over the DAG's params; returns its id."""
-        body = {"logical_date": None, "conf": dict(conf or {}), **({"dag_run_id": run_id} if run_id else {})}
-        return str(self._ask("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", json=body).json()["dag_run_id"])
+        # With an id of its own a request that is sent again finds the run that the first one made.
+        named = run_id or f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"logical_date": None, "conf": dict(conf or {}), "dag_run_id": named}
+        answer = self._send("POST", f"/api/v2/dags/{quote(dag_id)}/dagRuns", json=body)
+        return named if answer.status_code == 409 else str(_checked(answer).json()["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """The run as Airflow tells it; `state` is queued, running, success or failed."""
@@ -138,6 +143,15 @@ class AirflowClient:
         return _checked(self._send(method, path, **request))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """Sends again what a busy server failed at: on one machine its SQLite is often locked for a moment."""
+        for _ in range(TRIES - 1):
+            answer = self._send_once(method, path, **request)
+            if answer.status_code < 500:
+                return answer
+            time.sleep(PAUSE_SECONDS)
+        return self._send_once(method, path, **request)
+
+    def _send_once(self, method: str, path: str, **request: Any) -> httpx.Response:
         answer = self._http.request(method, path, headers=self._headers(), **request)
         if answer.status_code == 401:
             self._token = None
@@ -154,7 +168,8 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     asked = f"{answer.request.method} {answer.request.url.path}"
-    raise AirflowError(f"Airflow answered {answer.status_code} to {asked}: {answer.text[:300]}")
+    again = " Its log is logs/airflow.log of the demo's home; run the demo again." if answer.status_code >= 500 else ""
+    raise AirflowError(f"Airflow answered {answer.status_code} to {asked}: {answer.text[:300]}{again}")
 
 
 def _run_path(dag_id: str, run_id: str) -> str:

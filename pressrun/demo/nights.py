@@ -69,6 +69,8 @@ def data_files(folder: Path, *, format: str = "auto") -> list[Path]:
     """
     if folder.is_file():
         return [folder]
+    if not folder.is_dir():
+        raise ValueError(f"{folder} does not exist; set PRESSRUN_DATA to the folder or the file of your articles")
     known = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
     found = [path for path in known if format in ("auto", SUFFIXES[path.suffix.lower()])]
     if known and not found:

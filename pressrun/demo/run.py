@@ -67,26 +67,33 @@ def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
         )
     traffic = Traffic(router_url=stack.router_url, model=MODEL, rate=READERS_PER_SECOND)
     try:
-        _tell(Story(stack=stack, stock=stock, screen=screen, traffic=traffic), screen, since=started)
+        _tell(
+            Story(stack=stack, stock=stock, screen=screen, traffic=traffic),
+            screen,
+            since=started,
+            stays=not options.exit,
+        )
         if not options.exit:
             _until_interrupted(screen)
     except KeyboardInterrupt:
         pass
     finally:
-        with screen.waiting("stopping everything"):
-            traffic.stop()
-            stack.services.stop()
+        screen.console.print("  stopping everything")
+        stack.services.stop()
+        traffic.stop()
         screen.console.print("Everything is stopped. What it wrote stays in", str(home))
 
 
-def _tell(story: Story, screen: Screen, *, since: float) -> None:
+def _tell(story: Story, screen: Screen, *, since: float, stays: bool) -> None:
     _show_addresses(story.stack, screen)
     story.tell()
     screen.console.print()
     screen.verdicts(story.verdicts())
     screen.line("took", f"{(time.monotonic() - since) / 60:.1f} minutes")
-    _show_addresses(story.stack, screen)
-    _show_what_was_made(story, screen)
+    screen.told(story.told)
+    if stays:
+        _show_addresses(story.stack, screen)
+        _show_what_was_made(story, screen)
 
 
 def _show_addresses(stack: Stack, screen: Screen) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
@@ -31,6 +31,12 @@ class Screen:
         """A name, what there is to say of it, and on the right how long it took."""
         took = f"{seconds:.0f} s" if seconds is not None else ""
         self._row(f"[cyan]{name}[/cyan]", text, f"[dim]{took}[/dim]")
+
+    def told(self, parts: Mapping[str, bool]) -> None:
+        """Which parts of the story went as they usually do. None is made to: a busy machine may turn a canary back."""
+        for part, usual in parts.items():
+            mark = "[green]✓[/green]" if usual else "[yellow]otherwise[/yellow]"
+            self.line("story", f"{mark} {part}{'' if usual else ': its verdict above says why'}")
 
     def address(self, name: str, address: str) -> None:
         """An address or a command, in one piece however narrow the terminal is."""

@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,12 +89,16 @@ class Services:
         return f"Last lines of {log}:\n{last}"
 
     def stop(self) -> None:
-        """Ends every service, newest first, and waits until all of their processes are gone."""
-        for process in reversed(self._running.values()):
-            end_tree(process.pid)
-            process.wait()
-        self._running.clear()
-        self._ledger.unlink(missing_ok=True)
+        """Ends every service, newest first, and waits until all of their processes are gone.
+
+        An impatient second Ctrl-C does not interrupt this: it would leave what it was meant to end.
+        """
+        with _undisturbed():
+            for process in reversed(self._running.values()):
+                end_tree(process.pid)
+                process.wait()
+            self._running.clear()
+            self._ledger.unlink(missing_ok=True)
 
     def clean_up_after_crash(self) -> int:
         """Ends what an earlier demo in this home left running; returns how many services that were."""
@@ -111,6 +117,20 @@ class Services:
             if p.poll() is None
         ]
         self._ledger.write_text(json.dumps(entries))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait; only the main thread may say so, and only it is sent them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _same_process(entry: Mapping[str, object]) -> bool:

@@ -17,7 +17,7 @@ from pressrun.demo.stock import Stock
 from pressrun.demo.traffic import Traffic
 from pressrun.rollout import Phase, status
 from pressrun.step import open_lake
-from pressrun.verdict import Verdict
+from pressrun.verdict import Decision, Verdict
 
 SAMPLE_ROWS = {1: 300, 2: 1200, 3: 600, 4: 600}
 LEAN = 0.75
@@ -33,6 +33,7 @@ class Story:
     screen: Screen
     traffic: Traffic
     runs: list[Run] = field(default_factory=list)
+    told: dict[str, bool] = field(default_factory=dict)
 
     def tell(self) -> None:
         """All five parts, in order."""
@@ -47,18 +48,23 @@ class Story:
     def first_champion(self) -> Run:
         self.screen.title("Night 1  a first model becomes champion")
         run = self._night(1)
+        self.told["a first model becomes champion"] = _promoted(run)
         self.traffic.offer(self._readable())
         return run
 
     def better_candidate(self) -> Run:
-        self.screen.title("Night 2  more labels, a better model: gate, canary under replayed traffic, promotion")
-        return self._night(2)
+        self.screen.title("Night 2  more articles, more labels: a gate, then a canary under replayed traffic")
+        run = self._night(2)
+        self.told["a better one passes its gate and its canary"] = _promoted(run)
+        return run
 
     def spoilt_labels(self) -> Run:
         self.screen.title("Night 3  a desk imports labels with its topic codes off by one")
         self._land(3)
         self.screen.line("imported", f"{import_labels_shifted(self.stack):,} labels, each one topic too far")
-        return self._run(3)
+        run = self._run(3)
+        self.told["one trained on spoilt labels is stopped at the gate"] = _decided(run, "gate") is Decision.FAIL
+        return run
 
     def slow_candidate(self) -> Run:
         self.screen.title("Night 4  the labels are mended; a noisy neighbour slows the canary's process")
@@ -67,10 +73,11 @@ class Story:
         run = start_run(self.stack, self._dag("retrain"), {"sample_rows": SAMPLE_ROWS[4]})
         self.runs.append(follow(run, self.stack, self.screen, until="rollout"))
         pid = self._candidate_pid(run)
-        if pid is None:
-            return run
-        with NoisyNeighbour(pid):
-            return follow(run, self.stack, self.screen)
+        if pid is not None:
+            with NoisyNeighbour(pid):
+                follow(run, self.stack, self.screen)
+        self.told["one that is slow under traffic is rolled back"] = _decided(run, "rollout") is Decision.FAIL
+        return run
 
     def drift(self) -> Run | None:
         topic = most_common_label(self.stack)
@@ -85,7 +92,9 @@ class Story:
         with self.screen.waiting("a window of the new traffic"):
             time.sleep(self.stack.pipeline.drift.window.total_seconds() * 1.2)
         self.runs.append(follow(start_run(self.stack, self._dag("drift")), self.stack, self.screen))
-        return self._retrain_that_started(known)
+        started = self._retrain_that_started(known)
+        self.told["drift is found and a retrain starts by itself"] = started is not None
+        return started
 
     def verdicts(self) -> list[Verdict]:
         """Every verdict so far, oldest first."""
@@ -155,6 +164,16 @@ class Story:
         run = Run(dag_id=self._dag("retrain"), run_id=new[0])
         self.runs.append(run)
         return follow(run, self.stack, self.screen)
+
+
+def _decided(run: Run, task: str) -> Decision | None:
+    result = run.result(task)
+    return result.verdict.decision if result and result.verdict else None
+
+
+def _promoted(run: Run) -> bool:
+    result = run.result("rollout")
+    return bool(result and result.facts.get("promoted"))
 
 
 def reports(home: Path) -> list[Path]:

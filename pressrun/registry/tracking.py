@@ -60,7 +60,8 @@ def _check(environment: Environment, uri: str) -> None:
 def _unreachable(environment: Environment, error: Exception) -> str:
     return (
         f"MLflow at {environment.mlflow.shown_uri} does not answer ({type(error).__name__}). Start it, or set "
-        "mlflow.tracking_uri of the environment (MLFLOW_TRACKING_URI) to where it runs, then clear this task. "
+        "mlflow.tracking_uri of the environment (MLFLOW_TRACKING_URI) to where it runs, then run this again or "
+        "clear its task. "
         "Nothing was registered."
     )
 

@@ -23,6 +23,8 @@ from pressrun.verdict import Check, Comparison, Decision
 ALPHA = 0.05
 FIRST_LOOK = 20
 GROWTH = 1.2
+# The p99 of fewer requests is their slowest one: one stall of the machine would decide.
+ENOUGH_FOR_P99 = 100
 
 
 def alpha_of(look: int) -> float:
@@ -70,8 +72,8 @@ def _errors(counts: Counts, policy: Rollout, alpha: float) -> Check:
 def _latency(counts: Counts, policy: Rollout, alpha: float) -> Check:
     ours, theirs = counts.arm(CANDIDATE).latencies, counts.arm(CHAMPION).latencies
     budget, samples = policy.budgets.latency_p99_ratio, min(len(ours), len(theirs))
-    if samples < FIRST_LOOK:
-        return _too_few("latency_p99_ratio", budget, samples)
+    if samples < ENOUGH_FOR_P99:
+        return _too_few("latency_p99_ratio", budget, samples, needed=ENOUGH_FOR_P99)
     floor = policy.budgets.latency_floor_ms
     found = quantile_ratio_interval(_floored(ours, floor), _floored(theirs, floor), q=0.99, alpha=alpha)
     candidate, champion = (float(np.quantile(latencies, 0.99)) for latencies in (ours, theirs))
@@ -113,6 +115,6 @@ def _decide(found: Interval, budget: float) -> Decision:
     return Decision.PASS if found.estimate <= budget else Decision.INSUFFICIENT
 
 
-def _too_few(metric: str, budget: float, samples: int) -> Comparison:
-    reason = f"{samples} observations in the smaller arm, {FIRST_LOOK} needed"
+def _too_few(metric: str, budget: float, samples: int, *, needed: int = FIRST_LOOK) -> Comparison:
+    reason = f"{samples} observations in the smaller arm, {needed} needed"
     return Comparison(metric=metric, threshold=budget, samples=samples, decision=Decision.INSUFFICIENT, reason=reason)

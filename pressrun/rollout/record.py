@@ -18,6 +18,15 @@ class StaleRecord(Exception):
     """The record changed since it was read; read it again and decide anew."""
 
 
+class UnreadableRecord(Exception):
+    """A record that this version of Pressrun cannot read; a retry helps once the version that wrote it runs again."""
+
+
+def _unreadable(path: Path, error: ValueError) -> str:
+    said = "; ".join(str(error).splitlines()[1:3])
+    return f"{path} was written by another version of Pressrun ({said}); run that version, or move the file away"
+
+
 class RecordStore:
     """The records below `<environment.home>/rollouts`."""
 
@@ -34,7 +43,10 @@ class RecordStore:
             text = self._path(model).read_text()
         except FileNotFoundError:
             return None
-        return RolloutRecord.model_validate_json(text)
+        try:
+            return RolloutRecord.model_validate_json(text)
+        except ValueError as error:
+            raise UnreadableRecord(_unreadable(self._path(model), error)) from error
 
     def write(self, record: RolloutRecord, *, expected: int) -> RolloutRecord:
         """Writes `record` if the file still has version `expected` (0: no file yet). Raises StaleRecord if not."""

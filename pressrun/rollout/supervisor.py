@@ -97,10 +97,11 @@ class _Supervisor:
 
     async def _tick(self, session: aiohttp.ClientSession) -> None:
         for model in self._store.models():
-            if model not in self._keepers:
-                self._keepers[model] = self._keeper(model, session)
-                self._keepers[model].adopt()
             try:
+                if model not in self._keepers:
+                    keeper = self._keeper(model, session)
+                    keeper.adopt()
+                    self._keepers[model] = keeper
                 await self._keepers[model].tick()
             except Exception:
                 _log.exception("%s: this tick failed; the next one tries again", model)
@@ -115,10 +116,13 @@ class _Supervisor:
     async def _ship(self) -> None:
         while True:
             await asyncio.sleep(SHIP_SECONDS)
-            await self._ship_once()
+            try:
+                await self._ship_once()
+            except Exception:
+                _log.exception("predictions stay in their spool; the next shipment tries again")
 
     async def _ship_once(self) -> None:
-        for model, keeper in self._keepers.items():
+        for model, keeper in list(self._keepers.items()):
             spool, live = keeper.folder / "spool", keeper.live
             await asyncio.to_thread(ship, self._lake, spool, pipeline=model, live=live)
 

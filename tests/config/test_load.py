@@ -136,3 +136,19 @@ def test_what_a_variable_holds_is_never_told(home: Path, tmp_path: Path, monkeyp
         load_environment(file)
     assert "serving.router_port" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_copied_config_folder_is_read_whole_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, topic in ((tmp_path / "project" / "config", "Weather"), (tmp_path / "copy", "Climate")):
+        (place / "taxonomies").mkdir(parents=True)
+        (place / "pipelines").mkdir()
+        (place / "pipelines" / "topics.yaml").write_text(TOPICS)
+        taxonomy = (
+            f"name: t\nversion: '1'\ntopics: [{{name: {topic}, seeds: [rain]}}, {{name: Sports, seeds: [goal]}}]\n"
+        )
+        (place / "taxonomies" / "news-topics.yaml").write_text(taxonomy)
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("PRESSRUN_CONFIG", str(tmp_path / "copy"))
+    assert load_taxonomy(load_pipeline("topics")).names == ("Climate", "Sports")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -34,6 +35,37 @@ def test_stop_leaves_no_process_not_even_a_grandchild(tmp_path: Path) -> None:
     services.start(_spawner(tmp_path))
     services.wait(_spawner(tmp_path))
     services.stop()
+    assert _tree(tmp_path) == []
+
+
+STUBBORN = """
+import signal, sys, time
+def slowly(*_):
+    time.sleep(2)
+    sys.exit()
+signal.signal(signal.SIGTERM, slowly)
+time.sleep(60)
+"""
+IMPATIENT = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from pressrun.demo.services import Service, Services
+home, stubborn = sys.argv[1:]
+services = Services(home=Path(home))
+here = {"PRESSRUN_TEST_HOME": home}
+command = [sys.executable, "-c", stubborn]
+services.start(Service(name="stubborn", command=command, ready=lambda: True, environment=here))
+time.sleep(1)
+threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+services.stop()
+print("stopped")
+"""
+
+
+def test_an_impatient_second_ctrl_c_does_not_interrupt_the_stopping(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", IMPATIENT, str(tmp_path), STUBBORN]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, ["stopped"]), done.stderr
     assert _tree(tmp_path) == []
 
 

@@ -77,3 +77,11 @@ def test_looks_are_made_when_the_counts_have_grown() -> None:
     assert numbers[19] == 0
     assert numbers[20] == 1
     assert numbers[-1] < 16
+
+
+def test_the_p99_of_few_requests_is_too_little_to_go_back_for() -> None:
+    counts = counts_of(requests=60)
+    counts.arms[CANDIDATE].latencies[0] = 5000.0
+    latency = next(c for c in judge(counts, POLICY, alpha=0.05) if c.metric == "latency_p99_ratio")
+    assert latency.decision is Decision.INSUFFICIENT
+    assert latency.reason == "60 observations in the smaller arm, 100 needed"

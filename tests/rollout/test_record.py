@@ -11,7 +11,7 @@ import pytest
 from pressrun.config.environment import Environment
 from pressrun.rollout import abort, outcome, served, status, submit
 from pressrun.rollout.changes import ended
-from pressrun.rollout.record import RecordStore, StaleRecord
+from pressrun.rollout.record import RecordStore, StaleRecord, UnreadableRecord
 from pressrun.rollout.types import Phase, RolloutRecord
 from tests.rollout.home import model_of, plan_of
 
@@ -72,3 +72,12 @@ def test_after_an_abort_the_same_step_waits_for_the_end_and_gets_a_new_generatio
     assert record.active
     assert outcome(environment, "topics", "d/1/t/-1") is None
     assert served(environment, "topics") is None
+
+
+def test_a_record_of_another_version_is_named_with_what_to_do(environment: Environment) -> None:
+    store = RecordStore(environment)
+    file = store.root / "topics" / "record.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"model": "topics", "future_field": 1}')
+    with pytest.raises(UnreadableRecord, match=r"record\.json was written by another version.*future_field"):
+        store.read("topics")
