@@ -52,7 +52,9 @@ def _train(result: StageResult) -> str:
     facts = result.facts
     families = "   ".join(f"{name} {score:.3f}" for name, score in facts["families"].items())
     known = f"{facts['people']:,} labels by people, {facts['machine']:,} by machines, {facts['unlabeled']:,} unlabeled"
-    return f"{families}   kept {facts['family']}; {known}"
+    behind = facts["families"][facts["family"]] < max(facts["families"].values())
+    doubt = ", listed first: the difference may be chance" if behind else ""
+    return f"{families}   kept {facts['family']}{doubt}; {known}"
 
 
 def _rollout(result: StageResult) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -146,8 +147,14 @@ class Story:
         return [str(run["dag_run_id"]) for run in self.stack.airflow.runs(self._dag("retrain"))]
 
     def _wait_for_a_usual_window(self) -> None:
-        with self.screen.waiting("a window of usual traffic"):
-            time.sleep(self.stack.pipeline.drift.window.total_seconds())
+        """Drift compares with the champion's first window: waits until usual traffic has filled it."""
+        record = status(self.stack.environment, self.stack.pipeline.model)
+        promotions = [end.at for end in (record.outcomes if record else ()) if end.phase is Phase.PROMOTED]
+        served = (datetime.now(UTC) - max(promotions)).total_seconds() if promotions else 0.0
+        left = self.stack.pipeline.drift.window.total_seconds() * 1.1 - served
+        if left > 0:
+            with self.screen.waiting("a window of usual traffic"):
+                time.sleep(left)
 
     def _retrain_that_started(self, known: set[str]) -> Run | None:
         deadline = time.monotonic() + DRIFT_PATIENCE
