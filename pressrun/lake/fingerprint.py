@@ -28,7 +28,7 @@ PACKAGES: Mapping[str, str] = {
 }
 """The stages by the names that people and results use, which are the DAGs' task ids; each with its package."""
 
-_USES = re.compile(r"^([A-Za-z_][\w.]*):[A-Za-z_]\w*$")
+_NAMED = re.compile(r"^([A-Za-z_][\w.]*):[A-Za-z_]\w*$")
 
 
 def fingerprint(
@@ -81,10 +81,11 @@ def code_digest(module: str) -> str:
 
 
 def _own_modules(section: Any) -> Iterator[str]:
-    """Modules named as `package.module:Name` anywhere in a config section."""
-    if isinstance(section, dict):
-        yield from (name for value in section.values() for name in _own_modules(value))
-    elif isinstance(section, list):
+    """Modules that `uses: package.module:Name` names anywhere in a section; `model: openai:gpt` names no code."""
+    if isinstance(section, list):
         yield from (name for value in section for name in _own_modules(value))
-    elif isinstance(section, str) and (match := _USES.match(section)):
-        yield match.group(1)
+    if not isinstance(section, dict):
+        return
+    for key, value in section.items():
+        named = _NAMED.match(value) if key == "uses" and isinstance(value, str) else None
+        yield from [named.group(1)] if named else _own_modules(value)

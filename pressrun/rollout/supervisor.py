@@ -61,6 +61,7 @@ class _Supervisor:
         self._lake = Lake(environment.lake.root, environment.lake.storage_options)
         self._keepers: dict[str, Keeper] = {}
         self._ports: set[int] = set()
+        self._failing: dict[str, str] = {}
 
     async def run(self) -> None:
         stop = asyncio.Event()
@@ -103,8 +104,15 @@ class _Supervisor:
                     keeper.adopt()
                     self._keepers[model] = keeper
                 await self._keepers[model].tick()
-            except Exception:
-                _log.exception("%s: this tick failed; the next one tries again", model)
+                self._failing.pop(model, None)
+            except Exception as error:
+                self._tell_once(model, error)
+
+    def _tell_once(self, model: str, error: Exception) -> None:
+        """Ticks come five times a second: what fails again and again is told when it begins and when it changes."""
+        if self._failing.get(model) != str(error):
+            self._failing[model] = str(error)
+            _log.error("%s: this tick failed; each next one tries again", model, exc_info=error)
 
     def _keeper(self, model: str, session: aiohttp.ClientSession) -> Keeper:
         route = self._router.routes.setdefault(model, Route())

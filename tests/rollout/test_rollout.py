@@ -149,3 +149,15 @@ def test_an_abort_goes_back_and_the_same_step_then_gets_a_new_generation(
     record = home.until(lambda r: sum(o.step_key == "d/2/t/-1" for o in r.outcomes) == 2)
     assert [o.phase for o in record.outcomes[-2:]] == [Phase.ROLLED_BACK, Phase.PROMOTED]
     assert record.outcomes[-2].verdict.decision is Decision.INSUFFICIENT
+
+
+def test_one_models_unreadable_record_is_told_once_and_stops_no_other_model(
+    home: Home, models: tuple[ModelRef, ModelRef]
+) -> None:
+    record = home.environment.home / "rollouts" / "bad" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"model": "bad", "future_field": 1}')
+    with_champion(home, models[0])
+    assert served(home.environment, "topics") == models[0]
+    assert home.supervisors[0].poll() is None
+    assert home.story().count("bad: this tick failed") == 1
