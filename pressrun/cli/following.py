@@ -19,7 +19,7 @@ _STOPPED = {
     },
     "gate": {
         "insufficient": "nothing ships yet; answers that come now count in the next run: pressrun ingest{named}",
-        "fail": "nothing ships, what serves goes on; the report says where it lost (who knows better: pressrun override)",
+        "fail": "nothing ships, what serves goes on; the report says where it lost (or: pressrun override)",
     },
 }
 
