@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ import httpx
 
 ENDED = ("success", "failed")
 TRIES, PAUSE_SECONDS = 6, 2.0
+_ITS_LOG = " Its log is logs/airflow.log of the demo's home; run the demo again."
 
 
 class AirflowError(RuntimeError):
@@ -68,11 +70,6 @@ class AirflowClient:
                     f"Airflow has not read {', '.join(missing)} in {patience:.0f} s: {self.import_errors()}"
                 )
             time.sleep(1)
-
-    def unpause(self, dag_id: str) -> None:
-        """Lets the DAG run, once Airflow has read it."""
-        self.wait_for_dags(dag_id)
-        self._ask("PATCH", f"/api/v2/dags/{quote(dag_id)}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, *, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Starts a run with `conf` laid over the DAG's params; returns its id."""
@@ -143,13 +140,20 @@ class AirflowClient:
         return _checked(self._send(method, path, **request))
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """Sends again what a busy server failed at: on one machine its SQLite is often locked for a moment."""
+        """Sends again what a busy server failed at: on one machine its SQLite is often locked for a moment.
+
+        Every request here may be sent twice. Raises AirflowError when the last one gets no answer at all.
+        """
         for _ in range(TRIES - 1):
-            answer = self._send_once(method, path, **request)
-            if answer.status_code < 500:
-                return answer
+            with suppress(httpx.TransportError):
+                answer = self._send_once(method, path, **request)
+                if answer.status_code < 500:
+                    return answer
             time.sleep(PAUSE_SECONDS)
-        return self._send_once(method, path, **request)
+        try:
+            return self._send_once(method, path, **request)
+        except httpx.TransportError as error:
+            raise AirflowError(f"Airflow does not answer {method} {path} ({error}).{_ITS_LOG}") from error
 
     def _send_once(self, method: str, path: str, **request: Any) -> httpx.Response:
         answer = self._http.request(method, path, headers=self._headers(), **request)
@@ -168,7 +172,7 @@ def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success:
         return answer
     asked = f"{answer.request.method} {answer.request.url.path}"
-    again = " Its log is logs/airflow.log of the demo's home; run the demo again." if answer.status_code >= 500 else ""
+    again = _ITS_LOG if answer.status_code >= 500 else ""
     raise AirflowError(f"Airflow answered {answer.status_code} to {asked}: {answer.text[:300]}{again}")
 
 

@@ -25,8 +25,7 @@ def airflow_environment(home: Path, port: int, dags: Path, plugins: Path, *, par
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(home / _PASSWORDS),
         # Tasks call the API server under this address; it must be the port it really has.
         "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{port}/execution/",
-        # A writer waits for another's lock as long as a busy machine may take.
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60",
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "API__HOST": HOST,
         "API__PORT": str(port),
         "API__BASE_URL": f"http://localhost:{port}",

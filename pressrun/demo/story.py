@@ -38,8 +38,7 @@ class Story:
 
     def tell(self) -> None:
         """All five parts, in order."""
-        for dag in ("retrain", "drift"):
-            self.stack.airflow.unpause(f"{self.stack.pipeline.model}_{dag}")
+        self.stack.airflow.wait_for_dags(self._dag("retrain"), self._dag("drift"))
         self.first_champion()
         self.better_candidate()
         self.spoilt_labels()

@@ -59,3 +59,9 @@ def test_a_server_that_stays_broken_is_told_with_where_its_log_is(
     with pytest.raises(AirflowError, match=r"answered 500 to POST .*Database error.*logs/airflow\.log"):
         client.trigger("topics_retrain")
     assert len(Busy.asked) == airflow_client.TRIES
+
+
+def test_a_server_that_is_gone_is_told_as_such(client: AirflowClient) -> None:
+    gone = AirflowClient("http://127.0.0.1:9", "admin", "p")
+    with pytest.raises(AirflowError, match=r"does not answer GET /api/v2/dags .*logs/airflow\.log"):
+        gone.dags()
