@@ -1,4 +1,4 @@
-"""`pressrun override` and `pressrun abort`: a person decides otherwise, by name and with a reason that is kept."""
+"""`override`, `pause`, `resume`, `promote` and `abort`: a person decides, by name and with a reason that is kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pressrun.cli.terminal import err, out
 if TYPE_CHECKING:
     from pressrun.config.environment import Environment
     from pressrun.config.pipeline import Pipeline
+    from pressrun.rollout.types import Wish
     from pressrun.verdict import Override, Verdict
 
 By = Annotated[str, typer.Option("--by", help="who decides")]
@@ -43,24 +44,47 @@ def override(
     _tell(place, pipeline, found, made)
 
 
-def abort(
-    model: Annotated[str, typer.Argument(help="whose rollout goes back: a pipeline's name, or its model's")],
+Model = Annotated[str, typer.Argument(help="whose rollout: a pipeline's name, or its model's")]
+
+
+def abort(model: Model, by: By, reason: Reason, environment: EnvironmentName = None) -> None:
+    """Stops the rollout under way: the candidate is taken out of traffic, the champion serves on."""
+    _intervene(model, "abort", "goes back", by, reason, environment)
+
+
+def pause(model: Model, by: By, reason: Reason, environment: EnvironmentName = None) -> None:
+    """Holds the rollout under way at its present share; a candidate that does harm still goes back."""
+    _intervene(model, "pause", "is paused", by, reason, environment)
+
+
+def resume(model: Model, by: By, reason: Reason, environment: EnvironmentName = None) -> None:
+    """Lets a paused rollout go on."""
+    _intervene(model, "resume", "goes on", by, reason, environment)
+
+
+def promote(
+    model: Model,
     by: By,
     reason: Reason,
+    force: Annotated[bool, typer.Option("--force", help="also when checks fail; the verdict says so")] = False,
     environment: EnvironmentName = None,
 ) -> None:
-    """Stops the rollout under way: the supervisor takes the candidate out of traffic, the champion serves on."""
+    """Makes the candidate champion without the steps and the bake that are left."""
+    _intervene(model, "force" if force else "promote", "is promoted", by, reason, environment)
+
+
+def _intervene(model: str, wish: Wish, becomes: str, by: str, reason: str, environment: str | None) -> None:
     from pressrun.config.load import load_environment
-    from pressrun.rollout import Vigil, abort_current
+    from pressrun.rollout import Vigil, intervene
 
     place, name = load_environment(environment), _model(model)
-    plan = abort_current(place, name, actor=by, reason=reason)
+    plan = intervene(place, name, wish, actor=by, reason=reason)
     if plan is None:
-        raise ValueError(f"{name} has no rollout under way: there is nothing to stop")
-    said = f"rollout {plan.generation} of {name} v{plan.candidate.version} goes back: {by}, {reason}"
+        raise ValueError(f"{name} has no rollout under way: there is nothing to {wish}")
+    said = f"rollout {plan.generation} of {name} v{plan.candidate.version} {becomes}: {by}, {reason}"
     out.print(said, markup=False, highlight=False, soft_wrap=True)
     if missing := Vigil(place, name).missing():
-        err.print(f"{missing}. It goes back when one runs", style="yellow", markup=False, soft_wrap=True)
+        err.print(f"{missing}. It is done when one runs", style="yellow", markup=False, soft_wrap=True)
 
 
 def moment(text: str, *, now: datetime) -> datetime:

@@ -13,7 +13,7 @@ from pressrun.rollout.api import (
     status,
     submit,
 )
-from pressrun.rollout.stopping import abort_current
+from pressrun.rollout.intervening import intervene
 from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
 from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
 from pressrun.rollout.waiting import NobodySupervises, Vigil, concluded, start_command
@@ -29,10 +29,10 @@ __all__ = [
     "RolloutRecord",
     "Vigil",
     "abort",
-    "abort_current",
     "concluded",
     "facts_of",
     "finish",
+    "intervene",
     "make_plan",
     "outcome",
     "reconcile_aliases",

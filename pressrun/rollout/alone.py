@@ -22,9 +22,10 @@ from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
 from pressrun.rollout.changes import verdict_of
 from pressrun.rollout.endpoint import Endpoint, Probe
-from pressrun.rollout.machine import ArmSeen, Observed, SetWeights, advance
+from pressrun.rollout.machine import advance
 from pressrun.rollout.measuring import Measure
 from pressrun.rollout.router import Route, Router
+from pressrun.rollout.seen import ArmSeen, Observed, SetWeights
 from pressrun.rollout.traffic import Counts
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Phase, RolloutPlan, RolloutState, Traffic
 from pressrun.verdict import Verdict
@@ -128,7 +129,7 @@ class _Control:
     def _observed(self) -> Observed:
         return Observed(
             generation=GENERATION,
-            arms={arm: ArmSeen(running=True, ready=probe.ready) for arm, probe in self._probes.items()},
+            arms={arm: ArmSeen(replicas=1, ready=int(probe.ready)) for arm, probe in self._probes.items()},
             weights=self.route.weights,
             champion_digest=self._plan.champion.digest if self._plan.champion else None,
             checks=self._measure.checks(self._plan, self._state),

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from pressrun.lake.fingerprint import policy_digest
-from pressrun.rollout.machine import candidate_share, worst
+from pressrun.rollout.machine import worst
 from pressrun.rollout.overriding import overridden, overridden_checks
+from pressrun.rollout.split import candidate_share
 from pressrun.rollout.types import (
-    AbortIntent,
+    CANDIDATE,
     Event,
+    EventKind,
+    Intent,
     Outcome,
     Phase,
     RolloutPlan,
     RolloutRecord,
     RolloutState,
     Traffic,
+    Wish,
 )
 from pressrun.verdict import Verdict
 
-Kind = Literal["submitted", "phase", "weights", "started", "stopped", "crashed", "abort", "champion", "adopted"]
-
 
 def told(
-    record: RolloutRecord, kind: Kind, text: str, now: datetime, *, generation: int | None = None, **more: Any
+    record: RolloutRecord, kind: EventKind, text: str, now: datetime, *, generation: int | None = None, **more: Any
 ) -> RolloutRecord:
     """The record with one more event in its history."""
     present = record.plan.generation if record.plan else 0
@@ -36,7 +38,7 @@ def known_generation(record: RolloutRecord, step_key: str) -> int | None:
     """The generation that stands for this step already; None if there is none, or an abort has spent it."""
     plans: list[RolloutPlan] = [*reversed(record.queue), *([record.plan] if record.plan else [])]
     for plan in plans:
-        if plan.step_key == step_key and not _aborted(record, plan.generation):
+        if plan.step_key == step_key and not record.abort_of(plan.generation):
             return plan.generation
     ended = next((outcome for outcome in reversed(record.outcomes) if outcome.step_key == step_key), None)
     return None if ended is None or ended.aborted else ended.generation
@@ -60,7 +62,7 @@ def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
         "plan": record.queue[0],
         "queue": record.queue[1:],
         "state": RolloutState(since=now),
-        "abort": None,
+        "intents": (),
         "traffic": Traffic(),
         "submitted_at": now,
     }
@@ -68,13 +70,26 @@ def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
 
 
 def aborted(record: RolloutRecord, *, actor: str, reason: str, step_key: str, now: datetime) -> RolloutRecord:
-    """The record with one abort intent for the step's rollout under way; unchanged when there is none."""
+    """The record with one intent to abort the step's rollout under way; unchanged when there is none."""
     record = _without_queued(record, step_key)
-    plan = record.plan
-    if plan is None or not record.active or plan.step_key != step_key or _aborted(record, plan.generation):
+    if record.plan is None or record.plan.step_key != step_key:
         return record
-    intent = AbortIntent(generation=plan.generation, step_key=step_key, actor=actor, reason=reason, at=now)
-    return told(record.model_copy(update={"abort": intent}), "abort", f"{actor}: {reason}", now)
+    return wished(record, "abort", actor=actor, reason=reason, now=now)
+
+
+def wished(record: RolloutRecord, wish: Wish, *, actor: str, reason: str, now: datetime) -> RolloutRecord:
+    """The record with one more intent for the rollout under way; unchanged when there is none, or it stands already."""
+    if record.plan is None or not record.active:
+        return record
+    generation = record.plan.generation
+    mine = [intent.wish for intent in record.intents if intent.generation == generation]
+    held = [each for each in mine if each in ("pause", "resume")][-1:]
+    stands = held == [wish] if wish in ("pause", "resume") else wish in mine
+    if stands or (wish == "resume" and not held):
+        return record
+    intent = Intent(generation=generation, wish=wish, actor=actor, reason=reason, at=now)
+    update = {"intents": (*record.intents, intent)}
+    return told(record.model_copy(update=update), "intent", f"{wish} by {actor}: {reason}", now)
 
 
 def ended(record: RolloutRecord, now: datetime) -> RolloutRecord:
@@ -142,7 +157,7 @@ def moved(record: RolloutRecord, state: RolloutState, now: datetime) -> RolloutR
         record = told(record, "phase", _phase_text(plan, state), now, weight=candidate_share(plan, state))
     if old.weights != state.weights:
         text = ", ".join(f"{arm} {weight}%" for arm, weight in state.weights.items()) or "no arm is ready"
-        record = told(record, "weights", text, now, weight=state.weights.get("candidate", 0))
+        record = told(record, "weights", text, now, weight=state.weights.get(CANDIDATE, 0))
     return record
 
 
@@ -151,10 +166,6 @@ def _phase_text(plan: RolloutPlan, state: RolloutState) -> str:
         return f"{plan.policy.steps[state.step]}% of the traffic"
     reason = worst(state.checks) if state.phase is Phase.ROLLING_BACK else None
     return f"{state.phase.value.replace('_', ' ')}{': ' + reason.reason if reason else ''}"
-
-
-def _aborted(record: RolloutRecord, generation: int) -> bool:
-    return record.abort is not None and record.abort.generation == generation
 
 
 def _without_queued(record: RolloutRecord, step_key: str) -> RolloutRecord:

@@ -13,22 +13,13 @@ import aiohttp
 from pressrun.config.environment import Environment
 from pressrun.registry import ModelRef
 from pressrun.rollout import changes, processes
-from pressrun.rollout.machine import (
-    Action,
-    ArmSeen,
-    Observed,
-    SetWeights,
-    StartArm,
-    StopArm,
-    SwitchChampion,
-    advance,
-    resume,
-)
+from pressrun.rollout.machine import advance, resume
 from pressrun.rollout.measuring import Measure
 from pressrun.rollout.processes import Server
 from pressrun.rollout.record import RecordStore
 from pressrun.rollout.router import Route
-from pressrun.rollout.types import CANDIDATE, CHAMPION, RolloutPlan, RolloutRecord, RolloutState
+from pressrun.rollout.seen import Action, ArmSeen, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
+from pressrun.rollout.types import CANDIDATE, CHAMPION, EventKind, RolloutPlan, RolloutRecord, RolloutState
 
 MOST_BACKOFF = 30.0
 REPORT_SECONDS = 1.0
@@ -147,7 +138,7 @@ class Keeper:
             generation=plan.generation,
             arms={
                 name: ArmSeen(
-                    running=name in arms, ready=name in arms and arms[name].ready,
+                    replicas=int(name in arms), ready=int(name in arms and arms[name].ready),
                     crashes=crashes if name == CANDIDATE else 0,
                 )
                 for name in (CHAMPION, CANDIDATE)
@@ -155,7 +146,7 @@ class Keeper:
             weights=self.route.weights,
             champion_digest=record.champion.digest if record.champion else None,
             champion_generation=record.champion_generation if record.champion else -1,
-            abort=record.abort,
+            intents=record.intents,
             checks=self._measure.checks(plan, record.state),
             requests=self.route.counts.arm(CANDIDATE).requests,
         )  # fmt: skip
@@ -168,9 +159,9 @@ class Keeper:
         match action:
             case SetWeights(weights):
                 self.route.weights = dict(weights)
-            case StartArm(arm):
+            case ScaleArm(arm):
                 await self._start_arm(arm, plan)
-            case StopArm(arm):
+            case RemoveArm(arm):
                 for generation in [g for g in self.servers if (g == plan.generation) == (arm == CANDIDATE)]:
                     await self._stop(generation)
             case SwitchChampion():
@@ -246,7 +237,7 @@ class Keeper:
         handles = tuple(server.handle for server in self.servers.values())
         self._store.update(self.model, lambda record: record.model_copy(update={"handles": handles}))
 
-    def _tell(self, kind: changes.Kind, text: str) -> None:
+    def _tell(self, kind: EventKind, text: str) -> None:
         self._store.update(self.model, lambda record: changes.told(record, kind, text, _now()))
 
 

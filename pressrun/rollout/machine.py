@@ -4,69 +4,39 @@ It is level-triggered. Each call says again what is still to be done, judged by 
 which died between two actions does the missing one when it comes back. What always holds:
 
 - weights go to ready arms only and add up to 100, or are empty when no arm that may serve is ready;
-- the champion is not stopped before the record names the candidate as champion and it carries everything;
-- once a rollout is going back, the candidate carries nothing, and is stopped only then;
-- an observation or abort of another generation changes nothing.
+- an arm is given no more than its ready replicas carry, unless no other arm is ready;
+- the champion keeps its full size until the record names the candidate as champion and it carries everything;
+- once a rollout is going back, the candidate carries nothing, and is removed only then;
+- an observation or intent of another generation changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pressrun.rollout.types import CANDIDATE, CHAMPION, AbortIntent, Phase, RolloutPlan, RolloutState
+from pressrun.rollout.clocks import absent_for, clocked
+from pressrun.rollout.seen import (
+    Action,
+    Observed,
+    RemoveArm,
+    ScaleArm,
+    SetWeights,
+    SwitchChampion,
+)
+from pressrun.rollout.split import ALL, reached, sizes, weights
+from pressrun.rollout.types import (
+    BASELINE,
+    CANDIDATE,
+    CHAMPION,
+    Phase,
+    RolloutPlan,
+    RolloutState,
+)
+from pressrun.rollout.wishes import in_words, recorded, wanted
 from pressrun.verdict import Assertion, Check, Comparison, Decision
 from pressrun.verdict.model import decide
 
-
-@dataclass(frozen=True, kw_only=True)
-class ArmSeen:
-    """One arm's server as its controller sees it; `crashes` counts the times that it ended by itself."""
-
-    running: bool = False
-    ready: bool = False
-    crashes: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Observed:
-    """The world at one moment. `checks` and `requests` (the candidate's) are of the present step only."""
-
-    generation: int
-    arms: Mapping[str, ArmSeen] = field(default_factory=dict)
-    weights: Mapping[str, int] = field(default_factory=dict)
-    champion_digest: str | None = None
-    champion_generation: int = 0
-    abort: AbortIntent | None = None
-    checks: tuple[Check, ...] = ()
-    requests: int = 0
-
-    def arm(self, name: str) -> ArmSeen:
-        return self.arms.get(name, ArmSeen())
-
-
-@dataclass(frozen=True)
-class StartArm:
-    arm: str
-
-
-@dataclass(frozen=True)
-class StopArm:
-    arm: str
-
-
-@dataclass(frozen=True)
-class SetWeights:
-    weights: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class SwitchChampion:
-    """Record the candidate as champion, in one write."""
-
-
-Action = StartArm | StopArm | SetWeights | SwitchChampion
+_ARMS = (CHAMPION, BASELINE, CANDIDATE)
 
 
 def advance(
@@ -75,13 +45,13 @@ def advance(
     """The next state, and what must be done for the world to follow it."""
     if observed.generation != plan.generation or state.ended:
         return state, ()
-    state = _next(plan, observed, state, now)
-    state = state.model_copy(update={"weights": _weights(plan, observed, state)})
+    state = _next(plan, observed, clocked(plan, observed, state, now), now)
+    state = state.model_copy(update={"weights": weights(plan, observed, state)})
     return state, _actions(plan, observed, state)
 
 
 def resume(state: RolloutState, now: datetime) -> RolloutState:
-    """The state after the controller was away: servers are started anew, and the present step is measured anew."""
+    """The state after its servers went with their controller: they are started anew, and the step is measured anew."""
     if state.ended or state.phase is Phase.ROLLING_BACK:
         return state
     return state.model_copy(update={"phase": Phase.STARTING, "since": now, "checks": (), "decided_at": None})
@@ -89,38 +59,47 @@ def resume(state: RolloutState, now: datetime) -> RolloutState:
 
 def _next(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     if state.phase is Phase.ROLLING_BACK:
-        return _rolling_back(observed, state, now)
+        return _rolling_back(plan, observed, state, now)
     if observed.champion_generation == plan.generation:
         return _promoting(observed, state, now)
-    stop = _hard_stop(plan, observed, state)
-    if stop is not None:
-        return _go_back(state, now, checks=(*observed.checks, stop), aborted=_aborter(plan, observed))
+    forced = wanted(plan, observed, "force")
+    if (back := _stopped(plan, observed, state, now, forced=forced is not None)) is not None:
+        return back
     if state.phase is Phase.PROMOTING:
         return state
     if state.phase is Phase.STARTING:
         return _starting(plan, observed, state, now)
+    if (intent := forced or wanted(plan, observed, "promote")) is not None:
+        return _promote(state, now, (*observed.checks, recorded(intent)))
     return _measuring(plan, observed, state, now)
 
 
-def _hard_stop(plan: RolloutPlan, observed: Observed, state: RolloutState) -> Assertion | None:
-    """What ends a rollout whatever the counts say."""
+def _stopped(
+    plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime, *, forced: bool
+) -> RolloutState | None:
+    """On its way back by an abort, or by what ends a rollout whatever the counts say, unless it is forced."""
+    if (abort := wanted(plan, observed, "abort")) is not None:
+        stop = _stop("aborted", Decision.INSUFFICIENT, in_words(abort))
+        return _go_back(state, now, checks=(*observed.checks, stop), aborted=in_words(abort))
+    if forced:
+        return None
+    if (stop_ := _hard_stop(plan, observed, state, now)) is not None:
+        return _go_back(state, now, checks=(*observed.checks, stop_))
+    if decide(observed.checks) in (Decision.FAIL, Decision.ERROR):
+        return _go_back(state, now, checks=observed.checks)
+    return None
+
+
+def _hard_stop(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> Assertion | None:
     candidate = observed.arm(CANDIDATE)
-    if (actor := _aborter(plan, observed)) is not None:
-        return _stop("aborted", Decision.INSUFFICIENT, actor)
     if (stale := _stale(plan, observed)) is not None:
         return _stop("champion_unchanged", Decision.INSUFFICIENT, stale)
     if candidate.crashes:
         return _stop("crashes", Decision.FAIL, "the candidate's server ended by itself", candidate.crashes)
-    if state.phase is not Phase.STARTING and not candidate.ready:
+    absent = state.phase is not Phase.STARTING and not candidate.ready
+    if absent and absent_for(state, now) >= plan.unready_within.total_seconds():
         return _stop("ready", Decision.FAIL, "the candidate's server stopped answering its readiness probe", False)
     return None
-
-
-def _aborter(plan: RolloutPlan, observed: Observed) -> str | None:
-    abort = observed.abort
-    if abort is None or abort.generation != plan.generation:
-        return None
-    return f"aborted by {abort.actor}: {abort.reason}"
 
 
 def _stale(plan: RolloutPlan, observed: Observed) -> str | None:
@@ -133,23 +112,30 @@ def _stale(plan: RolloutPlan, observed: Observed) -> str | None:
 
 
 def _starting(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
-    if observed.arm(CANDIDATE).ready and plan.champion is None:
+    late = _late(plan, observed, state)
+    if late is None and plan.champion is None:
         return _promote(state, now, (_first_champion(),))
-    if observed.arm(CANDIDATE).ready and observed.arm(CHAMPION).ready:
+    if late is None:
         baking = state.step >= len(plan.policy.steps)
         return _enter(state, Phase.BAKING if baking else Phase.STEPPING, state.step, now)
-    if now - state.since < plan.start_within:
+    if state.paused_at or now - state.since < plan.start_within:
         return state
-    late = CANDIDATE if not observed.arm(CANDIDATE).ready else CHAMPION
     decision = Decision.FAIL if late == CANDIDATE else Decision.ERROR
     reason = f"the {late}'s server was not ready within {plan.start_within.total_seconds():.0f} s"
     return _go_back(state, now, checks=(_stop("ready", decision, reason, False),))
 
 
+def _late(plan: RolloutPlan, observed: Observed, state: RolloutState) -> str | None:
+    """The first arm that has fewer ready replicas than it starts with."""
+    needed = sizes(plan, observed, state)
+    arms = (CANDIDATE, BASELINE, CHAMPION)
+    return next((arm for arm in arms if observed.arm(arm).ready < needed.get(arm, 0)), None)
+
+
 def _measuring(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     state = state.model_copy(update={"checks": observed.checks})
-    if decide(observed.checks) in (Decision.FAIL, Decision.ERROR):
-        return _go_back(state, now, checks=observed.checks)
+    if state.paused_at:
+        return state
     if state.phase is Phase.BAKING:
         return _baking(plan, observed, state, now)
     return _stepping(plan, observed, state, now)
@@ -158,7 +144,8 @@ def _measuring(plan: RolloutPlan, observed: Observed, state: RolloutState, now: 
 def _baking(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     """Promotes after the bake when its own traffic passes; traffic too thin to tell gets one step's time more."""
     baked = now - state.since - plan.policy.bake
-    if baked >= timedelta() and decide(observed.checks) is Decision.PASS:
+    passed = decide(observed.checks) is Decision.PASS and reached(plan, observed, ALL)
+    if baked >= timedelta() and passed:
         return _promote(state, now, observed.checks)
     if baked < plan.policy.max_step:
         return state
@@ -166,7 +153,7 @@ def _baking(plan: RolloutPlan, observed: Observed, state: RolloutState, now: dat
 
 
 def _stepping(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
-    enough = observed.requests >= plan.policy.min_requests
+    enough = observed.requests >= plan.policy.min_requests and reached(plan, observed, plan.policy.steps[state.step])
     if enough and decide(observed.checks) is Decision.PASS:
         last = state.step + 1 >= len(plan.policy.steps)
         return _enter(state, Phase.BAKING if last else Phase.STEPPING, state.step + 1, now)
@@ -176,27 +163,32 @@ def _stepping(plan: RolloutPlan, observed: Observed, state: RolloutState, now: d
 
 
 def _undecided(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> Assertion:
-    wanted, seconds = plan.policy.min_requests, (now - state.since).total_seconds()
-    reason = f"{observed.requests} requests of the candidate in {seconds:.0f} s, {wanted} needed"
-    if observed.requests >= wanted:
+    needed, seconds = plan.policy.min_requests, (now - state.since).total_seconds()
+    reason = f"{observed.requests} requests of the candidate in {seconds:.0f} s, {needed} needed"
+    if observed.requests >= needed:
         reason = f"{observed.requests} requests in {seconds:.0f} s did not settle every check"
     return _stop("requests", Decision.INSUFFICIENT, reason, observed.requests)
 
 
 def _promoting(observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
-    """The candidate is champion: what is left is to stop the old one."""
-    phase = Phase.PROMOTING if observed.arm(CHAMPION).running else Phase.PROMOTED
+    """The candidate is champion: what is left is to remove the old one."""
+    left = observed.arm(CHAMPION).replicas or observed.arm(BASELINE).replicas
+    phase = Phase.PROMOTING if left else Phase.PROMOTED
     return state if phase is state.phase else _enter(state, phase, state.step, now)
 
 
-def _rolling_back(observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
-    if state.back_at is None and not observed.weights.get(CANDIDATE, 0):
+def _rolling_back(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    """It has ended when the candidate is gone and the champion, if there is one, carries everything."""
+    back = not observed.weights.get(CANDIDATE, 0)
+    if state.back_at is None and back:
         state = state.model_copy(update={"back_at": now})
-    return state if observed.arm(CANDIDATE).running else _enter(state, Phase.ROLLED_BACK, state.step, now)
+    gone = back and not observed.arm(CANDIDATE).replicas and not observed.arm(BASELINE).replicas
+    whole = plan.champion is None or observed.weights == {CHAMPION: ALL}
+    return _enter(state, Phase.ROLLED_BACK, state.step, now) if gone and whole else state
 
 
 def _promote(state: RolloutState, now: datetime, checks: tuple[Check, ...]) -> RolloutState:
-    update = {"checks": checks, "decided_at": now, "decided_weight": 100}
+    update = {"checks": checks, "decided_at": now, "decided_weight": ALL}
     return _enter(state.model_copy(update=update), Phase.PROMOTING, state.step, now)
 
 
@@ -206,6 +198,7 @@ def _go_back(
     update = {
         "checks": checks,
         "aborted": aborted,
+        "paused_at": None,
         "decided_at": now,
         "decided_weight": state.weights.get(CANDIDATE, 0),
     }
@@ -216,50 +209,50 @@ def _enter(state: RolloutState, phase: Phase, step: int, now: datetime) -> Rollo
     return state.model_copy(update={"phase": phase, "step": step, "since": now})
 
 
-def _weights(plan: RolloutPlan, observed: Observed, state: RolloutState) -> dict[str, int]:
-    """The wanted split, given to the arms that are ready."""
-    share = candidate_share(plan, state)
-    wanted = {CANDIDATE: share, CHAMPION: 100 - share}
-    ready = {arm: weight for arm, weight in wanted.items() if weight and observed.arm(arm).ready}
-    if len(ready) == 1:
-        return dict.fromkeys(ready, 100)
-    return ready
-
-
-def candidate_share(plan: RolloutPlan, state: RolloutState) -> int:
-    """The candidate's share of traffic in percent that the phase asks for."""
-    if state.phase is Phase.STEPPING:
-        return plan.policy.steps[state.step]
-    return 100 if state.phase in (Phase.BAKING, Phase.PROMOTING, Phase.PROMOTED) else 0
-
-
 def _actions(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:
-    actions: list[Action] = []
-    if dict(observed.weights) != state.weights:
-        actions.append(SetWeights(state.weights))
-    if state.phase is Phase.PROMOTING:
-        return (*actions, *_promotion(plan, observed))
+    """In an order that is safe to stop after each: replicas grow, traffic moves, the record follows, replicas go."""
+    moves = (SetWeights(state.weights),) if dict(observed.weights) != state.weights else ()
+    return (*_grown(plan, observed, state), *moves, *_switched(plan, observed, state), *_removed(plan, observed, state))
+
+
+def _grown(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:
+    """Replicas for what the phase asks for; an arm that is wanted is never made smaller while the rollout goes on."""
+    if state.ended:
+        return ()
+    keep = _kept(plan, observed, state)
+    grown = {
+        arm: size
+        for arm, size in sizes(plan, observed, state).items()
+        if arm in keep and observed.arm(arm).replicas < size
+    }
+    return tuple(ScaleArm(arm, size) for arm, size in grown.items())
+
+
+def _kept(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[str, ...]:
+    """The arms that have a part in the present phase."""
     if state.phase is Phase.ROLLING_BACK:
-        back = not observed.weights.get(CANDIDATE, 0)
-        return (*actions, *([StopArm(CANDIDATE)] if back and observed.arm(CANDIDATE).running else []))
-    return (*actions, *_starts(plan, observed, state))
+        return (CHAMPION,)
+    if observed.champion_generation == plan.generation:
+        return (CANDIDATE,)
+    return _ARMS
 
 
-def _starts(plan: RolloutPlan, observed: Observed, state: RolloutState) -> list[Action]:
-    wanted = [] if state.ended else [arm.name for arm in plan.arms]
-    return [StartArm(name) for name in wanted if not observed.arm(name).running]
+def _switched(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:
+    """The candidate is named champion when it is seen to carry everything."""
+    due = state.phase is Phase.PROMOTING and observed.champion_generation != plan.generation
+    return (SwitchChampion(),) if due and reached(plan, observed, ALL) else ()
 
 
-def _promotion(plan: RolloutPlan, observed: Observed) -> list[Action]:
-    """Name the candidate champion, and only when that is seen to be so, and it carries all, stop the old one."""
-    if observed.champion_generation != plan.generation:
-        return [SwitchChampion()] if observed.arm(CANDIDATE).ready else _revive(observed)
-    carries_all = dict(observed.weights) == {CANDIDATE: 100}
-    return [StopArm(CHAMPION)] if carries_all and observed.arm(CHAMPION).running else _revive(observed)
-
-
-def _revive(observed: Observed) -> list[Action]:
-    return [] if observed.arm(CANDIDATE).running else [StartArm(CANDIDATE)]
+def _removed(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:
+    """Arms that have no part any more go when they are seen to carry nothing."""
+    if state.ended:
+        return ()
+    gone = [arm for arm in _ARMS if arm not in _kept(plan, observed, state)]
+    if BASELINE not in gone and BASELINE not in sizes(plan, observed, state):
+        gone.append(BASELINE)
+    if CHAMPION in gone and not reached(plan, observed, ALL):
+        gone.remove(CHAMPION)
+    return tuple(RemoveArm(arm) for arm in gone if observed.arm(arm).replicas and not observed.weights.get(arm, 0))
 
 
 def _first_champion() -> Assertion:

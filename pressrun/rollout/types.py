@@ -12,7 +12,7 @@ from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
 from pressrun.verdict import Check, Decision, Override, Verdict
 
-CHAMPION, CANDIDATE = "champion", "candidate"
+CHAMPION, BASELINE, CANDIDATE = "champion", "baseline", "candidate"
 START_WITHIN = timedelta(minutes=5)
 
 
@@ -30,8 +30,11 @@ class Arm(_Frozen):
 class RolloutPlan(_Frozen):
     """What shall happen. `arms` holds the candidate and, unless it is the first, the champion it was gated against.
 
-    `generation` is given on submission: whatever carries an older one has no effect. `override` is what lets the plan
-    be although the gate said `gate_decision`.
+    A baseline beside them is the champion's model, started as freshly as the candidate and given as much traffic.
+    `replicas` are those of an arm that carries everything; `split` says whether traffic is divided by weights or by the
+    number of replicas; `unready_within` is how long the candidate may have none ready, in all, since a cluster moves
+    pods for reasons of its own. `generation` is given on submission: whatever carries an older one has no effect.
+    `override` is what lets the plan be although the gate said `gate_decision`.
     """
 
     model: str
@@ -41,6 +44,9 @@ class RolloutPlan(_Frozen):
     policy: Rollout
     generation: int = 0
     start_within: timedelta = START_WITHIN
+    unready_within: timedelta = timedelta()
+    replicas: int = Field(default=1, ge=1)
+    split: Literal["weights", "replicas"] = "weights"
     gate_verdict: str | None = None
     gate_decision: Decision | None = None
     override: Override | None = None
@@ -77,7 +83,11 @@ ENDS = (Phase.PROMOTED, Phase.ROLLED_BACK)
 
 
 class RolloutState(_Frozen):
-    """Where the plan stands. `step` indexes `policy.steps` and equals their number in the bake."""
+    """Where the plan stands. `step` indexes `policy.steps` and equals their number in the bake.
+
+    While a person's pause holds, `paused_at` says since when; the clock of the step stands still meanwhile. While none
+    of the candidate's replicas is ready, `unready_since` does; earlier such times add up in `unready_seconds`.
+    """
 
     phase: Phase = Phase.STARTING
     step: int = 0
@@ -85,6 +95,9 @@ class RolloutState(_Frozen):
     weights: dict[str, int] = Field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     aborted: str | None = None
+    paused_at: datetime | None = None
+    unready_since: datetime | None = None
+    unready_seconds: float = 0.0
     decided_at: datetime | None = None
     decided_weight: int = 0
     back_at: datetime | None = None
@@ -94,11 +107,18 @@ class RolloutState(_Frozen):
         return self.phase in ENDS
 
 
-class AbortIntent(_Frozen):
-    """One person's or task's wish to stop a rollout; it binds the generation it names and no other."""
+Wish = Literal["abort", "pause", "resume", "promote", "force"]
+
+
+class Intent(_Frozen):
+    """What a person or task wants of a rollout; it binds the generation it names and no other.
+
+    `promote` skips what is left of the steps and the bake, unless a check has failed; `force` does so whatever the
+    checks say, and the verdict says that it did.
+    """
 
     generation: int
-    step_key: str
+    wish: Wish
     actor: str
     reason: str
     at: datetime
@@ -115,12 +135,17 @@ class Handle(_Frozen):
     created: float
 
 
+EventKind = Literal[
+    "submitted", "phase", "weights", "started", "stopped", "crashed", "intent", "champion", "adopted", "mended"
+]  # fmt: skip
+
+
 class Event(_Frozen):
     """A line of a rollout's story."""
 
     at: datetime
     generation: int
-    kind: Literal["submitted", "phase", "weights", "started", "stopped", "crashed", "abort", "champion", "adopted"]
+    kind: EventKind
     text: str
     weight: int | None = None
 
@@ -166,7 +191,7 @@ class RolloutRecord(_Frozen):
     traffic: Traffic = Traffic()
     submitted_at: datetime | None = None
     queue: tuple[RolloutPlan, ...] = ()
-    abort: AbortIntent | None = None
+    intents: tuple[Intent, ...] = ()
     handles: tuple[Handle, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     history: tuple[Event, ...] = ()
@@ -174,3 +199,7 @@ class RolloutRecord(_Frozen):
     @property
     def active(self) -> bool:
         return self.plan is not None and self.state is not None and not self.state.ended
+
+    def abort_of(self, generation: int) -> Intent | None:
+        """The wish to abort that generation, if there is one."""
+        return next((i for i in self.intents if i.wish == "abort" and i.generation == generation), None)

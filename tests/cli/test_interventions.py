@@ -116,8 +116,12 @@ def test_abort_writes_one_intent_for_the_rollout_under_way(
     assert result.exit_code == 0, result.output
     record = status(environment, "topics")
     assert record is not None
-    assert record.abort is not None
-    assert (record.abort.generation, record.abort.actor, record.abort.reason) == (1, "ann", "readers complain")
+    assert len(record.intents) == 1
+    assert (record.intents[0].generation, record.intents[0].actor, record.intents[0].reason) == (
+        1,
+        "ann",
+        "readers complain",
+    )
     assert "rollout 1 of topics v7 goes back" in result.output
     assert "no supervisor holds" in result.output
     assert "pressrun supervise --environment laptop" in result.output

@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
-from pressrun.rollout.machine import (
-    ArmSeen,
-    Observed,
-    SetWeights,
-    StartArm,
-    StopArm,
-    SwitchChampion,
-    advance,
-    resume,
-)
-from pressrun.rollout.types import CANDIDATE, CHAMPION, AbortIntent, Arm, Phase, RolloutPlan, RolloutState
+from pressrun.rollout.machine import advance, resume
+from pressrun.rollout.seen import ArmSeen, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Intent, Phase, RolloutPlan, RolloutState, Wish
 from pressrun.verdict import Assertion, Decision
 
 T0 = datetime(2026, 1, 5, 2, 0, tzinfo=UTC)
@@ -38,8 +30,8 @@ def plan_of(*, first: bool = False) -> RolloutPlan:
     )  # fmt: skip
 
 
-def abort_of(generation: int) -> AbortIntent:
-    return AbortIntent(generation=generation, step_key="d/r/t/-1", actor="ann", reason="no", at=T0)
+def intent_of(generation: int, wish: Wish = "abort") -> Intent:
+    return Intent(generation=generation, wish=wish, actor="ann", reason="no", at=T0)
 
 
 def check(decision: Decision) -> Assertion:
@@ -58,7 +50,7 @@ class World:
     weights: dict[str, int] = field(default_factory=dict)
     crashes: int = 0
     switched: bool = False
-    abort: AbortIntent | None = None
+    intents: tuple[Intent, ...] = ()
     checks: tuple[Assertion, ...] = (check(Decision.PASS),)
     requests: int = 0
     stops: list[str] = field(default_factory=list)
@@ -72,8 +64,8 @@ class World:
         champion = NEW if self.switched else self.plan.champion
         arms = {
             name: ArmSeen(
-                running=self.running.get(name, False),
-                ready=self.ready.get(name, False),
+                replicas=int(self.running.get(name, False)),
+                ready=int(self.ready.get(name, False)),
                 crashes=self.crashes if name == CANDIDATE else 0,
             )
             for name in (CHAMPION, CANDIDATE)
@@ -81,7 +73,7 @@ class World:
         return Observed(
             generation=self.plan.generation if generation is None else generation, arms=arms, weights=self.weights,
             champion_digest=champion.digest if champion else None, champion_generation=7 if self.switched else 3,
-            abort=self.abort, checks=self.checks, requests=self.requests,
+            intents=self.intents, checks=self.checks, requests=self.requests,
         )  # fmt: skip
 
     def tick(self, seconds: float = 1.0) -> None:
@@ -102,10 +94,10 @@ class World:
         assert all(observed.arm(arm).ready for arm in weights)
         if self.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK):
             assert weights.get(CANDIDATE, 0) == 0
-        if StopArm(CHAMPION) in actions:
+        if RemoveArm(CHAMPION) in actions:
             assert self.switched
             assert self.weights == {CANDIDATE: 100}
-        if StopArm(CANDIDATE) in actions:
+        if RemoveArm(CANDIDATE) in actions:
             assert not self.weights.get(CANDIDATE, 0)
             assert not self.switched
         if SwitchChampion() in actions:
@@ -113,9 +105,9 @@ class World:
 
     def do(self, action: object) -> None:
         match action:
-            case StartArm(arm):
+            case ScaleArm(arm, _):
                 self.running[arm] = self.ready[arm] = True
-            case StopArm(arm):
+            case RemoveArm(arm):
                 self.running[arm] = self.ready[arm] = False
                 self.stops.append(arm)
             case SetWeights(weights):
@@ -245,6 +237,76 @@ def test_a_supervisor_that_comes_back_measures_the_present_step_anew() -> None:
     assert world.state.step == 1
 
 
+def test_a_pause_holds_the_step_and_its_clock_until_it_is_taken_back() -> None:
+    world = World(plan_of())
+    run(world, ticks=2)
+    world.intents = (intent_of(7, "pause"),)
+    for _ in range(100):
+        world.requests = 20
+        world.tick()
+    assert (world.state.phase, world.state.step) == (Phase.STEPPING, 0)
+    world.intents = (intent_of(7, "pause"), intent_of(7, "resume"))
+    world.requests = 0
+    world.tick()
+    assert world.state.phase is Phase.STEPPING
+    world.requests = 20
+    run(world)
+    assert world.state.phase is Phase.PROMOTED
+
+
+def test_a_paused_candidate_that_does_harm_still_goes_back() -> None:
+    world = World(plan_of())
+    run(world, ticks=3)
+    world.intents = (intent_of(7, "pause"),)
+    world.checks = (check(Decision.FAIL),)
+    run(world)
+    assert world.state.phase is Phase.ROLLED_BACK
+
+
+def test_a_person_promotes_past_steps_and_bake_and_stays_on_the_verdict() -> None:
+    world = World(plan_of())
+    run(world, ticks=3)
+    world.checks, world.intents = (check(Decision.INSUFFICIENT),), (intent_of(7, "promote"),)
+    run(world, ticks=6)
+    assert world.state.phase is Phase.PROMOTED
+    assert world.state.checks[-1].reason == "promoted by ann: no"
+
+
+def test_a_promotion_by_a_person_does_not_overrule_a_failed_check() -> None:
+    world = World(plan_of())
+    run(world, ticks=3)
+    world.checks, world.intents = (check(Decision.FAIL),), (intent_of(7, "promote"),)
+    run(world)
+    assert world.state.phase is Phase.ROLLED_BACK
+
+
+def test_a_force_overrules_a_failed_check_and_says_so_as_a_failure_for_information() -> None:
+    world = World(plan_of())
+    run(world, ticks=3)
+    world.checks, world.intents = (check(Decision.FAIL),), (intent_of(7, "force"),)
+    run(world, ticks=6)
+    assert world.state.phase is Phase.PROMOTED
+    forced = world.state.checks[-1]
+    assert (forced.metric, forced.decision, forced.required) == ("forced", Decision.FAIL, False)
+
+
+def test_a_cluster_that_moves_the_only_replica_is_given_the_plan_s_patience() -> None:
+    world = World(plan_of().model_copy(update={"unready_within": timedelta(seconds=10)}))
+    run(world, ticks=2)
+    world.requests = 0
+    world.ready[CANDIDATE] = False
+    for _ in range(5):
+        world.tick()
+    assert (world.state.phase, world.weights) == (Phase.STEPPING, {CHAMPION: 100})
+    world.ready[CANDIDATE] = True
+    world.tick()
+    assert world.weights == {CHAMPION: 90, CANDIDATE: 10}
+    world.ready[CANDIDATE] = False
+    for _ in range(7):
+        world.tick()
+    assert world.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+
+
 EVENTS = st.one_of(
     st.sampled_from(["tick", "tick", "tick", "long", "resume", "crash", "champion_down", "champion_up", "unready"]),
     st.sampled_from(list(Decision)),
@@ -257,7 +319,7 @@ def happen(world: World, event: object) -> None:
         case Decision():
             world.checks = (check(event),)
         case int():
-            world.abort = abort_of(event)
+            world.intents = (*world.intents, intent_of(event))
         case "resume":
             world.state = resume(world.state, world.now)
             world.running = dict.fromkeys(world.running, False)
@@ -299,7 +361,7 @@ def test_whatever_happens_the_invariants_hold_and_the_rollout_ends(
 @given(ticks=st.integers(0, 12))
 def test_after_an_abort_the_candidate_carries_nothing_unless_it_was_champion_already(ticks: int) -> None:
     world = run(World(plan_of()), ticks=ticks)
-    was_champion, world.abort = world.switched, abort_of(7)
+    was_champion, world.intents = world.switched, (intent_of(7),)
     world.tick()
     world.tick()
     assert was_champion or world.weights.get(CANDIDATE, 0) == 0

@@ -47,8 +47,8 @@ def test_an_abort_binds_one_step_and_is_written_once(environment: Environment, t
     assert not abort(environment, "topics", actor="bob", reason="no too", step_key="d/1/t/-1")
     record = status(environment, "topics")
     assert record is not None
-    assert record.abort is not None
-    assert record.abort.actor == "ann"
+    assert len(record.intents) == 1
+    assert record.intents[0].actor == "ann"
     assert not abort(environment, "none", actor="ann", reason="no", step_key="d/1/t/-1")
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from pressrun.config.environment import Environment
 from pressrun.rollout import AlreadySupervised, outcome, status, submit, supervisor_alive
-from pressrun.rollout.stopping import abort_current
+from pressrun.rollout.intervening import intervene
 from pressrun.rollout.supervisor import alone
 from pressrun.rollout.waiting import NobodySupervises, Vigil
 from tests.rollout.home import Home, model_of, plan_of, with_ports
@@ -125,15 +125,19 @@ def test_a_supervisor_that_comes_back_starts_the_patience_anew(environment: Envi
 def test_an_abort_binds_the_rollout_under_way_and_is_carried_out_by_the_next_supervisor(
     environment: Environment, tmp_path: Path
 ) -> None:
-    assert abort_current(environment, "topics", actor="ann", reason="wrong labels") is None
+    assert intervene(environment, "topics", "abort", actor="ann", reason="wrong labels") is None
     submit(environment, plan_of("d/1/t/-1", model_of(tmp_path, "1"), None))
-    stopped = abort_current(environment, "topics", actor="ann", reason="wrong labels")
+    stopped = intervene(environment, "topics", "abort", actor="ann", reason="wrong labels")
     assert stopped is not None
     record = status(environment, "topics")
     assert record is not None
-    assert record.abort is not None
-    assert (record.abort.generation, record.abort.actor, record.abort.reason) == (1, "ann", "wrong labels")
-    assert abort_current(environment, "topics", actor="bob", reason="me too") == stopped
+    assert len(record.intents) == 1
+    assert (record.intents[0].generation, record.intents[0].actor, record.intents[0].reason) == (
+        1,
+        "ann",
+        "wrong labels",
+    )
+    assert intervene(environment, "topics", "abort", actor="bob", reason="me too") == stopped
     assert status(environment, "topics") == record
     home = Home(with_ports(environment))
     home.supervise()
@@ -145,4 +149,4 @@ def test_an_abort_binds_the_rollout_under_way_and_is_carried_out_by_the_next_sup
     assert ended is not None
     assert ended.aborted
     assert ended.verdict.notes == ("aborted by ann: wrong labels",)
-    assert abort_current(environment, "topics", actor="ann", reason="again") is None
+    assert intervene(environment, "topics", "abort", actor="ann", reason="again") is None

@@ -1,0 +1,38 @@
+"""The clocks of a rollout's state: a step's, which stands still in a pause, and that of the candidate's absence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pressrun.rollout.seen import Observed
+from pressrun.rollout.types import CANDIDATE, Phase, RolloutPlan, RolloutState
+from pressrun.rollout.wishes import intents_of
+
+
+def clocked(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    """The state at `now`, with its clocks told what is observed."""
+    return _absence(observed, _pause(plan, observed, state, now), now)
+
+
+def absent_for(state: RolloutState, now: datetime) -> float:
+    """Seconds that the candidate had traffic to take and no replica ready to take it."""
+    return state.unready_seconds + ((now - state.unready_since).total_seconds() if state.unready_since else 0.0)
+
+
+def _pause(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    held = [intent.wish for intent in intents_of(plan, observed) if intent.wish in ("pause", "resume")]
+    paused = held[-1:] == ["pause"]
+    if paused == (state.paused_at is not None):
+        return state
+    if paused:
+        return state.model_copy(update={"paused_at": now})
+    since = state.since + (now - (state.paused_at or now))
+    return state.model_copy(update={"paused_at": None, "since": since})
+
+
+def _absence(observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    absent = state.phase in (Phase.STEPPING, Phase.BAKING) and not observed.arm(CANDIDATE).ready
+    if absent == (state.unready_since is not None):
+        return state
+    since = now if absent else None
+    return state.model_copy(update={"unready_since": since, "unready_seconds": absent_for(state, now)})
