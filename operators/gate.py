@@ -48,7 +48,8 @@ class GateOperator(StageOperator):
 
 def _overridden(result: StageResult, step: Step) -> str:
     """Who overrides the verdict, until when and why; empty where nobody does, or does no more."""
-    from pressrun.rollout.overriding import in_words, override_of
+    from pressrun.rollout.overridden import in_words
+    from pressrun.rollout.overriding import override_of
 
     override = override_of(step, result.verdict, datetime.now(UTC))
     return in_words(override, result.verdict.decision) if override and result.verdict else ""

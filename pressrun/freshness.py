@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.lake.lake import Lake
 from pressrun.lake.types import StageResult
 from pressrun.overview.steps import Done, finished_steps
 from pressrun.step import Step, run_once
 from pressrun.verdict import Comparison, Decision, Verdict
+from pressrun.verdict.policy import policy_digest
 
 STAGE = "freshness"
 

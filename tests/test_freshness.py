@@ -8,11 +8,11 @@ import pytest
 from pressrun.config.environment import Environment
 from pressrun.freshness import Freshness, check_freshness, judge, refreshed_at
 from pressrun.gates import gate
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.lake.types import StageResult, StepKey
 from pressrun.registry import ModelRef
 from pressrun.step import Step, open_lake, run_once
 from pressrun.verdict import Decision
+from pressrun.verdict.policy import policy_digest
 from tests.night import STAGES, Night
 
 NOW = datetime(2026, 1, 2, 6, tzinfo=UTC)

@@ -54,6 +54,64 @@ class Serving(_Section):
     arm_ports: tuple[int, int] = Field(default=(8010, 8029), description="first and last port that arms may take")
 
 
+class GatewayMetrics(_Section):
+    """Where a gateway says how many requests each of its backends answered, and how fast."""
+
+    kind: Literal["traefik", "envoy"] = "traefik"
+    url: str = Field(description="its Prometheus endpoint, as the controller's pod reaches it")
+
+
+class Gateway(_Section):
+    """The Gateway of the cluster that readers' requests come through; each model gets an HTTPRoute of it."""
+
+    name: str = "pressrun"
+    namespace: str | None = Field(default=None, description="by default the models'")
+    hostnames: list[str] = Field(default_factory=list)
+    metrics: GatewayMetrics | None = None
+    sticky_header: str | None = Field(
+        default="x-reader-bucket", description="0 to 99, set by the client; null where the gateway has no regex matches"
+    )
+
+
+class Cluster(_Section):
+    """One Kubernetes cluster. Airflow reaches it by the connection, a terminal by kubeconfig and context."""
+
+    name: str
+    kubernetes_conn_id: str = "kubernetes_default"
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "pressrun"
+
+
+class Deploy(_Section):
+    """How an arm is deployed; it travels with the plan, so that the controller needs no file of ours."""
+
+    server_image: str
+    fetch_image: str
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    tracking_uri: str = Field(description="MLflow as pods reach it; only the fetching container asks it")
+    split: Literal["weights", "replicas"] = Field(
+        default="weights", description="an HTTPRoute's weights, exact; or the number of replicas behind one Service"
+    )
+    replicas: int = Field(default=2, ge=1, description="of an arm that carries everything")
+    max_replicas: int | None = Field(default=None, ge=1, description="with weights: a HorizontalPodAutoscaler up to it")
+    cpu: str = "250m"
+    memory: str = "512Mi"
+    start_within_seconds: int = Field(default=300, ge=1)
+    unready_within_seconds: int = Field(default=60, ge=0, description="the candidate may have no ready pod, in all")
+    spool_claim: str | None = Field(default=None, description="PersistentVolumeClaim of the prediction log, shared")
+    secret: str | None = Field(default=None, description="Secret whose keys are the fetching container's environment")
+    gateway: Gateway = Gateway()
+
+
+class Kubernetes(_Section):
+    """The rollout target in production: one cluster or several; the first one is the first to see a candidate."""
+
+    clusters: list[Cluster] = Field(min_length=1)
+    deploy: Deploy
+    controller_image: str
+
+
 class Environment(_Section):
     """`home` holds what is local: the lake of a laptop, the operational database, rollout records, reports."""
 
@@ -65,6 +123,7 @@ class Environment(_Section):
     mlflow: Mlflow
     spark: Spark = Spark()
     serving: Serving = Serving()
+    kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")
     # Only ever shown, never asked: whom it signs in would be in every link.
     airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"
     slack_url: str | None = Field(default=None, description="another base URL of Slack's Web API")

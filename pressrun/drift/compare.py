@@ -13,10 +13,10 @@ from pressrun.config.pipeline import Drift
 from pressrun.drift.own import own_tests
 from pressrun.drift.profile import Profile, Profiler, evidently_profile
 from pressrun.drift.window import Window, window_of
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.stats import mean_shift, permuted_distance_p_value, share_shift
 from pressrun.stats.shift import METHOD
 from pressrun.verdict import Assertion, Check, Comparison, Decision, Verdict
+from pressrun.verdict.policy import policy_digest
 
 ALPHA, SEED = 0.05, 17
 

@@ -20,8 +20,8 @@ from pressrun.gates.checks import (
 )
 from pressrun.gates.evidence import Evidence, evidence_of
 from pressrun.gates.own import own_checks, own_metrics
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.verdict import Assertion, Check, Decision, Verdict
+from pressrun.verdict.policy import policy_digest
 
 
 def judge(evidence: Evidence, policy: Gate, *, remedy: str = "") -> tuple[Check, ...]:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from pressrun.lake.sources import source_digest
 from pressrun.lake.types import DatasetRef
@@ -45,12 +45,6 @@ def fingerprint(
         "own_code": {name: code_digest(name) for name in sorted(set(_own_modules(plain)))},
     }
     text = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def policy_digest(policy: BaseModel) -> str:
-    """SHA-256 of the policy as canonical JSON: what a verdict was judged by."""
-    text = json.dumps(policy.model_dump(mode="json"), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

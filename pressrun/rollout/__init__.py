@@ -1,22 +1,26 @@
 """Rolling a candidate out to readers, and back within seconds when it does worse than the champion."""
 
-from pressrun.rollout.api import (
-    NotShippable,
-    RolloutNotEnded,
-    abort,
-    facts_of,
-    finish,
-    make_plan,
-    outcome,
-    reconcile_aliases,
-    served,
-    status,
-    submit,
-)
-from pressrun.rollout.intervening import intervene
-from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
-from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
-from pressrun.rollout.waiting import NobodySupervises, Vigil, concluded, start_command
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pressrun.rollout.api import (
+        NotShippable,
+        RolloutNotEnded,
+        abort,
+        facts_of,
+        finish,
+        make_plan,
+        outcome,
+        reconcile_aliases,
+        served,
+        status,
+        submit,
+    )
+    from pressrun.rollout.intervening import intervene
+    from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
+    from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
+    from pressrun.rollout.waiting import NobodySupervises, Vigil, concluded, start_command
 
 __all__ = [
     "AlreadySupervised",
@@ -43,3 +47,36 @@ __all__ = [
     "supervise",
     "supervisor_alive",
 ]
+
+# Imported when first asked for: the controller in a cluster has no use for the lake that some of them bring.
+_HOME = {
+    "AlreadySupervised": "supervisor",
+    "NobodySupervises": "waiting",
+    "NotShippable": "api",
+    "Outcome": "types",
+    "Phase": "types",
+    "RolloutNotEnded": "api",
+    "RolloutPlan": "types",
+    "RolloutRecord": "types",
+    "Vigil": "waiting",
+    "abort": "api",
+    "concluded": "waiting",
+    "facts_of": "api",
+    "finish": "api",
+    "intervene": "intervening",
+    "make_plan": "api",
+    "outcome": "api",
+    "reconcile_aliases": "api",
+    "served": "api",
+    "start_command": "waiting",
+    "status": "api",
+    "submit": "api",
+    "supervise": "supervisor",
+    "supervisor_alive": "supervisor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

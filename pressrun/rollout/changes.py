@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.rollout.machine import worst
-from pressrun.rollout.overriding import overridden, overridden_checks
+from pressrun.rollout.overridden import overridden, overridden_checks
 from pressrun.rollout.split import candidate_share
 from pressrun.rollout.types import (
     CANDIDATE,
@@ -23,6 +22,7 @@ from pressrun.rollout.types import (
     Wish,
 )
 from pressrun.verdict import Verdict
+from pressrun.verdict.policy import policy_digest
 
 
 def told(
@@ -63,6 +63,7 @@ def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
         "queue": record.queue[1:],
         "state": RolloutState(since=now),
         "intents": (),
+        "last_words": (),
         "traffic": Traffic(),
         "submitted_at": now,
     }
@@ -89,7 +90,40 @@ def wished(record: RolloutRecord, wish: Wish, *, actor: str, reason: str, now: d
         return record
     intent = Intent(generation=generation, wish=wish, actor=actor, reason=reason, at=now)
     update = {"intents": (*record.intents, intent)}
-    return told(record.model_copy(update=update), "intent", f"{wish} by {actor}: {reason}", now)
+    return told(record.model_copy(update=update), "intent", _asked(wish, actor, reason), now)
+
+
+def switched(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> RolloutRecord:
+    """The record with the plan's candidate as champion, if the plan is still the one under way."""
+    if record.plan is None or record.plan.generation != plan.generation:
+        return record
+    update = {
+        "champion": plan.candidate,
+        "champion_generation": plan.generation,
+        "champion_deploy": plan.deploy,
+        "former_generation": record.champion_generation,
+    }
+    return told(record.model_copy(update=update), "champion", f"version {plan.candidate.version}", now)
+
+
+def noticed(record: RolloutRecord, now: datetime) -> RolloutRecord:
+    """The record with a line of history for what was asked for by somebody who may not write history."""
+    if record.plan is None or not record.active:
+        return record
+    generation = record.plan.generation
+    mine = {(event.kind, event.text) for event in record.history if event.generation == generation}
+    if not any(kind == "submitted" for kind, _ in mine):
+        text = f"version {record.plan.candidate.version} by {record.plan.step_key}"
+        record = told(record, "submitted", text, now)
+    for intent in record.intents:
+        text = _asked(intent.wish, intent.actor, intent.reason)
+        if intent.generation == generation and ("intent", text) not in mine:
+            record = told(record, "intent", text, now)
+    return record
+
+
+def _asked(wish: Wish, actor: str, reason: str) -> str:
+    return f"{wish} by {actor}: {reason}"
 
 
 def ended(record: RolloutRecord, now: datetime) -> RolloutRecord:
@@ -119,6 +153,7 @@ def _outcome(record: RolloutRecord, plan: RolloutPlan, state: RolloutState, now:
         weight=_weight(plan, state),
         traffic=record.traffic,
         verdict=verdict_of(plan, state),
+        last_words=record.last_words if state.phase is Phase.ROLLED_BACK else (),
     )
 
 

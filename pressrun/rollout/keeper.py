@@ -165,7 +165,7 @@ class Keeper:
                 for generation in [g for g in self.servers if (g == plan.generation) == (arm == CANDIDATE)]:
                     await self._stop(generation)
             case SwitchChampion():
-                self._store.update(self.model, lambda record: _switched(record, plan))
+                self._store.update(self.model, lambda record: changes.switched(record, plan, _now()))
 
     async def _start_arm(self, arm: str, plan: RolloutPlan) -> None:
         record = self._store.read(self.model)
@@ -239,13 +239,6 @@ class Keeper:
 
     def _tell(self, kind: EventKind, text: str) -> None:
         self._store.update(self.model, lambda record: changes.told(record, kind, text, _now()))
-
-
-def _switched(record: RolloutRecord, plan: RolloutPlan) -> RolloutRecord:
-    if record.plan is None or record.plan.generation != plan.generation:
-        return record
-    update = {"champion": plan.candidate, "champion_generation": plan.generation}
-    return changes.told(record.model_copy(update=update), "champion", f"version {plan.candidate.version}", _now())
 
 
 def _now() -> datetime:

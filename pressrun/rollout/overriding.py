@@ -1,13 +1,12 @@
-"""A gate's verdict that a person lets stand aside: the rollout goes on, and everything about it says so."""
+"""Whether a person lets a gate's verdict stand aside, so that the rollout may be planned."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from pressrun.lake.overrides import in_force, overrides_of
-from pressrun.rollout.types import RolloutPlan
 from pressrun.step import Step
-from pressrun.verdict import OVERRIDDEN, Assertion, Decision, Override, Verdict
+from pressrun.verdict import Decision, Override, Verdict
 
 # An error says nothing of the model: there is nothing to know better.
 OVERRIDABLE = (Decision.FAIL, Decision.INSUFFICIENT)
@@ -28,32 +27,6 @@ def remedy(step: Step, verdict: Verdict | None, now: datetime) -> str:
     expired = [f"{o.actor}'s override of it has expired on {_time(o.expiry)}; " for o in spent if o.expiry <= now]
     command = f"pressrun override {verdict.verdict_id[:8]} --by NAME --reason TEXT --until 2h"
     return f"{expired[-1] if expired else ''}who knows better overrides it: {command}"
-
-
-def in_words(override: Override, decision: Decision | None) -> str:
-    """Who overrode what the gate said, until when and why."""
-    said = decision.value if decision else "verdict"
-    return f"{override.actor} overrode the gate's {said} until {_time(override.expiry)}: {override.reason}"
-
-
-def overridden(plan: RolloutPlan) -> str:
-    """The same of this plan's gate; empty for a plan whose gate passed."""
-    return in_words(plan.override, plan.gate_decision) if plan.override else ""
-
-
-def overridden_checks(plan: RolloutPlan) -> tuple[Assertion, ...]:
-    """The override as a check for information: it never decides the canary."""
-    if plan.override is None:
-        return ()
-    decision = plan.gate_decision or Decision.INSUFFICIENT
-    check = Assertion(
-        metric=OVERRIDDEN,
-        value=plan.override.actor,
-        required=False,
-        decision=decision,
-        reason=overridden(plan),
-    )
-    return (check,)
 
 
 def _time(at: datetime) -> str:

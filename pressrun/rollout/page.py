@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from pressrun.rollout.overriding import overridden
+from pressrun.rollout.overridden import overridden
 from pressrun.rollout.types import Event, Outcome, RolloutRecord
 from pressrun.verdict import Assertion, Comparison
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pressrun.config.environment import Deploy
 from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
 from pressrun.verdict import Check, Decision, Override, Verdict
@@ -47,6 +48,7 @@ class RolloutPlan(_Frozen):
     unready_within: timedelta = timedelta()
     replicas: int = Field(default=1, ge=1)
     split: Literal["weights", "replicas"] = "weights"
+    deploy: Deploy | None = None
     gate_verdict: str | None = None
     gate_decision: Decision | None = None
     override: Override | None = None
@@ -160,6 +162,14 @@ class Traffic(_Frozen):
     pairs: int = 0
 
 
+class LastWords(_Frozen):
+    """What a candidate's server said before it was removed: the end of its log, and what the cluster noted of it."""
+
+    server: str
+    log: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+
+
 class Outcome(_Frozen):
     """How a rollout ended."""
 
@@ -173,12 +183,14 @@ class Outcome(_Frozen):
     weight: int
     traffic: Traffic
     verdict: Verdict
+    last_words: tuple[LastWords, ...] = ()
 
 
 class RolloutRecord(_Frozen):
     """Everything known of one model's rollouts; `version` rises with each write.
 
-    `champion` is what the router serves. `queue` holds plans that wait for the present one to end.
+    `champion` is what the router serves; `former_generation` made the objects of the one before. `queue` holds plans
+    that wait for the present one to end.
     """
 
     model: str
@@ -186,12 +198,15 @@ class RolloutRecord(_Frozen):
     generations: int = 0
     champion: ModelRef | None = None
     champion_generation: int = 0
+    champion_deploy: Deploy | None = None
+    former_generation: int = 0
     plan: RolloutPlan | None = None
     state: RolloutState | None = None
     traffic: Traffic = Traffic()
     submitted_at: datetime | None = None
     queue: tuple[RolloutPlan, ...] = ()
     intents: tuple[Intent, ...] = ()
+    last_words: tuple[LastWords, ...] = ()
     handles: tuple[Handle, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     history: tuple[Event, ...] = ()

@@ -15,10 +15,10 @@ from pressrun.drift import watch
 from pressrun.drift.profile import Profile
 from pressrun.drift.window import Window
 from pressrun.lake import Lake, StepKey, rows_of
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.lake.types import StageResult
 from pressrun.step import Step
 from pressrun.verdict import Decision, Verdict
+from pressrun.verdict.policy import policy_digest
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,12 +10,12 @@ import pytest
 
 from pressrun.config.environment import Mlflow
 from pressrun.gates import gate
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.lake.types import StageResult
 from pressrun.registry import EXAMPLES_TAG, ModelRef, project_aliases
 from pressrun.registry.tracking import connect
 from pressrun.step import Step
 from pressrun.verdict import Check, Decision, Verdict
+from pressrun.verdict.policy import policy_digest
 from tests.night import STAGES, Night
 
 AWAY = Mlflow(tracking_uri="http://127.0.0.1:9")

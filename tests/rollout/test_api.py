@@ -9,7 +9,6 @@ import pytest
 
 from pressrun.config.environment import Environment, Mlflow
 from pressrun.config.pipeline import Pipeline, Rollout
-from pressrun.lake.fingerprint import policy_digest
 from pressrun.lake.types import StageResult, StepKey
 from pressrun.registry import ModelRef, RegistryError, aliased_digests
 from pressrun.rollout import NotShippable, Phase, RolloutRecord, finish, make_plan, reconcile_aliases, served, submit
@@ -18,6 +17,7 @@ from pressrun.rollout.page import render_page
 from pressrun.rollout.record import RecordStore
 from pressrun.step import Step, open_lake
 from pressrun.verdict import Assertion, Decision, Verdict
+from pressrun.verdict.policy import policy_digest
 from tests.night import Night
 from tests.rollout.home import model_of, plan_of
 

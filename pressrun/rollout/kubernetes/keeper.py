@@ -1,0 +1,195 @@
+"""Keeps one model's arms and traffic in a cluster as its record wants them: looks, asks the state machine, acts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from pressrun.config.environment import Deploy
+from pressrun.rollout import changes
+from pressrun.rollout.kubernetes import acting
+from pressrun.rollout.kubernetes.cluster import ClusterApi, Stale
+from pressrun.rollout.kubernetes.last_words import last_words
+from pressrun.rollout.kubernetes.names import arm_name
+from pressrun.rollout.kubernetes.records import ClusterRecords
+from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
+from pressrun.rollout.kubernetes.seeing import Look, generations_of, hard_checks, look
+from pressrun.rollout.machine import advance
+from pressrun.rollout.seen import Action, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
+from pressrun.rollout.types import (
+    BASELINE,
+    CANDIDATE,
+    CHAMPION,
+    EventKind,
+    RolloutPlan,
+    RolloutRecord,
+    RolloutState,
+)
+
+_EDITED = "edited by others"
+_log = logging.getLogger(__name__)
+
+
+class ClusterKeeper:
+    """One model. Nothing of it is lost with the process: what it knows stands in the record."""
+
+    def __init__(self, api: ClusterApi, records: ClusterRecords, model: str) -> None:
+        self.model, self.seen, self.record = model, None, None
+        self._api, self._records = api, records
+
+    seen: Look | None
+    record: RolloutRecord | None
+
+    def tick(self) -> bool:
+        """One look and one step towards what the record wants; whether a rollout is under way.
+
+        Traffic and pods are read first and the record last, so that what an older record decided meets newer objects
+        and is refused. Raises Unreachable, Refused and StaleRecord.
+        """
+        before = self._records.read(self.model)
+        deploy = _deploy(before) if before else None
+        if before is None or deploy is None:
+            return False
+        seen = look(self._api, self.model, split=deploy.split)
+        record = self._records.update(self.model, lambda record: _upkept(record, _now()))
+        self.seen, self.record = seen, record
+        try:
+            if record.active and record.plan and record.state:
+                self._advance(seen, record, record.plan, record.state)
+            else:
+                self._rest(seen, record)
+        except Stale as error:
+            _log.info("%s: %s", self.model, error)
+        return record.active
+
+    def _advance(self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> None:
+        observed = self._observed(seen, record, plan, state)
+        after, actions = advance(plan, observed, state, _now())
+        self._save(plan, state, after)
+        for action in actions:
+            self._do(action, seen, record, plan, state)
+
+    def _observed(self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> Observed:
+        generations = generations_of(record)
+        return Observed(
+            generation=plan.generation,
+            arms={arm: seen.arm(generation, arm) for arm, generation in generations.items()},
+            weights=self._weights(seen, plan, state, generations),
+            champion_digest=record.champion.digest if record.champion else None,
+            champion_generation=record.champion_generation if record.champion else -1,
+            intents=record.intents,
+            checks=hard_checks(seen, plan.generation),
+        )
+
+    def _weights(
+        self, seen: Look, plan: RolloutPlan, state: RolloutState, generations: dict[str, int]
+    ) -> dict[str, int]:
+        """The split that the cluster has; one that others edited never looks like ours."""
+        assert plan.deploy is not None
+        wanted = traffic_object(self.model, state.weights, generations, plan.deploy, self._api.namespace)
+        if state.weights and as_written(seen.traffic, wanted):
+            return dict(state.weights)
+        found = weights_of(seen.traffic, self.model, generations)
+        return {**found, _EDITED: 0} if found == state.weights else found
+
+    def _save(self, plan: RolloutPlan, before: RolloutState, after: RolloutState) -> None:
+        if before == after:
+            return
+
+        def change(record: RolloutRecord) -> RolloutRecord:
+            if record.plan is None or record.plan.generation != plan.generation or record.state != before:
+                return record
+            return changes.ended(changes.moved(record, after, _now()), _now())
+
+        written = self._records.update(self.model, change)
+        if written.state != after and not after.ended:
+            raise Stale("another controller moved this rollout meanwhile")
+
+    def _do(self, action: Action, seen: Look, record: RolloutRecord, plan: RolloutPlan, before: RolloutState) -> None:
+        match action:
+            case SetWeights(weights):
+                self._divide(seen, record, plan, weights, asked_before=before.weights == weights)
+            case ScaleArm(arm, replicas):
+                self._grow(seen, record, plan, arm, replicas)
+            case RemoveArm(arm):
+                self._remove(seen, record, plan, arm)
+            case SwitchChampion():
+                self._records.update(self.model, lambda present: changes.switched(present, plan, _now()))
+
+    def _divide(
+        self, seen: Look, record: RolloutRecord, plan: RolloutPlan, weights: Mapping[str, int], *, asked_before: bool
+    ) -> None:
+        """With no arm ready the champion's pods are waited for there, since nothing else may serve."""
+        generations = generations_of(record)
+        wanted = weights or ({CHAMPION: 100} if CHAMPION in generations else {})
+        if not wanted or plan.deploy is None:
+            return
+        changed = acting.divide(self._api, seen, self.model, wanted, generations, plan.deploy)
+        if changed and asked_before:
+            self._tell("mended", f"the route did not divide as it should; it does again: {in_words(wanted)}")
+
+    def _grow(self, seen: Look, record: RolloutRecord, plan: RolloutPlan, arm: str, replicas: int) -> None:
+        champion = record.champion if arm in (CHAMPION, BASELINE) else plan.candidate
+        deploy = record.champion_deploy if arm == CHAMPION else plan.deploy
+        generation = generations_of(record)[arm]
+        if champion is None or deploy is None:
+            return
+        acting.grow(
+            self._api, seen, self.model, arm, champion, deploy, generation=generation, replicas=replicas
+        )  # fmt: skip
+        if not seen.arm(generation, arm).replicas:
+            self._tell("started", f"{arm}, version {champion.version}: {replicas} replicas")
+
+    def _remove(self, seen: Look, record: RolloutRecord, plan: RolloutPlan, arm: str) -> None:
+        generation = generations_of(record)[arm]
+        if arm == CANDIDATE and not record.last_words:
+            self._keep_last_words(seen, plan)
+        acting.remove(self._api, self.model, generation, arm)
+        self._tell("stopped", f"{arm}, generation {generation}")
+
+    def _keep_last_words(self, seen: Look, plan: RolloutPlan) -> None:
+        """Before the pods go: without them nobody could say why."""
+        mine = [pod for pod in seen.pods if (pod.generation, pod.role) == (plan.generation, "model")]
+        words = last_words(self._api, mine, arm_name(self.model, plan.generation))
+        self._records.update(self.model, lambda record: record.model_copy(update={"last_words": words}))
+
+    def _rest(self, seen: Look, record: RolloutRecord) -> None:
+        """No rollout: the champion serves alone, and what older generations left is removed."""
+        generations = generations_of(record)
+        deploy = record.champion_deploy
+        if record.champion and deploy:
+            if not seen.arm(record.champion_generation, CHAMPION).replicas:
+                self._restore(seen, record, deploy)
+            acting.divide(self._api, seen, self.model, {CHAMPION: 100}, generations, deploy)
+        for generation, role in seen.deployments:
+            if (generation, role) != (record.champion_generation, "model") or record.champion is None:
+                acting.remove(self._api, self.model, generation, BASELINE if role == BASELINE else CHAMPION)
+
+    def _restore(self, seen: Look, record: RolloutRecord, deploy: Deploy) -> None:
+        assert record.champion is not None
+        acting.grow(
+            self._api, seen, self.model, CHAMPION, record.champion, deploy,
+            generation=record.champion_generation, replicas=deploy.replicas,
+        )  # fmt: skip
+        self._tell("mended", f"the champion's Deployment was gone; version {record.champion.version} is started again")
+
+    def _tell(self, kind: EventKind, text: str) -> None:
+        self._records.update(self.model, lambda record: changes.told(record, kind, text, _now()))
+
+
+def _upkept(record: RolloutRecord, now: datetime) -> RolloutRecord:
+    return changes.noticed(changes.begun(changes.ended(record, now), now), now)
+
+
+def _deploy(record: RolloutRecord) -> Deploy | None:
+    plans = [record.plan, *record.queue]
+    return next((plan.deploy for plan in plans if plan and plan.deploy), record.champion_deploy)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def in_words(weights: Mapping[str, int]) -> str:
+    return ", ".join(f"{arm} {weight}%" for arm, weight in weights.items())

@@ -1,0 +1,64 @@
+"""What the controller answers: probes, counts, each rollout's page, and to its servers whom to shadow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from pressrun.rollout.kubernetes.keeper import ClusterKeeper
+from pressrun.rollout.kubernetes.seeing import generations_of
+from pressrun.rollout.page import render_page
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase
+
+_SHADOWED = (Phase.STEPPING, Phase.BAKING)
+
+
+def pages(keepers: Mapping[str, ClusterKeeper]) -> web.Application:
+    """The aiohttp application over what the keepers saw last."""
+    surface = _Pages(keepers)
+    app = web.Application()
+    app.add_routes(
+        [
+            web.get("/healthz", surface.live),
+            web.get("/v1/models/{model}/shadow", surface.shadow),
+            web.get("/rollouts/{model}", surface.page),
+        ]
+    )
+    return app
+
+
+class _Pages:
+    def __init__(self, keepers: Mapping[str, ClusterKeeper]) -> None:
+        self._keepers = keepers
+
+    async def live(self, request: web.Request) -> web.Response:
+        return web.json_response({"live": True})
+
+    async def shadow(self, request: web.Request) -> web.Response:
+        keeper = self._keepers.get(request.match_info["model"])
+        return web.json_response(shadowing(keeper) if keeper else {})
+
+    async def page(self, request: web.Request) -> web.Response:
+        keeper = self._keepers.get(request.match_info["model"])
+        if keeper is None or keeper.record is None:
+            return web.json_response({"error": "no rollout of that model here"}, status=404)
+        return web.Response(text=render_page(keeper.record), content_type="text/html")
+
+
+def shadowing(keeper: ClusterKeeper) -> dict[str, Any]:
+    """What a model's servers need to know: which generation is which arm, where each is, what share to put to both."""
+    record, seen = keeper.record, keeper.seen
+    if record is None or seen is None:
+        return {}
+    generations = generations_of(record)
+    arms = {
+        arm: {"generation": generation, "url": seen.address(generation, arm)}
+        for arm, generation in generations.items()
+        if seen.arm(generation, arm).ready
+    }
+    share = 0.0
+    if record.active and record.plan and record.state and {CANDIDATE, CHAMPION} <= set(arms):
+        share = record.plan.policy.shadow if record.state.phase in _SHADOWED else 0.0
+    return {"generation": record.plan.generation if record.plan else 0, "share": share, "arms": arms}
