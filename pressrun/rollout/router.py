@@ -17,7 +17,7 @@ from uuid import uuid4
 import aiohttp
 from aiohttp import web
 
-from pressrun.rollout.agreement import said
+from pressrun.agreement import said
 from pressrun.rollout.page import render_page
 from pressrun.rollout.traffic import Counts, bucket_of, pick
 from pressrun.rollout.types import CHAMPION, RolloutRecord

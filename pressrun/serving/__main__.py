@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     for name in ("model", "version"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("spool", "digest", "server-id"):
+    for name in ("spool", "digest", "server-id", "controller"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--arm", default="champion")
     parser.add_argument("--generation", type=int, default=0)

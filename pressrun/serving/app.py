@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pressrun.agreement import said_in
 from pressrun.serving.log import PredictionLog
 from pressrun.serving.metrics import Metrics
 from pressrun.serving.protocol import (
@@ -23,6 +24,7 @@ from pressrun.serving.protocol import (
 )
 from pressrun.serving.records import Call, call_of, rows_of
 from pressrun.serving.scoring import Overloaded, Scored, Scorer, ScoringQueue
+from pressrun.serving.shadow import Shadow
 
 MAX_BODY = 4_000_000
 READ_TO_REFUSE = 4 * MAX_BODY
@@ -43,10 +45,19 @@ class Reply:
 class App:
     """Answers one model's requests. `draining` makes it unready while what is under way is still answered."""
 
-    def __init__(self, bundle: Scorer, *, identity: Identity, log: PredictionLog | None, depth: int = 64) -> None:
+    def __init__(
+        self,
+        bundle: Scorer,
+        *,
+        identity: Identity,
+        log: PredictionLog | None,
+        depth: int = 64,
+        controller: str | None = None,
+    ) -> None:
         self.identity, self.draining = identity, False
         self.queue = ScoringQueue(bundle, depth=depth)
         self._bundle, self._log, self._metrics = bundle, log, Metrics(identity)
+        self.shadow = self._shadow(controller) if controller else None
         self._gets: dict[str, Callable[[], Reply]] = {
             "/healthz": self._live,
             "/v2/health/live": self._live,
@@ -63,6 +74,10 @@ class App:
             f"/v2/models/{identity.model}/versions/{identity.version}/infer": (parse_inference, self._protocol_answer),
             "/predict": (parse_article, self._plain_answer),
         }
+
+    def _shadow(self, controller: str) -> Shadow:
+        who = self.identity
+        return Shadow(controller, model=who.model, generation=who.generation, metrics=self._metrics)
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         reply = await self._reply(scope, proto)
@@ -81,9 +96,12 @@ class App:
         return _error(404, f"no such path; this server has the model {self.identity.model}, see /v2")
 
     async def _post(self, path: str, headers: Any, proto: Any) -> Reply:
-        call, parse_and_answer = call_of(headers, self.identity), self._posts[path]
+        call, parse_and_answer = call_of(headers, self._now_known_as()), self._posts[path]
         try:
-            reply = await self._infer(await _body(headers, proto), call, *parse_and_answer)
+            body = await _body(headers, proto)
+            reply = await self._infer(body, call, *parse_and_answer)
+            if self.shadow is not None and not call.shadow:
+                self.shadow.consider(path, body, said_in(reply.body))
         except BadRequest as error:
             reply = _error(error.status, str(error))
         except Overloaded as error:
@@ -104,10 +122,16 @@ class App:
         request_id = call.request_id or inference.request_id or call.token
         self._metrics.pending(self.queue.pending)
         self._metrics.predicted(arm=call.arm, labels=scored.labels)
+        self._metrics.described(scored.features)
         if self._log is not None:
             self._log.write(rows_of(self.identity, call, request_id, inference, scored))
         who = replace(self.identity, arm=call.arm, generation=call.generation)
         return Reply(status=200, body=answer(who, request_id, scored))
+
+    def _now_known_as(self) -> Identity:
+        """A candidate that was promoted is the champion; only the controller knows."""
+        arm = self.shadow.instructions.arm_of(self.identity.generation) if self.shadow else None
+        return replace(self.identity, arm=arm) if arm else self.identity
 
     def _protocol_answer(self, who: Identity, request_id: str, scored: Scored) -> Any:
         return render_inference(who, request_id, scored.labels, scored.probabilities, self._bundle.labels)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from pressrun.serving.protocol import Identity
 
 _LABELS = ("model", "version", "arm")
+_SHADOW = ("rollout", "arm")
+# A sixth apart each, from a millisecond to ten seconds: fine enough to compare two arms by.
+_FINE = tuple(round(0.001 * 1.18**step, 6) for step in range(57))
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -24,6 +29,19 @@ class Metrics:
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._rows = Counter("pressrun_predictions", "Articles scored.", (*_LABELS, "label"), registry=self.registry)
+        self._features = Counter(
+            "pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"), registry=self.registry
+        )
+        self._shadowed = Counter(
+            "pressrun_shadow_requests", "Shadow requests sent.", (*_SHADOW, "outcome"), registry=self.registry
+        )
+        self._shadow_seconds = Histogram(
+            "pressrun_shadow_seconds", "Seconds to a shadow request's answer.", _SHADOW,
+            buckets=_FINE, registry=self.registry,
+        )  # fmt: skip
+        self._pairs = Counter(
+            "pressrun_shadow_pairs", "Answers compared with another arm's.", (*_SHADOW, "agree"), registry=self.registry
+        )
         self._pending = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
 
     def answered(self, *, arm: str, shadow: bool, status: int, seconds: float) -> None:
@@ -34,6 +52,21 @@ class Metrics:
     def predicted(self, *, arm: str, labels: list[str]) -> None:
         for label in labels:
             self._rows.labels(*self._names(arm), label).inc()
+
+    def described(self, features: Sequence[Mapping[str, float]]) -> None:
+        """Counts each feature of each article, and whether it is zero: one that always is may have been lost."""
+        for row in features:
+            for name, value in row.items():
+                zero = str(not value).lower()
+                self._features.labels(str(self._identity.generation), name, zero).inc()
+
+    def shadowed(self, *, rollout: int, arm: str, failed: bool, seconds: float) -> None:
+        self._shadowed.labels(str(rollout), arm, "failed" if failed else "answered").inc()
+        if not failed:
+            self._shadow_seconds.labels(str(rollout), arm).observe(seconds)
+
+    def paired(self, *, rollout: int, arm: str, agree: bool) -> None:
+        self._pairs.labels(str(rollout), arm, str(agree).lower()).inc()
 
     def pending(self, count: int) -> None:
         self._pending.labels(*self._names(self._identity.arm)).set(count)

@@ -42,12 +42,13 @@ def serve(
     depth: int = 64,
     server_id: str | None = None,
     parent: int | None = None,
+    controller: str | None = None,
 ) -> None:
     """Serves the bundle on `host`:`port` until SIGTERM or Ctrl-C, then answers what is under way and leaves.
 
     `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; `digest` is what
-    the bundle must be, `depth` how many requests may wait, `parent` the process to die with. Raises WrongModel when the
-    bundle has another digest.
+    the bundle must be, `depth` how many requests may wait, `parent` the process to die with, `controller` who says what
+    to shadow. Raises WrongModel when the bundle has another digest.
     """
     if parent is not None:
         die_with_parent(parent)
@@ -58,7 +59,8 @@ def serve(
     identity = Identity(model=model, version=version, digest=bundle.digest, arm=arm, generation=generation)
     server_id = server_id or f"{model}-g{generation}-{uuid4().hex[:12]}"
     log = PredictionLog(Path(spool), server_id=server_id) if spool else None
-    asyncio.run(_run(App(bundle, identity=identity, log=log, depth=depth), host, port, log))
+    app = App(bundle, identity=identity, log=log, depth=depth, controller=controller)
+    asyncio.run(_run(app, host, port, log))
 
 
 async def _run(app: App, host: str, port: int, log: PredictionLog | None) -> None:
@@ -69,11 +71,12 @@ async def _run(app: App, host: str, port: int, log: PredictionLog | None) -> Non
     serving = asyncio.create_task(server.serve())
     ticking = asyncio.create_task(_tick(log))
     stopped = asyncio.create_task(stop.wait())
+    following = asyncio.create_task(app.shadow.follow() if app.shadow else stop.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
         await _drain(app)
         server.stop()  # type: ignore[no-untyped-call]
-    for task in (ticking, stopped):
+    for task in (ticking, stopped, following):
         task.cancel()
     await serving
     app.queue.close()

@@ -16,11 +16,18 @@ def said(body: bytes) -> object:
     highest value, or of a single value a row three digits.
     """
     try:
-        document = json.loads(body)
+        return said_in(json.loads(body))
+    except ValueError:
+        return None
+
+
+def said_in(document: Any) -> object:
+    """The same of an answer that is no text any more."""
+    try:
         if "label" in document:
             return [document["label"]]
         return _said({output["name"]: output for output in document["outputs"]}) or None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
 
 

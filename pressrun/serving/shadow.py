@@ -1,0 +1,117 @@
+"""Shadow traffic, sent by the servers themselves since gateways differ: a share of the requests goes to other arms too.
+
+Whoever sends counts: how many were answered, how fast, and whether the answer was its own. Readers never wait for it.
+The rollout's controller says whom to ask; a server that cannot reach it shadows nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from pressrun.agreement import said
+from pressrun.serving.metrics import Metrics
+
+ASK_SECONDS = 2.0
+TIMEOUT_SECONDS = 3.0
+MOST_UNDER_WAY = 16
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instructions:
+    """What the controller says: the rollout's generation, the share to shadow, each arm's generation and address."""
+
+    generation: int = 0
+    share: float = 0.0
+    arms: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, said: Mapping[str, Any]) -> Instructions:
+        """Raises KeyError, TypeError and ValueError for what no controller says."""
+        arms = {str(arm): (int(one["generation"]), str(one["url"])) for arm, one in (said.get("arms") or {}).items()}
+        share = min(1.0, max(0.0, float(said.get("share", 0.0))))
+        return cls(generation=int(said.get("generation", 0)), share=share, arms=arms)
+
+    def arm_of(self, generation: int) -> str | None:
+        """Which arm the servers of a generation are at present."""
+        return next((arm for arm, (made_by, _) in self.arms.items() if made_by == generation), None)
+
+
+class Shadow:
+    """The shadow traffic of one server of generation `generation`."""
+
+    def __init__(self, controller: str, *, model: str, generation: int, metrics: Metrics) -> None:
+        self.instructions = Instructions()
+        self._url = f"{controller_url(controller)}/v1/models/{model}/shadow"
+        self._generation, self._metrics = generation, metrics
+        self._session: aiohttp.ClientSession | None = None
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    async def follow(self) -> None:
+        """Asks the controller again and again, until cancelled."""
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as self._session:
+            while True:
+                self.instructions = await self._asked(self._session)
+                await asyncio.sleep(ASK_SECONDS)
+
+    def consider(self, path: str, body: bytes, answer: object) -> None:
+        """Perhaps puts the request to every arm of the rollout, in the background; `answer` is what was said here."""
+        now = self.instructions
+        if self._session is None or len(self._under_way) >= MOST_UNDER_WAY or random.random() >= now.share:
+            return
+        task = asyncio.create_task(self._send(self._session, now, path, body, answer))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _asked(self, session: aiohttp.ClientSession) -> Instructions:
+        try:
+            async with session.get(self._url) as got:
+                return Instructions.read(await got.json()) if got.status == 200 else Instructions()
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            _log.debug("the controller at %s does not answer: %s", self._url, error)
+            return Instructions()
+
+    async def _send(
+        self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: object
+    ) -> None:
+        """To its own arm as well, one after the other in an order of chance: both are then measured the same way."""
+        arms = list(now.arms.items())
+        random.shuffle(arms)
+        for arm, (generation, url) in arms:
+            mirrored = await self._ask(session, url + path, body, arm, now.generation)
+            if generation != self._generation and mirrored is not None and answer is not None:
+                self._metrics.paired(rollout=now.generation, arm=arm, agree=mirrored == answer)
+
+    async def _ask(
+        self, session: aiohttp.ClientSession, url: str, body: bytes, arm: str, rollout: int
+    ) -> object | None:
+        started, said_there = time.perf_counter(), None
+        headers = {"content-type": "application/json", "x-pressrun-shadow": "1", "x-pressrun-arm": arm}
+        try:
+            async with session.post(url, data=body, headers=headers) as got:
+                answered = await got.read()
+                said_there = said(answered) if got.status == 200 else None
+                failed = not 200 <= got.status < 300
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            failed = True
+        self._metrics.shadowed(rollout=rollout, arm=arm, failed=failed, seconds=time.perf_counter() - started)
+        return said_there
+
+
+def controller_url(name: str) -> str:
+    """Where the controller's Service `name` answers: by what Kubernetes sets in the pod's environment, else by DNS."""
+    if name.startswith(("http://", "https://")):
+        return name.rstrip("/")
+    prefix = name.upper().replace("-", "_")
+    host, port = os.environ.get(f"{prefix}_SERVICE_HOST", name), os.environ.get(f"{prefix}_SERVICE_PORT", "8090")
+    return f"http://{host}:{port}"
