@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pressrun.config.environment import Environment
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef, RegistryError, follow
-from pressrun.rollout.changes import aborted, known_generation, submitted
+from pressrun.rollout.changes import aborted, known_generation, submitted, wished
 from pressrun.rollout.overriding import override_of, remedy
-from pressrun.rollout.record import RecordStore
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord
+from pressrun.rollout.records import leading, places
+from pressrun.rollout.regions import ACTOR, Ask, Submit, ended_everywhere, next_moves
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
 from pressrun.step import Step, run_once
 from pressrun.verdict import Decision, Verdict
 
@@ -51,11 +53,27 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         step_key=str(step.key),
         arms=(*arms, Arm(name=CANDIDATE, model=candidate)),
         policy=step.pipeline.rollout,
+        **_sizes(step.environment),
         gate_verdict=verdict.verdict_id,
         gate_decision=verdict.decision,
         override=override,
         synthetic=verdict.synthetic,
     )
+
+
+def _sizes(environment: Environment) -> dict[str, Any]:
+    """What a cluster needs to know beside the policy; nothing where processes of this machine serve."""
+    if environment.kubernetes is None:
+        return {}
+    deploy = environment.kubernetes.deploy
+    return {
+        "deploy": deploy,
+        "replicas": deploy.replicas,
+        "split": deploy.split,
+        "start_within": timedelta(seconds=deploy.start_within_seconds),
+        "unready_within": timedelta(seconds=deploy.unready_within_seconds),
+        "hold": len(environment.kubernetes.clusters) > 1,
+    }
 
 
 def _submitted(step: Step) -> bool:
@@ -75,13 +93,13 @@ def submit(environment: Environment, plan: RolloutPlan) -> str:
 
     The same step twice gets the same rollout. After an abort of it, a new one, which begins once the old is back.
     """
-    record = RecordStore(environment).update(plan.model, lambda present: submitted(present, plan, _now()))
+    record = leading(environment).update(plan.model, lambda present: submitted(present, plan, _now()))
     return str(known_generation(record, plan.step_key))
 
 
 def status(environment: Environment, model: str) -> RolloutRecord | None:
-    """All that is recorded of the model's rollouts; None before the first."""
-    return RecordStore(environment).read(model)
+    """All that is recorded of the model's rollouts; None before the first. Of several clusters the first one leads."""
+    return leading(environment).read(model)
 
 
 def served(environment: Environment, model: str) -> ModelRef | None:
@@ -92,25 +110,48 @@ def served(environment: Environment, model: str) -> ModelRef | None:
 
 def abort(environment: Environment, model: str, *, actor: str, reason: str, step_key: str) -> bool:
     """Asks for the step's rollout to go back; True if there was one to stop. It changes no other step's rollout."""
-    before = status(environment, model)
 
     def change(record: RolloutRecord) -> RolloutRecord:
         return aborted(record, actor=actor, reason=reason, step_key=step_key, now=_now())
 
-    return before is not None and RecordStore(environment).update(model, change).version != before.version
+    stopped = False
+    for records in places(environment).values():
+        before = records.read(model)
+        stopped |= before is not None and records.update(model, change).version != before.version
+    return stopped
 
 
 def outcome(environment: Environment, model: str, step_key: str) -> Outcome | None:
-    """How the step's rollout ended; None while it has not."""
-    record = status(environment, model)
-    if record is None:
-        return None
-    generation = known_generation(record, step_key)
-    mine = [o for o in record.outcomes if o.step_key == step_key and generation in (None, o.generation)]
-    under_way = any(plan.step_key == step_key for plan in record.queue) or (
-        record.active and record.plan is not None and record.plan.step_key == step_key
-    )
-    return mine[-1] if mine and not under_way else None
+    """How the step's rollout ended; None while it has not. Of several clusters the one that failed tells."""
+    ended = ended_everywhere(_standing(environment, model), step_key)
+    back = [outcome for outcome in ended.values() if outcome.phase is Phase.ROLLED_BACK]
+    decided = [outcome for outcome in back if not outcome.aborted]
+    return next(iter([*decided, *back, *ended.values()]), None)
+
+
+def carry_on(environment: Environment, model: str, step_key: str) -> None:
+    """What the clusters of one rollout cannot know of each other; whoever waits calls it again and again."""
+    standing, found = _standing(environment, model), places(environment)
+    if len(found) == 1:
+        return
+    plan = next((r.plan for r in standing.values() if r and r.plan and r.plan.step_key == step_key), None)
+    for move in next_moves(standing, step_key):
+        match move:
+            case Submit(cluster=name) if plan is not None:
+                found[name].update(model, partial(submitted, plan=plan, now=_now()))
+            case Ask(cluster=name, wish=wish, reason=reason):
+                found[name].update(model, partial(asked_of, step_key=step_key, wish=wish, reason=reason, now=_now()))
+
+
+def asked_of(record: RolloutRecord, *, step_key: str, wish: Wish, reason: str, now: datetime) -> RolloutRecord:
+    """The record with Pressrun's own wish for the step's rollout, if that is the one under way."""
+    if record.plan is None or record.plan.step_key != step_key:
+        return record
+    return wished(record, wish, actor=ACTOR, reason=reason, now=now)
+
+
+def _standing(environment: Environment, model: str) -> dict[str, RolloutRecord | None]:
+    return {name: records.read(model) for name, records in places(environment).items()}
 
 
 def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:

@@ -6,18 +6,23 @@ from datetime import UTC, datetime
 
 from pressrun.config.environment import Environment
 from pressrun.rollout.changes import wished
-from pressrun.rollout.record import RecordStore
+from pressrun.rollout.records import Records, places
 from pressrun.rollout.types import RolloutPlan, RolloutRecord, Wish
 
 
 def intervene(environment: Environment, model: str, wish: Wish, *, actor: str, reason: str) -> RolloutPlan | None:
-    """Writes one intent for the rollout under way and returns its plan; None when there is none.
+    """Writes one intent for the rollout under way and returns its plan; None when there is none. Of
+    several clusters each one that has a rollout of the model hears it.
 
     The intent binds the generation that was under way: one that begins meanwhile goes on. The same wish a second time
     changes nothing.
     """
-    store = RecordStore(environment)
-    record = store.read(model)
+    stopped = [_intervene(records, model, wish, actor, reason) for records in places(environment).values()]
+    return next((plan for plan in stopped if plan is not None), None)
+
+
+def _intervene(records: Records, model: str, wish: Wish, actor: str, reason: str) -> RolloutPlan | None:
+    record = records.read(model)
     if record is None or record.plan is None or not record.active:
         return None
     plan = record.plan
@@ -27,5 +32,5 @@ def intervene(environment: Environment, model: str, wish: Wish, *, actor: str, r
             return present
         return wished(present, wish, actor=actor, reason=reason, now=datetime.now(UTC))
 
-    after = store.update(model, change)
+    after = records.update(model, change)
     return plan if after.plan is not None and after.plan.generation == plan.generation else None

@@ -7,6 +7,7 @@ which died between two actions does the missing one when it comes back. What alw
 - an arm is given no more than its ready replicas carry, unless no other arm is ready;
 - the champion keeps its full size until the record names the candidate as champion and it carries everything;
 - once a rollout is going back, the candidate carries nothing, and is removed only then;
+- an arm is removed only behind a write of the route;
 - an observation or intent of another generation changes nothing.
 """
 
@@ -145,6 +146,8 @@ def _baking(plan: RolloutPlan, observed: Observed, state: RolloutState, now: dat
     """Promotes after the bake when its own traffic passes; traffic too thin to tell gets one step's time more."""
     baked = now - state.since - plan.policy.bake
     passed = decide(observed.checks) is Decision.PASS and reached(plan, observed, ALL)
+    if plan.hold and not wanted(plan, observed, "release"):
+        return state
     if baked >= timedelta() and passed:
         return _promote(state, now, observed.checks)
     if baked < plan.policy.max_step:
@@ -210,9 +213,14 @@ def _enter(state: RolloutState, phase: Phase, step: int, now: datetime) -> Rollo
 
 
 def _actions(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:
-    """In an order that is safe to stop after each: replicas grow, traffic moves, the record follows, replicas go."""
-    moves = (SetWeights(state.weights),) if dict(observed.weights) != state.weights else ()
-    return (*_grown(plan, observed, state), *moves, *_switched(plan, observed, state), *_removed(plan, observed, state))
+    """In an order that is safe to stop after each: replicas grow, traffic moves, the record follows, replicas go.
+
+    The route is written before an arm goes even where it looks right: a write that is still on its way, decided by an
+    older record, then meets a newer route and is refused.
+    """
+    removed = _removed(plan, observed, state)
+    moves = (SetWeights(state.weights),) if removed or dict(observed.weights) != state.weights else ()
+    return (*_grown(plan, observed, state), *moves, *_switched(plan, observed, state), *removed)
 
 
 def _grown(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:

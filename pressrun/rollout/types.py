@@ -34,8 +34,9 @@ class RolloutPlan(_Frozen):
     A baseline beside them is the champion's model, started as freshly as the candidate and given as much traffic.
     `replicas` are those of an arm that carries everything; `split` says whether traffic is divided by weights or by the
     number of replicas; `unready_within` is how long the candidate may have none ready, in all, since a cluster moves
-    pods for reasons of its own. `generation` is given on submission: whatever carries an older one has no effect.
-    `override` is what lets the plan be although the gate said `gate_decision`.
+    pods for reasons of its own; `hold` keeps the bake until it is released. `generation` is given on submission:
+    whatever carries an older one has no effect. `override` is what lets the plan be although the gate said
+    `gate_decision`.
     """
 
     model: str
@@ -49,6 +50,7 @@ class RolloutPlan(_Frozen):
     replicas: int = Field(default=1, ge=1)
     split: Literal["weights", "replicas"] = "weights"
     deploy: Deploy | None = None
+    hold: bool = False
     gate_verdict: str | None = None
     gate_decision: Decision | None = None
     override: Override | None = None
@@ -109,14 +111,14 @@ class RolloutState(_Frozen):
         return self.phase in ENDS
 
 
-Wish = Literal["abort", "pause", "resume", "promote", "force"]
+Wish = Literal["abort", "pause", "resume", "promote", "force", "release"]
 
 
 class Intent(_Frozen):
     """What a person or task wants of a rollout; it binds the generation it names and no other.
 
     `promote` skips what is left of the steps and the bake, unless a check has failed; `force` does so whatever the
-    checks say, and the verdict says that it did.
+    checks say, and the verdict says that it did. `release` lets a bake end that the plan holds.
     """
 
     generation: int

@@ -6,7 +6,14 @@ from pressrun.rollout.seen import Observed
 from pressrun.rollout.types import Intent, RolloutPlan
 from pressrun.verdict import Assertion, Decision
 
-_DONE = {"promote": "promoted", "force": "forced", "abort": "aborted", "pause": "paused", "resume": "resumed"}
+_DONE = {
+    "promote": "promoted",
+    "force": "forced",
+    "abort": "aborted",
+    "pause": "paused",
+    "resume": "resumed",
+    "release": "released",
+}
 
 
 def intents_of(plan: RolloutPlan, observed: Observed) -> tuple[Intent, ...]:
