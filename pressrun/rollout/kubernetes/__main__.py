@@ -23,7 +23,7 @@ def main() -> None:
     logging.getLogger("leaderelection").setLevel(logging.WARNING)
     api = inside(given.namespace)
     identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
-    leading = Leading(name=CONTROLLER, namespace=given.namespace, identity=identity)
+    leading = Leading(api.client, name=CONTROLLER, namespace=given.namespace, identity=identity)
     asyncio.run(Controller(api, leading).run(port=given.port))
 
 
