@@ -307,6 +307,14 @@ def test_a_cluster_that_moves_the_only_replica_is_given_the_plan_s_patience() ->
     assert world.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
 
 
+def test_an_arm_goes_only_behind_a_write_of_the_route_so_that_a_write_on_its_way_is_refused() -> None:
+    world = World(plan_of())
+    run(world, ticks=2)
+    world.weights, world.intents = {CHAMPION: 100}, (intent_of(7),)
+    _, actions = advance(world.plan, world.seen(), world.state, world.now)
+    assert actions == (SetWeights({CHAMPION: 100}), RemoveArm(CANDIDATE))
+
+
 EVENTS = st.one_of(
     st.sampled_from(["tick", "tick", "tick", "long", "resume", "crash", "champion_down", "champion_up", "unready"]),
     st.sampled_from(list(Decision)),
