@@ -1,0 +1,71 @@
+"""Errors and other counts: the candidate against the champion, or against a fixed budget."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binom
+
+from pressrun.stats.sequential.exchange import log_e_values
+
+Floats = NDArray[np.float64]
+
+# Log odds ratios that are bet on, and the share of the bet: most on a doubling, the rest from half as many again to a
+# crash. "Better" is bet on by the same sizes with the sign changed.
+LOG_ODDS = np.log([1.5, 2.0, 3.0, 6.0, 20.0, 150.0])
+LOG_ODDS_WEIGHTS = np.log([0.15, 0.40, 0.15, 0.10, 0.10, 0.10])
+_LEFT_OUT = 1e-12
+
+
+def count_e_values(
+    log_odds: ArrayLike, candidate: ArrayLike, requests: ArrayLike, champion: ArrayLike, champion_requests: ArrayLike
+) -> Floats:
+    """The log e-values (n, k) of n windows' counts (n,) of `requests` (n,) each, for `log_odds` (k,)."""
+    tilts = np.outer(np.asarray(log_odds, np.float64), [0.0, 1.0])
+    ours, theirs = (
+        np.column_stack([np.subtract(of, counted), counted])
+        for counted, of in ((candidate, requests), (champion, champion_requests))
+    )
+    return log_e_values(tilts, ours, theirs)
+
+
+def allowed_e_values(
+    log_odds: ArrayLike, candidate: int, requests: int, champion: int, champion_requests: int, *, allowance: float
+) -> Floats:
+    """The log e-values (k,) of one window against a champion whose rate p were p + allowance (1 - p).
+
+    Each of the champion's good requests would be turned bad with that probability; instead of drawing which ones, the
+    e-value is averaged over the draw, which is an e-value too, needs no luck, and grows at least as fast (Jensen). A
+    negative allowance is dealt to the candidate.
+    """
+    ours, theirs = candidate, champion
+    good = champion_requests - champion if allowance >= 0 else requests - candidate
+    turned, chances = _turned(good, abs(allowance))
+    if allowance >= 0:
+        theirs = champion + turned
+    else:
+        ours = candidate + turned
+    of = np.full(len(turned), requests), np.full(len(turned), champion_requests)
+    found = count_e_values(log_odds, ours + 0 * turned, of[0], theirs + 0 * turned, of[1])
+    averaged: Floats = np.logaddexp.reduce(found + np.log(chances)[:, None], axis=0)
+    return averaged
+
+
+def _turned(good: int, share: float) -> tuple[NDArray[np.int64], Floats]:
+    """How many may be turned, and how likely; what is left out only makes the e-value smaller."""
+    if share == 0 or good == 0:
+        return np.zeros(1, np.int64), np.ones(1)
+    low, high = (int(bound) for bound in binom.ppf([_LEFT_OUT, 1 - _LEFT_OUT], good, share))
+    turned = np.arange(max(low, 0), high + 1)
+    chances = binom.pmf(turned, good, share)
+    return turned[chances > 0], chances[chances > 0]
+
+
+def budget_e_values(log_odds: ArrayLike, found: ArrayLike, of: ArrayLike, *, budget: float) -> Floats:
+    """The log e-values (n, k) of `found` (n,) in `of` (n,) pairs against a share of at most `budget`, within (0, 1).
+
+    The likelihood ratio of a Bernoulli share whose odds are the budget's times exp(log_odds): Wald (1945).
+    """
+    tilt = np.asarray(log_odds, np.float64)
+    each = np.log1p(budget * np.expm1(tilt))
+    return np.asarray(np.multiply.outer(found, tilt) - np.multiply.outer(of, each), np.float64)
