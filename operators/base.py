@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
+from operators.clusters import connect_clusters
 from operators.errors import NotUsable, VerdictStopped
 from operators.links import ModelPageLink
 from operators.tell import tell_verdict
@@ -118,6 +119,7 @@ class StageOperator(BaseOperator):
         from pressrun.step import Step, open_lake
 
         environment: Environment = load_environment(self.environment)
+        connect_clusters(environment)
         return Step(
             key=step_key(context),
             pipeline=self._pipeline(),

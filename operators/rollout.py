@@ -125,9 +125,10 @@ class RolloutOperator(StageOperator):
         return Vigil(step.environment, step.pipeline.model, patience=timedelta(seconds=self.patience_seconds))
 
     def _wait(self, step: Step) -> None:
-        from pressrun.rollout import outcome
+        from pressrun.rollout import carry_on, outcome
 
-        vigil = self._vigil(step)
-        while outcome(step.environment, step.pipeline.model, str(step.key)) is None:
+        vigil, waited_for = self._vigil(step), (step.environment, step.pipeline.model, str(step.key))
+        while outcome(*waited_for) is None:
+            carry_on(*waited_for)
             vigil.look()
             time.sleep(self.poll_seconds)

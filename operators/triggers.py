@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from operators.clusters import connect_clusters
+
 if TYPE_CHECKING:
     from pressrun.config.environment import Environment
     from pressrun.rollout import Vigil
@@ -90,9 +92,11 @@ class RolloutTrigger(BaseTrigger):
     def _seen(self) -> dict[str, str | None] | None:
         """The event, once there is one."""
         from pressrun.config.load import load_environment
-        from pressrun.rollout import NobodySupervises
+        from pressrun.rollout import NobodySupervises, carry_on
 
         environment = load_environment(self.environment)
+        connect_clusters(environment)
+        carry_on(environment, self.model, self.step_key)
         if phase := self._ended(environment):
             return {"phase": phase}
         try:
@@ -120,6 +124,7 @@ class RolloutTrigger(BaseTrigger):
         from pressrun.rollout import abort
 
         environment = load_environment(self.environment)
+        connect_clusters(environment)
         reason = "the Airflow task was stopped or cleared"
         abort(environment, self.model, actor="airflow", reason=reason, step_key=self.step_key)
 

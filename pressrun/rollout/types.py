@@ -114,6 +114,9 @@ class RolloutState(_Frozen):
 Wish = Literal["abort", "pause", "resume", "promote", "force", "release"]
 
 
+WISHES: tuple[Wish, ...] = ("pause", "resume", "promote", "force", "abort")
+
+
 class Intent(_Frozen):
     """What a person or task wants of a rollout; it binds the generation it names and no other.
 

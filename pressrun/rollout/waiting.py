@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from pressrun.config.environment import Environment
+from pressrun.config.environment import Environment, Kubernetes
 from pressrun.lake.types import StageResult
+from pressrun.rollout.records import api_of
 from pressrun.rollout.supervisor import supervisor_alive
 from pressrun.step import Step
 
@@ -60,8 +61,18 @@ class Vigil:
         return f"{missing}. Waiting {_minutes(self._patience)} for one"
 
     def missing(self) -> str:
-        """What is missing now, in words; empty while a supervisor holds the home."""
+        """What is missing now, in words; empty while a supervisor holds the home or every controller works."""
+        if self._environment.kubernetes is not None:
+            return self._silent(self._environment.kubernetes)
         return "" if supervisor_alive(self._environment) else self._nobody()
+
+    def _silent(self, kubernetes: Kubernetes) -> str:
+        from pressrun.rollout.kubernetes.alive import silence
+
+        said = {place.name: silence(api_of(place)) for place in kubernetes.clusters}
+        missing = [f"cluster {name}: {words}" for name, words in said.items() if words]
+        remedy = "install it, or look at its Deployment: `pressrun controller --help`"
+        return f"{'; '.join(missing)}, so nothing of {self._model} moves there: {remedy}" if missing else ""
 
     def _nobody(self) -> str:
         missing = f"no supervisor holds {self._environment.home}, so nothing of {self._model} moves"
@@ -69,7 +80,7 @@ class Vigil:
 
     def _given_up(self) -> str:
         kept = f"The plan is kept and goes on with one; `pressrun abort {self._model}` takes it back"
-        return f"for {_minutes(self._patience)} {self._nobody()}, then try again. {kept}"
+        return f"for {_minutes(self._patience)} {self.missing() or self._nobody()}, then try again. {kept}"
 
 
 def start_command(environment: Environment) -> str:

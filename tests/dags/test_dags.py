@@ -46,8 +46,15 @@ def dags(config: Path, load: Any) -> dict[str, Any]:
     return dict(bag.dags)
 
 
-def test_a_pipeline_makes_its_three_dags(dags: dict[str, Any]) -> None:
-    assert sorted(dags) == ["topics_drift", "topics_freshness", "topics_retrain"]
+def test_a_pipeline_makes_its_four_dags(dags: dict[str, Any]) -> None:
+    assert sorted(dags) == ["topics_drift", "topics_freshness", "topics_intervene", "topics_retrain"]
+
+
+def test_a_person_steps_in_by_a_form_that_asks_why_and_is_not_repeated_on_its_own(dags: dict[str, Any]) -> None:
+    dag = dags["topics_intervene"]
+    assert dag.params.get_param("wish").schema["enum"] == ["pause", "resume", "promote", "force", "abort"]
+    assert dag.params.get_param("reason").schema["minLength"] == 3
+    assert [task.retries for task in dag.tasks] == [0]
 
 
 def test_the_night_is_a_line_of_six_tasks(dags: dict[str, Any]) -> None:
@@ -65,7 +72,7 @@ def test_every_dag_has_a_page_an_owner_tags_and_no_catchup(dags: dict[str, Any])
 
 
 def test_every_task_is_retried_with_growing_pauses_and_its_failure_is_told(dags: dict[str, Any]) -> None:
-    for task in (task for dag in dags.values() for task in dag.tasks):
+    for task in (task for dag in dags.values() if dag.dag_id != "topics_intervene" for task in dag.tasks):
         assert task.retries == 2
         assert task.retry_exponential_backoff
         assert task.on_failure_callback
@@ -109,7 +116,7 @@ def test_a_second_file_makes_a_second_set_of_dags(config: Path, load: Any) -> No
     taxonomy.write_text(MIND_TAXONOMY)
     (config / "pipelines" / "mind.yaml").write_text(MIND.replace("TAXONOMY", str(taxonomy)))
     bag = load()
-    assert {"mind_retrain", "mind_drift", "mind_freshness"} <= set(bag.dags)
+    assert {"mind_retrain", "mind_drift", "mind_freshness", "mind_intervene"} <= set(bag.dags)
     assert bag.import_errors == {}
 
 
@@ -117,23 +124,23 @@ def test_a_broken_file_names_file_line_and_key_and_leaves_the_others_alone(confi
     broken = MIND.replace("fresh_by:", "fresh_bi:").replace("TAXONOMY", "config/taxonomies/news-topics.yaml")
     (config / "pipelines" / "mind.yaml").write_text(broken)
     bag = load()
-    assert {"topics_retrain", "topics_drift", "topics_freshness"} == set(bag.dags)
+    assert {"topics_retrain", "topics_drift", "topics_freshness", "topics_intervene"} == set(bag.dags)
     for error in bag.import_errors.values():
         assert "mind.yaml:3" in error
         assert "fresh_bi" in error
-    assert len(bag.import_errors) == 3
+    assert len(bag.import_errors) == 4
 
 
 def test_no_deadline_makes_no_freshness_dag(config: Path, load: Any) -> None:
     file = config / "pipelines" / "topics.yaml"
     file.write_text("\n".join(line for line in file.read_text().splitlines() if not line.startswith("fresh_by")))
-    assert sorted(load().dags) == ["topics_drift", "topics_retrain"]
+    assert sorted(load().dags) == ["topics_drift", "topics_intervene", "topics_retrain"]
 
 
 def test_reading_the_dags_pulls_in_nothing_heavy() -> None:
     program = f"""
 import runpy, sys
-for name in ("retrain", "drift", "freshness"):
+for name in ("retrain", "drift", "freshness", "intervene"):
     runpy.run_path(f"{REPOSITORY}/dags/{{name}}.py")
 heavy = ("pyspark", "mlflow", "sklearn", "evidently", "pandas", "pyarrow", "deltalake", "lightgbm", "duckdb")
 print(*[name for name in heavy if name in sys.modules])

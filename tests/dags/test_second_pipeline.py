@@ -115,7 +115,7 @@ def verdict_of(result: StageResult) -> Verdict:
 def test_a_second_file_makes_a_second_set_of_dags_beside_the_first(config: Path, load: Any) -> None:
     bag: DagBag = load()
     assert bag.import_errors == {}
-    kinds = ("drift", "freshness", "retrain")
+    kinds = ("drift", "freshness", "intervene", "retrain")
     assert sorted(bag.dags) == sorted(f"{model}_{kind}" for model in ("mind", "topics") for kind in kinds)
     for dag in (bag.dags[f"mind_{kind}"] for kind in kinds):
         assert {"pressrun", "mind"} <= set(dag.tags)
@@ -127,7 +127,7 @@ def test_a_second_file_makes_a_second_set_of_dags_beside_the_first(config: Path,
 def test_without_a_deadline_the_second_pipeline_has_no_freshness_dag(config: Path, load: Any) -> None:
     file = config / "pipelines" / "mind.yaml"
     file.write_text(PIPELINE.replace('fresh_by: "07:30"\n', ""))
-    assert {name for name in load().dags if name.startswith("mind")} == {"mind_drift", "mind_retrain"}
+    assert {name for name in load().dags if name.startswith("mind")} == {"mind_drift", "mind_intervene", "mind_retrain"}
 
 
 def test_check_is_content_with_the_second_pipeline(config: Path, home: Path) -> None:

@@ -13,13 +13,12 @@ from pressrun.rollout.changes import wished
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.names import GROUP, MANAGED, VERSION, model_name
 from pressrun.rollout.split import candidate_share
-from pressrun.rollout.types import CANDIDATE, Phase, RolloutRecord, RolloutState, Wish
+from pressrun.rollout.types import CANDIDATE, WISHES, Phase, RolloutRecord, RolloutState
 from pressrun.rollout.wishes import in_words
 
 KIND, API_VERSION = "Rollout", f"{GROUP}/{VERSION}"
 _ASKED = ("model", "generations", "plan", "queue", "intents", "submitted_at")
 _OURS = {"version", *_ASKED}
-WISHES: tuple[Wish, ...] = ("pause", "resume", "promote", "force", "abort")
 
 
 def record_of(resource: Object) -> RolloutRecord:
@@ -171,7 +170,7 @@ def _plan_schema() -> Object:
 def _intent_schema() -> Object:
     properties = {
         "generation": {"type": "integer", "minimum": 1},
-        "wish": {"type": "string", "enum": list(WISHES)},
+        "wish": {"type": "string", "enum": [*WISHES, "release"]},
         "actor": {"type": "string", "minLength": 1},
         "reason": {"type": "string", "minLength": 1},
         "at": {"type": "string", "format": "date-time"},
