@@ -8,6 +8,9 @@ from pressrun.rollout.seen import Observed
 from pressrun.rollout.types import CANDIDATE, Phase, RolloutPlan, RolloutState
 from pressrun.rollout.wishes import intents_of
 
+# A decision is carried out whatever is paused.
+_PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.BAKING)
+
 
 def clocked(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     """The state at `now`, with its clocks told what is observed."""
@@ -21,7 +24,7 @@ def absent_for(state: RolloutState, now: datetime) -> float:
 
 def _pause(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     held = [intent.wish for intent in intents_of(plan, observed) if intent.wish in ("pause", "resume")]
-    paused = held[-1:] == ["pause"]
+    paused = held[-1:] == ["pause"] and state.phase in _PAUSABLE
     if paused == (state.paused_at is not None):
         return state
     if paused:

@@ -114,16 +114,23 @@ def _stale(plan: RolloutPlan, observed: Observed) -> str | None:
 
 def _starting(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     late = _late(plan, observed, state)
-    if late is None and plan.champion is None:
-        return _promote(state, now, (_first_champion(),))
     if late is None:
-        baking = state.step >= len(plan.policy.steps)
-        return _enter(state, Phase.BAKING if baking else Phase.STEPPING, state.step, now)
+        return _started(plan, observed, state, now)
     if state.paused_at or now - state.since < plan.start_within:
         return state
     decision = Decision.FAIL if late == CANDIDATE else Decision.ERROR
     reason = f"the {late}'s server was not ready within {plan.start_within.total_seconds():.0f} s"
     return _go_back(state, now, checks=(_stop("ready", decision, reason, False),))
+
+
+def _started(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    """Everything is ready: traffic begins, unless a pause holds that no promotion by a person lifts."""
+    if state.paused_at and wanted(plan, observed, "promote", "force") is None:
+        return state
+    if plan.champion is None:
+        return _promote(state, now, (_first_champion(),))
+    baking = state.step >= len(plan.policy.steps)
+    return _enter(state, Phase.BAKING if baking else Phase.STEPPING, state.step, now)
 
 
 def _late(plan: RolloutPlan, observed: Observed, state: RolloutState) -> str | None:
@@ -191,7 +198,7 @@ def _rolling_back(plan: RolloutPlan, observed: Observed, state: RolloutState, no
 
 
 def _promote(state: RolloutState, now: datetime, checks: tuple[Check, ...]) -> RolloutState:
-    update = {"checks": checks, "decided_at": now, "decided_weight": ALL}
+    update = {"checks": checks, "paused_at": None, "decided_at": now, "decided_weight": ALL}
     return _enter(state.model_copy(update=update), Phase.PROMOTING, state.step, now)
 
 
@@ -209,7 +216,8 @@ def _go_back(
 
 
 def _enter(state: RolloutState, phase: Phase, step: int, now: datetime) -> RolloutState:
-    return state.model_copy(update={"phase": phase, "step": step, "since": now})
+    paused_at = now if state.paused_at else None
+    return state.model_copy(update={"phase": phase, "step": step, "since": now, "paused_at": paused_at})
 
 
 def _actions(plan: RolloutPlan, observed: Observed, state: RolloutState) -> tuple[Action, ...]:

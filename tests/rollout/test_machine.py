@@ -53,6 +53,7 @@ class World:
     intents: tuple[Intent, ...] = ()
     checks: tuple[Assertion, ...] = (check(Decision.PASS),)
     requests: int = 0
+    stuck: bool = False
     stops: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -106,7 +107,8 @@ class World:
     def do(self, action: object) -> None:
         match action:
             case ScaleArm(arm, _):
-                self.running[arm] = self.ready[arm] = True
+                self.running[arm] = True
+                self.ready[arm] = not self.stuck
             case RemoveArm(arm):
                 self.running[arm] = self.ready[arm] = False
                 self.stops.append(arm)
@@ -305,6 +307,31 @@ def test_a_cluster_that_moves_the_only_replica_is_given_the_plan_s_patience() ->
     for _ in range(7):
         world.tick()
     assert world.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
+
+
+def test_a_pause_before_the_first_step_keeps_the_candidate_without_traffic() -> None:
+    world = World(plan_of(), intents=(intent_of(7, "pause"),))
+    for _ in range(100):
+        world.tick()
+    assert (world.state.phase, world.weights) == (Phase.STARTING, {CHAMPION: 100})
+    world.intents = (*world.intents, intent_of(7, "resume"))
+    run(world)
+    assert world.state.phase is Phase.PROMOTED
+
+
+def test_a_step_that_begins_in_a_pause_has_its_own_time_and_no_more() -> None:
+    world = World(plan_of(), intents=(intent_of(7, "pause"),))
+    for _ in range(50):
+        world.tick()
+    world.intents = (*world.intents, intent_of(7, "resume"))
+    run(world, ticks=2)
+    assert (world.state.phase, world.state.since) == (Phase.STEPPING, world.now - timedelta(seconds=1))
+
+
+def test_what_is_decided_is_not_paused_any_more() -> None:
+    world = World(plan_of(), intents=(intent_of(7, "pause"), intent_of(7, "abort")))
+    run(world)
+    assert (world.state.phase, world.state.paused_at) == (Phase.ROLLED_BACK, None)
 
 
 def test_an_arm_goes_only_behind_a_write_of_the_route_so_that_a_write_on_its_way_is_refused() -> None:
