@@ -131,7 +131,7 @@ def _gate(
 
 
 def _rollout(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
-    from pressrun.rollout import Vigil, concluded, finish, make_plan, outcome, served, submit
+    from pressrun.rollout import Vigil, carry_on, concluded, finish, make_plan, outcome, served, submit
 
     model = step.pipeline.model
     if (ended := concluded(step)) is not None:
@@ -141,6 +141,7 @@ def _rollout(step: Step, trained: StageResult, gated: StageResult) -> StageResul
     submit(step.environment, make_plan(step, trained, gated, served(step.environment, model)))
     watch = _Watch(step=step, vigil=Vigil(step.environment, model, patience=PATIENCE))
     while outcome(step.environment, model, str(step.key)) is None:
+        carry_on(step.environment, model, str(step.key))
         watch.tell()
         time.sleep(POLL_SECONDS)
     return finish(step, trained, gated)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import canary, interventions, judges, machine, people, stages
+from pressrun.cli import canary, clusters, interventions, judges, machine, people, stages
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command(rich_help_panel=HERE)(machine.demo)
 app.command(rich_help_panel=HERE)(machine.simulate)
 app.command(rich_help_panel=HERE)(machine.serve)
 app.command(rich_help_panel=HERE)(machine.supervise)
+app.command(rich_help_panel=HERE)(clusters.controller)
 app.command(rich_help_panel=LOOP)(stages.ingest)
 app.command(rich_help_panel=LOOP)(stages.sample)
 app.add_typer(people.label_app, name="label", rich_help_panel=LOOP)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
+
+import typer
 
 from pressrun.cli.following import following
 from pressrun.cli.options import HERE, Dag, EnvironmentName, Fresh, PipelineName, Run, pipeline_of, run_of
@@ -53,15 +55,33 @@ def train(
     run_one("train", pipeline, environment, run, dag, fresh)
 
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="in a cluster: print what would be written, and the diff")]
+
+
 def rollout(
     pipeline: PipelineName = None,
     environment: EnvironmentName = None,
     run: Run = None,
     dag: Dag = None,
     fresh: Fresh = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Puts the gated candidate into traffic step by step, or back; needs `pressrun supervise` to run."""
-    run_one("rollout", pipeline, environment, run, dag, fresh)
+    """Puts the gated candidate into traffic step by step, or back; needs a supervisor or a cluster's controller."""
+    if dry_run:
+        _dry_run(begin("rollout", pipeline, environment, run, dag, fresh))
+    else:
+        run_one("rollout", pipeline, environment, run, dag, fresh)
+
+
+def _dry_run(step: Step) -> None:
+    from pressrun.cli.clusters import tell_dry_run
+    from pressrun.loop import upstream
+    from pressrun.rollout import make_plan, served
+
+    quiet()
+    trained, gated = upstream(step)
+    plan = make_plan(step, trained, gated, served(step.environment, step.pipeline.model))
+    tell_dry_run(step.environment, plan)
 
 
 def run_one(

@@ -1,0 +1,75 @@
+"""`pressrun controller` and `pressrun rollout --dry-run`: what stands in a cluster, and what would."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pressrun.cli.options import EnvironmentName
+from pressrun.cli.terminal import err, out
+
+if TYPE_CHECKING:
+    from pressrun.config.environment import Environment, Kubernetes
+    from pressrun.rollout.kubernetes.dry_run import Change
+    from pressrun.rollout.types import RolloutPlan
+
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def controller(
+    environment: EnvironmentName = None,
+    apply: Annotated[bool, typer.Option("--apply", help="write them to the environment's clusters")] = False,
+) -> None:
+    """Prints what a namespace needs to roll models out by itself, for `kubectl apply -f -`, or writes it there.
+
+    The custom resource, the controller, its rights and those of whoever submits.
+    """
+    import yaml
+
+    from pressrun.config.load import load_environment
+    from pressrun.rollout.kubernetes.install import controller_objects
+    from pressrun.rollout.records import api_of
+
+    kubernetes = kubernetes_of(load_environment(environment))
+    policy = kubernetes.deploy.pull_policy
+    for place in kubernetes.clusters:
+        objects = controller_objects(place.namespace, kubernetes.controller_image, pull_policy=policy)
+        if not apply:
+            out.print(yaml.safe_dump_all(objects, sort_keys=False), markup=False, highlight=False, soft_wrap=True)
+            continue
+        for body in objects:
+            api_of(place).apply(body)
+            err.print(f"{place.name}: {body['kind']} {body['metadata']['name']}", style="dim", soft_wrap=True)
+        out.print(
+            f"{place.name}: the controller is there; see: kubectl -n {place.namespace} get rollouts", soft_wrap=True
+        )
+
+
+def tell_dry_run(environment: Environment, plan: RolloutPlan) -> None:
+    """Each object that the rollout would write, as a diff against what is there, cluster by cluster."""
+    from pressrun.rollout.kubernetes.dry_run import dry_run, not_enforced
+    from pressrun.rollout.records import api_of, places
+
+    for place in kubernetes_of(environment).clusters:
+        api, records = api_of(place), places(environment)[place.name]
+        out.print(f"cluster {place.name}, namespace {place.namespace}", style="bold", highlight=False)
+        for change in dry_run(api, plan, records.read(plan.model)):
+            _tell(change)
+        for words in not_enforced(api):
+            out.print(f"not enforced there: {words}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    out.print("Nothing was written.", highlight=False)
+
+
+def kubernetes_of(environment: Environment) -> Kubernetes:
+    """The environment's clusters. Raises ValueError where it has none."""
+    if environment.kubernetes is None:
+        remedy = "name one that has a section kubernetes with --environment, or add it to its file"
+        raise ValueError(f"environment {environment.name} serves models by processes, not in a cluster: {remedy}")
+    return environment.kubernetes
+
+
+def _tell(change: Change) -> None:
+    out.print(f"{change.verb:<7}{change.kind} {change.name}", highlight=False, markup=False)
+    for line in change.diff.splitlines():
+        out.print(f"  {line}", style=_COLOURS.get(line[:1], "dim"), markup=False, highlight=False, soft_wrap=True)
