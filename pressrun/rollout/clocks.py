@@ -10,6 +10,7 @@ from pressrun.rollout.wishes import intents_of
 
 # A decision is carried out whatever is paused.
 _PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.BAKING)
+_NEEDED = (Phase.STEPPING, Phase.BAKING, Phase.PROMOTING)
 
 
 def clocked(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
@@ -34,7 +35,7 @@ def _pause(plan: RolloutPlan, observed: Observed, state: RolloutState, now: date
 
 
 def _absence(observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
-    absent = state.phase in (Phase.STEPPING, Phase.BAKING) and not observed.arm(CANDIDATE).ready
+    absent = state.phase in _NEEDED and not observed.arm(CANDIDATE).ready
     if absent == (state.unready_since is not None):
         return state
     since = now if absent else None

@@ -24,7 +24,7 @@ from pressrun.rollout.seen import (
     SetWeights,
     SwitchChampion,
 )
-from pressrun.rollout.split import ALL, reached, sizes, weights
+from pressrun.rollout.split import ALL, reached, replicas_for, sizes, weights
 from pressrun.rollout.types import (
     BASELINE,
     CANDIDATE,
@@ -67,7 +67,7 @@ def _next(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datet
     if (back := _stopped(plan, observed, state, now, forced=forced is not None)) is not None:
         return back
     if state.phase is Phase.PROMOTING:
-        return state
+        return _awaited(plan, observed, state, now)
     if state.phase is Phase.STARTING:
         return _starting(plan, observed, state, now)
     if (intent := forced or wanted(plan, observed, "promote")) is not None:
@@ -178,6 +178,16 @@ def _undecided(plan: RolloutPlan, observed: Observed, state: RolloutState, now: 
     if observed.requests >= needed:
         reason = f"{observed.requests} requests in {seconds:.0f} s did not settle every check"
     return _stop("requests", Decision.INSUFFICIENT, reason, observed.requests)
+
+
+def _awaited(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    """A promotion waits for the candidate's full size as long as a start does: a cluster may have no room for it."""
+    if reached(plan, observed, ALL) or now - state.since < plan.start_within:
+        return state
+    seconds, size = plan.start_within.total_seconds(), replicas_for(plan, observed, ALL)
+    reason = f"the candidate's {size} replicas were not ready within {seconds:.0f} s"
+    stop = _stop("ready", Decision.FAIL, f"{reason}: {observed.arm(CANDIDATE).ready} were", False)
+    return _go_back(state, now, checks=(*state.checks, stop))
 
 
 def _promoting(observed: Observed, state: RolloutState, now: datetime) -> RolloutState:

@@ -324,14 +324,25 @@ def test_a_step_that_begins_in_a_pause_has_its_own_time_and_no_more() -> None:
     for _ in range(50):
         world.tick()
     world.intents = (*world.intents, intent_of(7, "resume"))
-    run(world, ticks=2)
-    assert (world.state.phase, world.state.since) == (Phase.STEPPING, world.now - timedelta(seconds=1))
+    world.tick()
+    assert (world.state.phase, world.state.since) == (Phase.STEPPING, world.now)
 
 
 def test_what_is_decided_is_not_paused_any_more() -> None:
     world = World(plan_of(), intents=(intent_of(7, "pause"), intent_of(7, "abort")))
     run(world)
     assert (world.state.phase, world.state.paused_at) == (Phase.ROLLED_BACK, None)
+
+
+@pytest.mark.parametrize("wish", ["promote", "force"])
+def test_a_promotion_that_finds_no_room_for_its_replicas_ends_and_keeps_the_champion(wish: Wish) -> None:
+    world = World(plan_of().model_copy(update={"unready_within": timedelta(hours=1)}))
+    run(world, ticks=3)
+    world.intents, world.stuck = (intent_of(7, wish),), True
+    world.ready[CANDIDATE] = False
+    run(world)
+    assert (world.state.phase, world.weights) == (Phase.ROLLED_BACK, {CHAMPION: 100})
+    assert world.state.checks[-1].reason == "the candidate's 1 replicas were not ready within 30 s: 0 were"
 
 
 def test_an_arm_goes_only_behind_a_write_of_the_route_so_that_a_write_on_its_way_is_refused() -> None:
