@@ -52,10 +52,15 @@ def advance(
 
 
 def resume(state: RolloutState, now: datetime) -> RolloutState:
-    """The state after its servers went with their controller: they are started anew, and the step is measured anew."""
+    """The state after its servers went with their controller: they are started anew, and the step is measured anew.
+
+    What a promotion was decided by is kept: the record may name the candidate already, and then nothing is measured.
+    """
     if state.ended or state.phase is Phase.ROLLING_BACK:
         return state
-    return state.model_copy(update={"phase": Phase.STARTING, "since": now, "checks": (), "decided_at": None})
+    if state.phase is not Phase.PROMOTING:
+        state = state.model_copy(update={"checks": (), "decided_at": None})
+    return _enter(state, Phase.STARTING, state.step, now)
 
 
 def _next(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:

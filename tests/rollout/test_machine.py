@@ -345,6 +345,16 @@ def test_a_promotion_that_finds_no_room_for_its_replicas_ends_and_keeps_the_cham
     assert world.state.checks[-1].reason == "the candidate's 1 replicas were not ready within 30 s: 0 were"
 
 
+def test_a_supervisor_that_dies_after_the_record_named_the_candidate_keeps_the_evidence() -> None:
+    world = World(plan_of())
+    while not world.switched:
+        run(world, ticks=1)
+    world.state = resume(world.state, world.now)
+    run(world)
+    assert world.state.phase is Phase.PROMOTED
+    assert world.state.checks == (check(Decision.PASS),)
+
+
 def test_an_arm_goes_only_behind_a_write_of_the_route_so_that_a_write_on_its_way_is_refused() -> None:
     world = World(plan_of())
     run(world, ticks=2)
