@@ -64,6 +64,8 @@ def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
         "state": RolloutState(since=now),
         "intents": (),
         "last_words": (),
+        "evidence": None,
+        "readings": {},
         "traffic": Traffic(),
         "submitted_at": now,
     }

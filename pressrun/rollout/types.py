@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from pressrun.config.environment import Deploy
 from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
+from pressrun.rollout.counters import Reading
+from pressrun.rollout.evidence import Evidence
 from pressrun.verdict import Check, Decision, Override, Verdict
 
 CHAMPION, BASELINE, CANDIDATE = "champion", "baseline", "candidate"
@@ -195,7 +197,8 @@ class RolloutRecord(_Frozen):
     """Everything known of one model's rollouts; `version` rises with each write.
 
     `champion` is what the router serves; `former_generation` made the objects of the one before. `queue` holds plans
-    that wait for the present one to end.
+    that wait for the present one to end. `evidence` is what the present one's traffic says, and `readings` how far each
+    source of it has been taken in.
     """
 
     model: str
@@ -212,6 +215,8 @@ class RolloutRecord(_Frozen):
     queue: tuple[RolloutPlan, ...] = ()
     intents: tuple[Intent, ...] = ()
     last_words: tuple[LastWords, ...] = ()
+    evidence: Evidence | None = None
+    readings: dict[str, Reading] = Field(default_factory=dict)
     handles: tuple[Handle, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     history: tuple[Event, ...] = ()
