@@ -55,10 +55,16 @@ class Serving(_Section):
 
 
 class GatewayMetrics(_Section):
-    """Where a gateway says how many requests each of its backends answered, and how fast."""
+    """Where a gateway says how many requests each backend answered, and how fast. The defaults are Traefik's names."""
 
-    kind: Literal["traefik", "envoy"] = "traefik"
     url: str = Field(description="its Prometheus endpoint, as the controller's pod reaches it")
+    requests: str = "traefik_service_requests_total"
+    seconds: str = "traefik_service_request_duration_seconds"
+    code_label: str = "code"
+    backend_label: str = "service"
+    backend: str = Field(
+        default="{namespace}-{service}-http-{port}@kubernetesgateway", description="what the label says of a Service"
+    )
 
 
 class Gateway(_Section):

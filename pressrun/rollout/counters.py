@@ -1,7 +1,7 @@
 """Counters that others keep, read again and again: what came on since the last reading is a window of counts.
 
-The last reading is kept with the evidence, in one write. So a controller that died goes on where it stood, and a reading
-that was taken but never written is simply taken again.
+The last reading is kept with the evidence, in one write. So a controller that died goes on where it stood, and what was
+read but never written is simply read again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from pressrun.rollout.windows import ArmWindow, Window
 
 
 class ArmCounters(BaseModel):
-    """One arm's counters since their source began; `latencies` are not cumulative, one number a bucket."""
+    """One arm's counters since their source began; `latencies` are not cumulative, one number a bucket.
+
+    `unanswered` of the `errors` are requests that no server answered at all.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     requests: int = 0
     errors: int = 0
+    unanswered: int = 0
     latencies: dict[int, int] = Field(default_factory=dict)
     pairs: int = 0
     disagreements: int = 0
@@ -31,11 +35,12 @@ class ArmCounters(BaseModel):
         came = ArmCounters(
             requests=self.requests - earlier.requests,
             errors=self.errors - earlier.errors,
+            unanswered=self.unanswered - earlier.unanswered,
             latencies={bucket: number for bucket, number in latencies.items() if number},
             pairs=self.pairs - earlier.pairs,
             disagreements=self.disagreements - earlier.disagreements,
         )
-        numbers = (came.requests, came.errors, came.pairs, came.disagreements, *latencies.values())
+        numbers = (came.requests, came.errors, came.unanswered, came.pairs, came.disagreements, *latencies.values())
         return None if lost or min(numbers) < 0 else came
 
 
@@ -61,7 +66,7 @@ def window_of(now: Reading, before: Reading | None) -> Window | None:
     if before is None:
         return None
     number = before.number + 1
-    if now.bounds != before.bounds:
+    if before.bounds and now.bounds != before.bounds:
         return Window(source=now.source, sequence=number, problem="reset")
     came = {arm: counters.since(before.arms.get(arm, ArmCounters())) for arm, counters in now.arms.items()}
     if any(one is None for one in came.values()):

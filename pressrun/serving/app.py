@@ -97,11 +97,10 @@ class App:
 
     async def _post(self, path: str, headers: Any, proto: Any) -> Reply:
         call, parse_and_answer = call_of(headers, self._now_known_as()), self._posts[path]
+        body = b""
         try:
             body = await _body(headers, proto)
             reply = await self._infer(body, call, *parse_and_answer)
-            if self.shadow is not None and not call.shadow:
-                self.shadow.consider(path, body, said_in(reply.body))
         except BadRequest as error:
             reply = _error(error.status, str(error))
         except Overloaded as error:
@@ -112,7 +111,13 @@ class App:
         self._metrics.answered(
             arm=call.arm, shadow=call.shadow, status=reply.status, seconds=time.perf_counter() - call.started
         )
+        self._consider(path, body, call, reply)
         return reply
+
+    def _consider(self, path: str, body: bytes, call: Call, reply: Reply) -> None:
+        """What failed here is put to the other arm as well: there it may succeed."""
+        if self.shadow is not None and not call.shadow and reply.status in (200, 500):
+            self.shadow.consider(path, body, said_in(reply.body) if reply.status == 200 else None)
 
     async def _infer(
         self, body: bytes, call: Call, parse: Callable[..., Inference], answer: Callable[..., Any]

@@ -11,6 +11,7 @@ from pressrun.rollout import changes
 from pressrun.rollout.kubernetes import acting
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Stale
 from pressrun.rollout.kubernetes.last_words import last_words
+from pressrun.rollout.kubernetes.measuring import Measured, absorbed, checks, measure, requests
 from pressrun.rollout.kubernetes.names import arm_name
 from pressrun.rollout.kubernetes.records import ClusterRecords
 from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
@@ -56,21 +57,27 @@ class ClusterKeeper:
         self.seen, self.record = seen, record
         try:
             if record.active and record.plan and record.state:
-                self._advance(seen, record, record.plan, record.state)
+                self._advance(seen, record, record.plan)
             else:
                 self._rest(seen, record)
         except Stale as error:
             _log.info("%s: %s", self.model, error)
         return record.active
 
-    def _advance(self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> None:
-        observed = self._observed(seen, record, plan, state)
+    def _advance(self, seen: Look, before: RolloutRecord, plan: RolloutPlan) -> None:
+        state = before.state
+        assert state is not None
+        measured = measure(self.model, seen, plan, state, generations_of(before), self._api.namespace)
+        record = absorbed(before, measured)
+        observed = self._observed(seen, record, plan, state, measured)
         after, actions = advance(plan, observed, state, _now())
-        self._save(plan, state, after)
+        self._save(before, record, after)
         for action in actions:
             self._do(action, seen, record, plan, state)
 
-    def _observed(self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> Observed:
+    def _observed(
+        self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState, measured: Measured
+    ) -> Observed:
         generations = generations_of(record)
         return Observed(
             generation=plan.generation,
@@ -79,7 +86,8 @@ class ClusterKeeper:
             champion_digest=record.champion.digest if record.champion else None,
             champion_generation=record.champion_generation if record.champion else -1,
             intents=record.intents,
-            checks=hard_checks(seen, plan.generation),
+            checks=(*checks(record, measured), *hard_checks(seen, plan.generation)),
+            requests=requests(record.evidence),
         )
 
     def _weights(
@@ -93,14 +101,18 @@ class ClusterKeeper:
         found = weights_of(seen.traffic, self.model, generations)
         return {**found, _EDITED: 0} if found == state.weights else found
 
-    def _save(self, plan: RolloutPlan, before: RolloutState, after: RolloutState) -> None:
-        if before == after:
+    def _save(self, before: RolloutRecord, record: RolloutRecord, after: RolloutState) -> None:
+        """State and evidence in one write. Raises Stale when another controller moved this rollout meanwhile."""
+        if before.state == after and before.readings == record.readings:
             return
 
-        def change(record: RolloutRecord) -> RolloutRecord:
-            if record.plan is None or record.plan.generation != plan.generation or record.state != before:
-                return record
-            return changes.ended(changes.moved(record, after, _now()), _now())
+        def change(present: RolloutRecord) -> RolloutRecord:
+            if (present.plan, present.state, present.readings) != (before.plan, before.state, before.readings):
+                return present
+            entered = before.state is None or (before.state.phase, before.state.step) != (after.phase, after.step)
+            evidence = record.evidence.entered() if record.evidence and entered else record.evidence
+            told = {"evidence": evidence, "readings": record.readings, "traffic": record.traffic}
+            return changes.ended(changes.moved(present.model_copy(update=told), after, _now()), _now())
 
         written = self._records.update(self.model, change)
         if written.state != after and not after.ended:

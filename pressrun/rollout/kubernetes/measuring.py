@@ -1,0 +1,147 @@
+"""What a rollout in a cluster measures: the gateway's counters by arm, and what servers saw of shadowed requests."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from pressrun.config.environment import Deploy
+from pressrun.rollout.analysis import judge
+from pressrun.rollout.counters import Reading, window_of
+from pressrun.rollout.evidence import Evidence
+from pressrun.rollout.kubernetes.names import PORT, arm_name
+from pressrun.rollout.kubernetes.scraping import (
+    GATEWAY,
+    NotRead,
+    feature_rows,
+    gateway_reading,
+    read,
+    server_reading,
+)
+from pressrun.rollout.kubernetes.seeing import Look, Pod
+from pressrun.rollout.split import ALL, candidate_share
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutRecord, RolloutState, Traffic
+from pressrun.rollout.windows import DISAGREEMENT, ERRORS
+from pressrun.verdict import Assertion, Check, Decision
+
+MEASURED = (Phase.STEPPING, Phase.BAKING)
+MOST_SOURCES = 40
+ENOUGH_ROWS, ENOUGH_REQUESTS = 50, 20
+MOST_UNANSWERED = 0.1
+_log = logging.getLogger(__name__)
+_readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reading")
+
+
+class Measured:
+    """One round of readings. A source that did not answer is left out, and makes up for it at its next reading."""
+
+    def __init__(self, readings: Mapping[str, Reading], features: Mapping[int, Mapping[str, tuple[int, int]]]) -> None:
+        self.readings, self.features = readings, features
+
+
+def measure(
+    model: str, seen: Look, plan: RolloutPlan, state: RolloutState, generations: Mapping[str, int], namespace: str
+) -> Measured:
+    """Asks the gateway and every server of the rollout."""
+    assert plan.deploy is not None
+    texts = dict(zip(seen.pods, _readers.map(_metrics_of, seen.pods), strict=True))
+    said = {pod: text for pod, text in texts.items() if text}
+    alone = candidate_share(plan, state) == ALL or plan.split == "replicas"
+    found = [server_reading(pod.name, text, rollout=plan.generation, with_requests=alone) for pod, text in said.items()]
+    if (gateway := _gateway(model, plan.deploy, generations, namespace)) is not None:
+        found.append(gateway)
+    return Measured({one.source: one for one in found if one.arms}, feature_rows(said.values()))
+
+
+def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
+    """The record with what came on since its last readings, as evidence where the rollout measures."""
+    plan, state = record.plan, record.state
+    if plan is None or state is None:
+        return record
+    evidence, readings = record.evidence or Evidence(), dict(record.readings)
+    for source, reading in measured.readings.items():
+        window = window_of(reading, readings.get(source))
+        number = readings[source].number if source in readings else evidence.sequences.get(source, 0)
+        if window is not None:
+            number = window.sequence
+            evidence = evidence.take(window, plan.policy) if state.phase in MEASURED else evidence
+        readings.pop(source, None)
+        readings[source] = reading.model_copy(update={"number": number})
+    kept = dict(list(readings.items())[-MOST_SOURCES:])
+    return record.model_copy(update={"evidence": evidence, "readings": kept, "traffic": traffic(evidence)})
+
+
+def checks(record: RolloutRecord, measured: Measured) -> tuple[Check, ...]:
+    """What the evidence says, and what no share of good answers excuses; nothing where nothing is measured."""
+    plan, state = record.plan, record.state
+    if plan is None or state is None or state.phase not in MEASURED or record.evidence is None:
+        return ()
+    last = state.phase is Phase.BAKING or state.step + 1 >= len(plan.policy.steps)
+    hard = [*_unanswered(measured), *_lost_features(measured, plan.generation, record.champion_generation)]
+    return (*judge(record.evidence, plan.policy, final=last), *hard)
+
+
+def requests(evidence: Evidence | None) -> int:
+    """The candidate's in the present step."""
+    return evidence.step.count(ERRORS, CANDIDATE).of if evidence else 0
+
+
+def traffic(evidence: Evidence) -> Traffic:
+    """All that was measured, for people."""
+    counts = {arm: evidence.total.count(ERRORS, arm) for arm in (CHAMPION, CANDIDATE)}
+    return Traffic(
+        requests={arm: count.of for arm, count in counts.items() if count.of},
+        errors={arm: count.bad for arm, count in counts.items() if count.bad},
+        pairs=evidence.total.count(DISAGREEMENT, CANDIDATE).of,
+    )
+
+
+def _unanswered(measured: Measured) -> list[Assertion]:
+    """Requests that the gateway sent and nobody answered, of those since the gateway began."""
+    gateway = measured.readings.get(GATEWAY)
+    counters = gateway.arms.get(CANDIDATE) if gateway else None
+    if counters is None or counters.requests < ENOUGH_REQUESTS:
+        return []
+    if counters.unanswered <= MOST_UNANSWERED * counters.requests:
+        return []
+    words = (
+        f"of {counters.requests} requests that the gateway sent to the candidate {counters.unanswered} got no answer"
+    )
+    return [Assertion(metric="unanswered", value=counters.unanswered, decision=Decision.FAIL, reason=words)]
+
+
+def _lost_features(measured: Measured, candidate: int, champion: int) -> list[Assertion]:
+    """Features that the candidate's servers find zero or absent in every article, and the champion's do not."""
+    ours, theirs = measured.features.get(candidate, {}), measured.features.get(champion, {})
+    rows = max((of for _, of in ours.values()), default=0)
+    if rows < ENOUGH_ROWS:
+        return []
+    lost = []
+    for name, (zero, of) in sorted(theirs.items()):
+        mine = ours.get(name)
+        if of >= ENOUGH_ROWS and zero < of / 2 and (mine is None or mine[0] == mine[1]):
+            lost.append(name)
+    words = f"features {', '.join(lost)} are zero or absent in all of {rows} articles, not so at the champion's"
+    return [Assertion(metric="features", value=len(lost), decision=Decision.FAIL, reason=words)] if lost else []
+
+
+def _gateway(model: str, deploy: Deploy, generations: Mapping[str, int], namespace: str) -> Reading | None:
+    metrics = deploy.gateway.metrics
+    if metrics is None or deploy.split == "replicas":
+        return None
+    services = {arm_name(model, generation, arm): arm for arm, generation in generations.items()}
+    try:
+        return gateway_reading(read(metrics.url), metrics, namespace=namespace, services=services)
+    except NotRead as error:
+        _log.warning("%s: the gateway's counts are missing: %s", model, error)
+        return None
+
+
+def _metrics_of(pod: Pod) -> str:
+    if not pod.ip or not pod.ready:
+        return ""
+    try:
+        return read(f"http://{pod.ip}:{PORT}/metrics")
+    except NotRead:
+        return ""
