@@ -4,6 +4,7 @@ SHELL := /bin/bash
 ARGS ?=
 WORKERS ?= 2
 RUN := uv run --no-sync
+CLUSTER := tests/cluster/cluster
 export PATH := $(HOME)/.local/bin:$(PATH)
 # Modules are compiled once, also where the shell says not to: Airflow alone starts many processes.
 export PYTHONDONTWRITEBYTECODE :=
@@ -24,7 +25,7 @@ endef
 export NO_PACKAGES
 
 help: ## what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10 | sed 's/^/  make /'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 17 | sed 's/^/  make /'
 
 uv:
 	@command -v uv >/dev/null \
@@ -59,7 +60,21 @@ test: lint system ## lint, then every test, in parallel; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
 		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
+cluster: ## a Kubernetes with the Gateway API on this machine, and our images in it; prints its KUBECONFIG
+	@$(CLUSTER) up >/dev/null && $(MAKE) --no-print-directory images && $(CLUSTER) env && echo && echo \
+		"Next: export KUBECONFIG=$$($(CLUSTER) env | sed -n 's/^PRESSRUN_TEST_KUBECONFIG=//p'), then: kubectl get pods -A"
+
+cluster-down: ## ends that cluster and all that runs in it
+	@$(CLUSTER) down
+
+images: setup ## the images of containers/server and containers/controller, handed to the cluster if one is up
+	@images=$$(containers/build server controller) && for image in $$images; do echo "$$image"; \
+		if $(CLUSTER) env >/dev/null 2>&1; then $(CLUSTER) load "$$image" && $(CLUSTER) load "$${image%:*}:dev"; fi; done
+
+test-kubernetes: setup system ## what needs a cluster, on one that it brings up and ends; ARGS go to pytest
+	@tests/kubernetes/run $(ARGS)
+
 clean: ## removes what was made here, but not your data in .pressrun
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help uv setup system demo lint test clean
+.PHONY: help uv setup system demo lint test cluster cluster-down images test-kubernetes clean

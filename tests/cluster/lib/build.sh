@@ -2,7 +2,7 @@
 KUBERNETES=v1.34.3
 BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
 PACKAGES="containerd runc containernetworking-plugins buildah debootstrap iptables iproute2 conntrack openssl util-linux"
-BUILDAH="buildah --storage-driver overlay"
+export STORAGE_DRIVER=${STORAGE_DRIVER:-overlay} # buildah's; the same as in containers/build
 
 missing_to_build() {
   local lacks=()
@@ -69,7 +69,7 @@ gateway_api() {
 }
 
 base_image() { # under the name that Containerfiles use, made from Debian's own packages
-  $BUILDAH inspect --type image $BASE_IMAGE >/dev/null 2>&1 && return
+  buildah inspect --type image $BASE_IMAGE >/dev/null 2>&1 && return
   say "making $BASE_IMAGE from Debian's packages"
   local root container; root=$(mktemp -d)
   debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates bookworm "$root" >"$CACHE/debootstrap.log" \
@@ -78,9 +78,9 @@ base_image() { # under the name that Containerfiles use, made from Debian's own 
   ln -sf python3 "$root/usr/bin/python"
   [ ! -f /etc/pip.conf ] || cp /etc/pip.conf "$root/etc/pip.conf"
   cp -r /etc/ssl/certs "$root/etc/ssl/"
-  container=$($BUILDAH from scratch)
-  $BUILDAH add -q "$container" "$root" / >/dev/null
-  $BUILDAH config --cmd python3 "$container"
-  $BUILDAH commit -q "$container" $BASE_IMAGE >/dev/null
-  $BUILDAH rm "$container" >/dev/null; rm -rf "$root"
+  container=$(buildah from scratch)
+  buildah add -q "$container" "$root" / >/dev/null
+  buildah config --cmd python3 "$container"
+  buildah commit -q "$container" $BASE_IMAGE >/dev/null
+  buildah rm "$container" >/dev/null; rm -rf "$root"
 }
