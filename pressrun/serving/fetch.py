@@ -100,15 +100,22 @@ def _with_patience(
 
 def _download(source: Source, uri: str, to: Path, most_bytes: int) -> None:
     files = _bundle_files(source.sizes(), uri)
-    total = sum(files.values())
+    _refuse_size(sum(files.values()), uri, most_bytes)
+    got = 0
+    for place, (name, size) in enumerate(sorted(files.items()), 1):
+        _log.info("%d of %d: %s, %s bytes", place, len(files), name, f"{size:,}")
+        kept = to / PurePosixPath(name).name
+        source.get(name, kept)
+        got += kept.stat().st_size
+        _refuse_size(got, uri, most_bytes)  # not every registry says sizes before
+
+
+def _refuse_size(total: int, uri: str, most_bytes: int) -> None:
     if total > most_bytes:
         raise BundleError(
             f"{redacted(uri)} has {total:,} bytes, more than the {most_bytes:,} allowed: is it a bundle's folder? "
             "If so, raise --most-bytes"
         )
-    for place, (name, size) in enumerate(sorted(files.items()), 1):
-        _log.info("%d of %d: %s, %s bytes", place, len(files), name, f"{size:,}")
-        source.get(name, to / PurePosixPath(name).name)
 
 
 def _bundle_files(sizes: Mapping[str, int], uri: str) -> dict[str, int]:
@@ -129,9 +136,7 @@ def _bundle_files(sizes: Mapping[str, int], uri: str) -> dict[str, int]:
 def _refuse_paths(names: list[str], uri: str) -> None:
     bad = [name for name in names if "/" in name or "\\" in name or "\0" in name or name in ("", ".", "..")]
     if bad:
-        raise BundleError(
-            f"{redacted(uri)} names {bad[0]!r}, which is no file of a bundle: a bundle is one flat folder"
-        )
+        raise BundleError(f"{redacted(uri)} names {bad[0]!r}, no file of a bundle: a bundle is one flat folder")
 
 
 def _verify(folder: Path, uri: str, digest: str) -> None:

@@ -1,16 +1,24 @@
-"""Where a bundle's files may lie: one class a kind of place, all with `sizes` and `get`. Clients are imported on use."""
+"""Where a bundle's files may lie: one class a kind of place, all with `sizes` and `get`. Clients load when used."""
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from pressrun.bundle.errors import BundleError
+
 MLFLOW_SCHEMES = ("models", "runs", "mlflow-artifacts")
 # MLflow's own patience is minutes; who calls this tries again by itself and says so.
-_MLFLOW_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
+_MLFLOW_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 class UnknownSource(ValueError):
@@ -53,13 +61,20 @@ class LocalFolder:
         if not self._folder.is_dir():
             raise FileNotFoundError(f"there is no folder {self._folder}")
         paths = [Path(place) / name for place, _, names in os.walk(self._folder) for name in names]
-        return {path.relative_to(self._folder).as_posix(): path.lstat().st_size for path in paths}
+        return {path.relative_to(self._folder).as_posix(): _plain_size(path) for path in paths}
 
     def get(self, name: str, to: Path) -> None:
         handle = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as given, to.open("wb") as kept:
             while chunk := given.read(2**20):
                 kept.write(chunk)
+
+
+def _plain_size(path: Path) -> int:
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise BundleError(f"{path} is no plain file: a bundle has no links or devices; copy its files instead")
+    return found.st_size
 
 
 class S3Folder:
@@ -101,7 +116,7 @@ class MlflowArtifacts:
     """An artifact folder, or a registered version's, of the MLflow that MLFLOW_TRACKING_URI names."""
 
     def __init__(self, uri: str) -> None:
-        for name, value in _MLFLOW_PATIENCE.items():
+        for name, value in _MLFLOW_SETTINGS.items():
             os.environ.setdefault(name, value)
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -118,4 +133,5 @@ class MlflowArtifacts:
         return sizes
 
     def get(self, name: str, to: Path) -> None:
-        os.replace(self._folder.download_artifacts(name, str(to.parent)), to)
+        with TemporaryDirectory(dir=to.parent) as scratch:  # MLflow makes the artifact's folders, too
+            os.replace(self._folder.download_artifacts(name, scratch), to)
