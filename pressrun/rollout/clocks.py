@@ -9,7 +9,7 @@ from pressrun.rollout.types import CANDIDATE, Phase, RolloutPlan, RolloutState
 from pressrun.rollout.wishes import intents_of
 
 # A decision is carried out whatever is paused.
-_PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.BAKING)
+PAUSABLE = (Phase.STARTING, Phase.STEPPING, Phase.BAKING)
 _NEEDED = (Phase.STEPPING, Phase.BAKING, Phase.PROMOTING)
 
 
@@ -25,7 +25,7 @@ def absent_for(state: RolloutState, now: datetime) -> float:
 
 def _pause(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     held = [intent.wish for intent in intents_of(plan, observed) if intent.wish in ("pause", "resume")]
-    paused = held[-1:] == ["pause"] and state.phase in _PAUSABLE
+    paused = held[-1:] == ["pause"] and state.phase in PAUSABLE
     if paused == (state.paused_at is not None):
         return state
     if paused:

@@ -15,24 +15,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pressrun.rollout.clocks import absent_for, clocked
-from pressrun.rollout.seen import (
-    Action,
-    Observed,
-    RemoveArm,
-    ScaleArm,
-    SetWeights,
-    SwitchChampion,
-)
+from pressrun.rollout.clocks import PAUSABLE, absent_for, clocked
+from pressrun.rollout.seen import Action, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
 from pressrun.rollout.split import ALL, reached, replicas_for, sizes, weights
-from pressrun.rollout.types import (
-    BASELINE,
-    CANDIDATE,
-    CHAMPION,
-    Phase,
-    RolloutPlan,
-    RolloutState,
-)
+from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutState
 from pressrun.rollout.wishes import in_words, recorded, wanted
 from pressrun.verdict import Assertion, Check, Comparison, Decision
 from pressrun.verdict.model import decide
@@ -213,7 +199,7 @@ def _rolling_back(plan: RolloutPlan, observed: Observed, state: RolloutState, no
 
 
 def _promote(state: RolloutState, now: datetime, checks: tuple[Check, ...]) -> RolloutState:
-    update = {"checks": checks, "paused_at": None, "decided_at": now, "decided_weight": ALL}
+    update = {"checks": checks, "decided_at": now, "decided_weight": ALL}
     return _enter(state.model_copy(update=update), Phase.PROMOTING, state.step, now)
 
 
@@ -223,7 +209,6 @@ def _go_back(
     update = {
         "checks": checks,
         "aborted": aborted,
-        "paused_at": None,
         "decided_at": now,
         "decided_weight": state.weights.get(CANDIDATE, 0),
     }
@@ -231,7 +216,7 @@ def _go_back(
 
 
 def _enter(state: RolloutState, phase: Phase, step: int, now: datetime) -> RolloutState:
-    paused_at = now if state.paused_at else None
+    paused_at = now if state.paused_at and phase in PAUSABLE else None
     return state.model_copy(update={"phase": phase, "step": step, "since": now, "paused_at": paused_at})
 
 

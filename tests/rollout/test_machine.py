@@ -349,9 +349,9 @@ def test_a_supervisor_that_dies_after_the_record_named_the_candidate_keeps_the_e
     world = World(plan_of())
     while not world.switched:
         run(world, ticks=1)
-    world.state = resume(world.state, world.now)
+    world.state, world.intents = resume(world.state, world.now), (intent_of(7, "pause"),)
     run(world)
-    assert world.state.phase is Phase.PROMOTED
+    assert (world.state.phase, world.state.paused_at) == (Phase.PROMOTED, None)
     assert world.state.checks == (check(Decision.PASS),)
 
 
