@@ -32,6 +32,7 @@ built_down() { forget; }
 built_env() {
   [ -f "$RUN/kubeconfig" ] || fail "no cluster is up; bring it up with: cluster up"
   environment_lines "$RUN/kubeconfig" "http://$NODE_IP:$GATEWAY_PORT" "http://$NODE_IP:$METRICS_PORT/metrics"
+  echo PRESSRUN_TEST_NODE_IS_HERE=1
 }
 
 environment_lines() { # KUBECONFIG GATEWAY METRICS
