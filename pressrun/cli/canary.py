@@ -52,7 +52,7 @@ def canary(
     from pressrun.rollout.alone import canary as run_canary
     from pressrun.rollout.endpoint import Endpoint, read_requests
 
-    budgets = {"error_rate": error_rate, "latency_p99_ratio": latency_ratio, "disagreement": disagreement}
+    budgets = {"error_rate": error_rate, "latency_ratio": latency_ratio, "disagreement": disagreement}
     given = {"steps": steps, "min_requests": min_requests, "max_step": max_step, "bake": bake, "shadow": shadow}
     judging = pipeline_of(pipeline)
     policy = policy_of(judging.rollout, given, budgets)
@@ -79,7 +79,7 @@ def policy_of(rollout: Rollout, given: Mapping[str, Any], budgets: Mapping[str, 
 
 def _told(problem: Any) -> str:
     named = [part for part in problem["loc"] if isinstance(part, str) and part != "budgets"]
-    option = "latency-ratio" if named[:1] == ["latency_p99_ratio"] else named[0].replace("_", "-")
+    option = "latency-ratio" if named[:1] == ["latency_ratio"] else named[0].replace("_", "-")
     return f"--{option}: {problem['msg'].removeprefix('Value error, ')}"
 
 

@@ -227,9 +227,11 @@ class Budgets(Section):
     """How much worse than the champion's the candidate's traffic may be."""
 
     error_rate: Share = Field(default=0.01, description="absolute, above the champion's")
-    latency_p99_ratio: float = Field(default=1.5, gt=1)
+    latency_ratio: float = Field(default=1.5, gt=1, description="times the champion's, for typical and slow requests")
     latency_floor_ms: float = Field(default=5.0, gt=0, description="below it all is fast enough, whatever the ratio")
     disagreement: Share = Field(default=0.4, description="of shadowed pairs whose top topic differs")
+    abstention: Share | None = Field(default=None, description="of answers that decline, above the champion's")
+    outcomes: dict[str, Share] = Field(default_factory=dict, description="a product's own counts, above the champion's")
 
 
 class Rollout(Section):

@@ -1,120 +1,148 @@
-"""Whether the candidate's traffic is worse than the champion's, over the same minutes, by what the router counted.
+"""Whether the candidate's traffic is worse than the champion's, by the evidence of concurrent windows.
 
-Each check fails when its whole interval is beyond the budget, passes when its estimate is within, and is insufficient
-in between, so that doubt costs time and not readers. The counts are looked at again and again while they grow. So that
-this does not find a difference by patience, looks are made at sizes that grow by a fifth and look k gets 6 alpha / (pi
-k)^2, which add up to alpha.
+Each metric is decided both ways. It fails as soon as the candidate is shown to be worse than the champion and its
+budget, at whatever look: the metrics share one alpha, so that a rollout of an equal candidate alarms falsely with a
+probability of at most 5%, however often it is looked at. It passes for good, at the last step and in the bake, only
+when the candidate is shown to be better than the champion and the budget (Wellek, "Testing Statistical Hypotheses of
+Equivalence and Noninferiority", 2010; all metrics must pass, so each may use its own level: Berger, Technometrics 24
+(1982)). The earlier steps, whose readers are few, are left when nothing is shown against the candidate and the step's
+own estimate is within the budget. In between it is insufficient: doubt costs time and not readers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import pi
-
-import numpy as np
+from math import log
 
 from pressrun.config.pipeline import Rollout
-from pressrun.rollout.traffic import Counts
-from pressrun.rollout.types import CANDIDATE, CHAMPION
-from pressrun.stats.proportion import Interval, proportion_difference_interval, wilson_interval
-from pressrun.stats.quantile import quantile_ratio_interval
+from pressrun.rollout.evidence import ALPHA, Evidence, alphas_of, budgets_of, estimate
+from pressrun.rollout.windows import DISAGREEMENT, LATENCY, OURS, THEIRS, Count, histogram
+from pressrun.stats.sequential import quantile_sequence
 from pressrun.verdict import Check, Comparison, Decision
 
-ALPHA = 0.05
-FIRST_LOOK = 20
-GROWTH = 1.2
-# The p99 of fewer requests is their slowest one: one stall of the machine would decide.
+FEWEST = 20
 ENOUGH_FOR_P99 = 100
 
 
-def alpha_of(look: int) -> float:
-    """The share of `ALPHA` that look number `look`, from 1, may spend."""
-    return 6 * ALPHA / (pi * look) ** 2
+def judge(evidence: Evidence, policy: Rollout, *, final: bool = True) -> tuple[Check, ...]:
+    """A check of each metric in play. `final`: what passes now gets all traffic, or keeps it."""
+    return tuple(
+        _check(evidence, policy, metric=metric, budget=budget, final=final)
+        for metric, budget in budgets_of(policy).items()
+    )
 
 
-class Looks:
-    """Says when the counts of one step are due for another look; keeps what the last one found."""
-
-    def __init__(self) -> None:
-        self.number, self._due_at = 0, FIRST_LOOK
-        self.checks: tuple[Check, ...] = ()
-
-    def look(self, counts: Counts, policy: Rollout) -> tuple[Check, ...]:
-        """The checks of the newest look that was due."""
-        requests = counts.arm(CANDIDATE).requests
-        at_the_end = requests >= policy.min_requests and self._due_at > policy.min_requests * GROWTH
-        if requests >= self._due_at or (at_the_end and not self.checks):
-            self.number += 1
-            self._due_at = max(requests + 1, int(requests * GROWTH))
-            self.checks = judge(counts, policy, alpha=alpha_of(self.number))
-        return self.checks
-
-
-def judge(counts: Counts, policy: Rollout, *, alpha: float) -> tuple[Check, ...]:
-    """Error rate, p99 latency and, where requests are shadowed, disagreement."""
-    checks = [_errors(counts, policy, alpha), _latency(counts, policy, alpha)]
-    return (*checks, _disagreement(counts, policy, alpha)) if policy.shadow else tuple(checks)
-
-
-def _errors(counts: Counts, policy: Rollout, alpha: float) -> Check:
-    ours, theirs = counts.arm(CANDIDATE), counts.arm(CHAMPION)
-    budget, samples = policy.budgets.error_rate, min(ours.requests, theirs.requests)
-    if samples < FIRST_LOOK:
-        return _too_few("error_rate", budget, samples)
-    found = proportion_difference_interval(ours.errors, ours.requests, theirs.errors, theirs.requests, alpha)
-    words = f"errors {ours.errors} of {ours.requests} against {theirs.errors} of {theirs.requests}"
-    return _compared(
-        "error_rate", found, budget, alpha, ours.requests, f"{words}, {budget:.1%} more allowed",
-        candidate=ours.errors / ours.requests, champion=theirs.errors / theirs.requests,
-    )  # fmt: skip
-
-
-def _latency(counts: Counts, policy: Rollout, alpha: float) -> Check:
-    ours, theirs = counts.arm(CANDIDATE).latencies, counts.arm(CHAMPION).latencies
-    budget, samples = policy.budgets.latency_p99_ratio, min(len(ours), len(theirs))
-    if samples < ENOUGH_FOR_P99:
-        return _too_few("latency_p99_ratio", budget, samples, needed=ENOUGH_FOR_P99)
-    floor = policy.budgets.latency_floor_ms
-    found = quantile_ratio_interval(_floored(ours, floor), _floored(theirs, floor), q=0.99, alpha=alpha)
-    candidate, champion = (float(np.quantile(latencies, 0.99)) for latencies in (ours, theirs))
-    interval = f"{found.estimate:.2f}x [{found.low:.2f}, {found.high:.2f}]"
-    words = f"p99 latency {interval} ({candidate:.0f} ms against {champion:.0f} ms), {budget:g}x allowed"
-    return _compared(
-        "latency_p99_ratio", found, budget, alpha, len(ours), words, candidate=candidate, champion=champion,
-    )  # fmt: skip
-
-
-def _disagreement(counts: Counts, policy: Rollout, alpha: float) -> Check:
-    budget = policy.budgets.disagreement
-    if counts.pairs < FIRST_LOOK:
-        return _too_few("disagreement", budget, counts.pairs)
-    found = wilson_interval(counts.disagreements, counts.pairs, alpha)
-    words = f"{found.estimate:.1%} of {counts.pairs} shadowed pairs differ, {budget:.0%} allowed"
-    return _compared("disagreement", found, budget, alpha, counts.pairs, words, candidate=found.estimate)
-
-
-def _floored(latencies: Sequence[float], floor: float) -> np.ndarray:
-    """Below the floor nobody notices, and a ratio would only measure the machine's noise."""
-    return np.maximum(np.asarray(latencies, dtype=np.float64), floor)
-
-
-def _compared(
-    metric: str, found: Interval, budget: float, alpha: float, samples: int, reason: str, *,
-    candidate: float, champion: float | None = None,
-) -> Comparison:  # fmt: skip
+def _check(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool) -> Check:
+    samples = _samples(evidence, metric)
+    if metric not in evidence.tracks or samples < FEWEST:
+        reason = f"{samples} observations in the smaller arm, {FEWEST} needed{_troubles(evidence)}"
+        return Comparison(
+            metric=metric, threshold=budget, samples=samples, decision=Decision.INSUFFICIENT, reason=reason
+        )
+    alpha, track = alphas_of(policy)[metric], evidence.tracks[metric]
+    low, high = track.interval(alpha, ALPHA - alpha)
+    decision, why = _decide(evidence, policy, metric=metric, budget=budget, final=final)
+    ours, theirs = _values(evidence, metric)
     return Comparison(
-        metric=metric, candidate=candidate, champion=champion, difference=found.estimate,
-        low=found.low, high=found.high, threshold=budget, samples=samples, method=found.method, alpha=alpha,
-        decision=_decide(found, budget), reason=reason,
+        metric=metric, candidate=ours, champion=theirs, difference=estimate(evidence, evidence.total, metric, policy),
+        low=low, high=high, threshold=budget, samples=samples, method=_method(evidence, metric), alpha=ALPHA,
+        decision=decision, reason=f"{_words(evidence, policy, metric, budget)}: {why}{_troubles(evidence)}",
     )  # fmt: skip
 
 
-def _decide(found: Interval, budget: float) -> Decision:
-    if found.low > budget:
-        return Decision.FAIL
-    return Decision.PASS if found.estimate <= budget else Decision.INSUFFICIENT
+def _decide(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool) -> tuple[Decision, str]:
+    alpha = alphas_of(policy)[metric]
+    worse, better = evidence.tracks[metric].log_e(budget)
+    if worse >= log(1 / alpha):
+        return Decision.FAIL, f"shown to be more than allowed (e-value {_large(worse)}, {1 / alpha:.0f} needed)"
+    needed = 1 / (ALPHA - alpha) if alpha < ALPHA else 1 / ALPHA
+    within = _looks_within(evidence, policy, metric, budget)
+    if better >= log(needed) and within:
+        return Decision.PASS, "shown to be within"
+    if not final and within:
+        return Decision.PASS, "so far within, enough for more traffic and not for all"
+    if not within:
+        return Decision.INSUFFICIENT, "this step's own traffic does not look within yet"
+    return Decision.INSUFFICIENT, f"not yet shown to be within (e-value {_large(better)}, {needed:.0f} needed)"
 
 
-def _too_few(metric: str, budget: float, samples: int, *, needed: int = FIRST_LOOK) -> Comparison:
-    reason = f"{samples} observations in the smaller arm, {needed} needed"
-    return Comparison(metric=metric, threshold=budget, samples=samples, decision=Decision.INSUFFICIENT, reason=reason)
+def _looks_within(evidence: Evidence, policy: Rollout, metric: str, budget: float) -> bool:
+    """Whether this step's own traffic is within the budget, and so far the slowest hundredth of all traffic."""
+    now = estimate(evidence, evidence.step, metric, policy)
+    if now is None or _samples(evidence, metric, of_step=True) < FEWEST:
+        return False
+    slow = _tail_ratio(evidence, policy) if metric == LATENCY else None
+    return max(now, slow or now) <= budget
+
+
+def _tail_ratio(evidence: Evidence, policy: Rollout) -> float | None:
+    """The p99 against the champion's; None while it is that of too few requests, a single stall's."""
+    if _samples(evidence, LATENCY) < ENOUGH_FOR_P99:
+        return None
+    ours, theirs = (max(value or 0.0, policy.budgets.latency_floor_ms) for value in _values(evidence, LATENCY))
+    return ours / theirs
+
+
+def _large(log_e: float) -> str:
+    return f"{2.718281828**log_e:.3g}" if log_e < 20 else f"10^{log_e / log(10):.0f}"
+
+
+def _samples(evidence: Evidence, metric: str, *, of_step: bool = False) -> int:
+    """Of the smaller arm; in the present step the candidate's, since the champion may have no traffic left."""
+    tally = evidence.step if of_step else evidence.total
+    arms = (OURS,) if of_step or metric == DISAGREEMENT else (OURS, THEIRS)
+    if metric == LATENCY:
+        return min(sum(tally.latencies.get(arm, {}).values()) for arm in arms)
+    return min(tally.count(metric, arm).of for arm in arms)
+
+
+def _values(evidence: Evidence, metric: str) -> tuple[float | None, float | None]:
+    """Each arm's share, or its p99 in milliseconds."""
+    if metric == LATENCY:
+        found = [quantile_sequence(_latencies(evidence, arm), evidence.bounds, 0.99).estimate for arm in (OURS, THEIRS)]
+        return found[0], found[1]
+    theirs = None if metric == DISAGREEMENT else evidence.total.count(metric, THEIRS).share
+    return evidence.total.count(metric, OURS).share, theirs
+
+
+def _words(evidence: Evidence, policy: Rollout, metric: str, budget: float) -> str:
+    ours, theirs = (evidence.total.count(metric, arm) for arm in (OURS, THEIRS))
+    if metric == LATENCY:
+        return _latency_words(evidence, policy, budget)
+    if metric == DISAGREEMENT:
+        return f"{ours.bad / ours.of:.1%} of {ours.of} shadowed pairs differ, {budget:.0%} allowed"
+    name = "errors" if metric == "error_rate" else metric.replace("_", " ")
+    return f"{name} {_of(ours)} against {_of(theirs)}, {budget:.1%} more allowed"
+
+
+def _of(count: Count) -> str:
+    return f"{count.bad} of {count.of}"
+
+
+def _latency_words(evidence: Evidence, policy: Rollout, budget: float) -> str:
+    ratio = estimate(evidence, evidence.total, LATENCY, policy)
+    p99 = [quantile_sequence(_latencies(evidence, arm), evidence.bounds, 0.99) for arm in (OURS, THEIRS)]
+    said = " against ".join(f"{_ms(one.estimate)} [{_ms(one.low)}, {_ms(one.high)}]" for one in p99)
+    return f"latency {ratio:.2f}x the champion's, p99 {said} ms, {budget:g}x allowed"
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.0f}" if milliseconds < 1e9 else "..."
+
+
+def _latencies(evidence: Evidence, arm: str) -> object:
+    return histogram(evidence.total.latencies.get(arm, {}), evidence.bounds)
+
+
+def _method(evidence: Evidence, metric: str) -> str:
+    track = evidence.tracks[metric]
+    test = "binomial" if metric == DISAGREEMENT else "permutation"
+    widened = f", divided by a dispersion of {track.dispersion:.1f}" if track.dispersion > 1 else ""
+    apart = f", {evidence.apart} against earlier windows of the champion" if evidence.apart else ""
+    return f"{test} e-process over {track.number} windows{widened}{apart}"
+
+
+def _troubles(evidence: Evidence) -> str:
+    """What was not counted as evidence."""
+    told = {name: getattr(evidence, name) for name in ("missing", "stale", "reset")}
+    said = ", ".join(f"{count} {name}" for name, count in told.items() if count)
+    return f"; windows left out: {said}" if said else ""

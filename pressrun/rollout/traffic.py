@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from uuid import uuid4
 
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Traffic
-
-MOST_LATENCIES = 50_000
+from pressrun.rollout.types import CANDIDATE, Traffic
+from pressrun.rollout.windows import ArmWindow, Window
+from pressrun.stats.sequential import BOUNDS
 
 
 def bucket_of(*, given: str | None, reader: str | None, generation: int) -> float:
@@ -37,22 +39,26 @@ def pick(weights: Mapping[str, int], bucket: float) -> str | None:
 
 @dataclass
 class ArmCounts:
-    """One arm in one window; `latencies` in milliseconds, of answers only."""
+    """One arm's counts; `latencies` by bucket of `BOUNDS`, of answers only."""
 
     requests: int = 0
     errors: int = 0
-    latencies: list[float] = field(default_factory=list)
+    latencies: dict[int, int] = field(default_factory=dict)
 
     def add(self, *, failed: bool, milliseconds: float) -> None:
         self.requests += 1
         self.errors += failed
-        if not failed and len(self.latencies) < MOST_LATENCIES:
-            self.latencies.append(milliseconds)
+        if not failed:
+            bucket = bisect_left(BOUNDS, milliseconds)
+            self.latencies[bucket] = self.latencies.get(bucket, 0) + 1
+
+    def frozen(self) -> ArmWindow:
+        return ArmWindow(requests=self.requests, errors=self.errors, latencies=dict(self.latencies))
 
 
 @dataclass
 class Counts:
-    """A window (the present step) of each arm, and the totals of the rollout."""
+    """The window under way and the present step of each arm, and the totals of the rollout."""
 
     arms: dict[str, ArmCounts] = field(default_factory=dict)
     pairs: int = 0
@@ -62,24 +68,46 @@ class Counts:
     total_pairs: int = 0
     retried: int = 0
     lost: int = 0
+    source: str = field(default_factory=lambda: f"router-{uuid4().hex[:12]}")
+    sequence: int = 0
+    open: dict[str, ArmCounts] = field(default_factory=dict)
+    open_pairs: int = 0
+    open_disagreements: int = 0
 
     def arm(self, name: str) -> ArmCounts:
         return self.arms.setdefault(name, ArmCounts())
 
     def answered(self, arm: str, *, failed: bool, milliseconds: float) -> None:
-        self.arm(arm).add(failed=failed, milliseconds=milliseconds)
+        for counts in (self.arm(arm), self.open.setdefault(arm, ArmCounts())):
+            counts.add(failed=failed, milliseconds=milliseconds)
         self.total[arm] = self.total.get(arm, 0) + 1
         self.total_errors[arm] = self.total_errors.get(arm, 0) + failed
 
     def compared(self, *, agree: bool) -> None:
         self.pairs += 1
         self.total_pairs += 1
+        self.open_pairs += 1
         self.disagreements += not agree
+        self.open_disagreements += not agree
 
-    def next_window(self, *, keep_champion: bool) -> None:
-        """Starts a step's window; the champion's counts are kept where it will get no more requests."""
-        champion = self.arms.get(CHAMPION) if keep_champion else None
-        self.arms = {CHAMPION: champion} if champion else {}
+    @property
+    def open_requests(self) -> int:
+        """How many requests the window under way has, of all arms."""
+        return sum(counts.requests for counts in self.open.values())
+
+    def cut(self) -> Window:
+        """Ends the window under way, and begins the next."""
+        self.sequence += 1
+        window = Window(
+            source=self.source, sequence=self.sequence, arms={arm: one.frozen() for arm, one in self.open.items()},
+            pairs=self.open_pairs, disagreements=self.open_disagreements,
+        )  # fmt: skip
+        self.open, self.open_pairs, self.open_disagreements = {}, 0, 0
+        return window
+
+    def next_step(self) -> None:
+        """Starts the counts of a step."""
+        self.arms = {}
         self.pairs = self.disagreements = 0
 
     def summary(self) -> Traffic:

@@ -179,7 +179,7 @@ def test_the_next_model_passes_the_gate_and_is_promoted_by_its_traffic(first: To
     assert (gate.decision, gate.champion_digest) == (Decision.PASS, verdict_of(first.gate).model_digest), gate
     assert canary.decision is Decision.PASS, canary
     policy, facts = promoted.home.pipeline.rollout, promoted.rollout.facts
-    assert {check.metric for check in canary.checks} == {"error_rate", "latency_p99_ratio", "disagreement"}
+    assert {check.metric for check in canary.checks} == {"error_rate", "latency_ratio", "disagreement"}
     assert facts["requests"]["candidate"] >= policy.min_requests * len(policy.steps)
     assert promoted.readers is not None
     assert (facts["lost"], promoted.readers.failed) == (0, 0)
@@ -234,7 +234,7 @@ def test_a_model_that_is_fine_offline_but_slow_under_traffic_is_rolled_back_with
 ) -> None:
     assert verdict_of(slowed.gate).decision is Decision.PASS
     assert verdict_of(slowed.rollout).decision is Decision.FAIL
-    assert "latency_p99_ratio" in decisive(slowed.rollout), verdict_of(slowed.rollout)
+    assert "latency_ratio" in decisive(slowed.rollout), verdict_of(slowed.rollout)
     assert slowed.home.champion == first.home.champion
     assert (slowed.serves, alias(slowed.home)) == (["1"], "1")
     assert slowed.rollout.facts["rollback_seconds"] is not None

@@ -29,7 +29,7 @@ LABELS = ["World", "Sports", "Business"]
 ARTICLES = [{"article_id": f"a{n}", "title": f"{LABELS[n % 3]} news {n}", "body": "text"} for n in range(30)]
 POLICY = Rollout(
     steps=[50, 100], min_requests=40, max_step=timedelta(seconds=60), bake=timedelta(seconds=1), shadow=0.5,
-    budgets=Budgets(error_rate=0.05, latency_p99_ratio=10),
+    budgets=Budgets(error_rate=0.05, latency_ratio=10),
 )  # fmt: skip
 
 

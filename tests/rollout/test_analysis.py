@@ -1,87 +1,119 @@
-"""What the counts of two arms say."""
+"""What the evidence of two arms says."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from pressrun.config.pipeline import Rollout
-from pressrun.rollout.analysis import ALPHA, Looks, alpha_of, judge
-from pressrun.rollout.traffic import ArmCounts, Counts
-from pressrun.rollout.types import CANDIDATE, CHAMPION
-from pressrun.verdict import Decision
+from pressrun.config.pipeline import Budgets, Rollout
+from pressrun.rollout.analysis import judge
+from pressrun.rollout.evidence import Evidence
+from pressrun.rollout.windows import OURS, THEIRS, ArmWindow, Window
+from pressrun.verdict import Comparison, Decision
 from pressrun.verdict.model import decide
+from tests.rollout.test_evidence import evidence_of, windows_of
 
 POLICY = Rollout(min_requests=100)
 
 
-def counts_of(*, errors: int = 0, slower: float = 1.0, disagreements: int = 10, requests: int = 400) -> Counts:
-    rng = np.random.default_rng(7)
-    latencies = rng.lognormal(3, 0.3, (2, requests))
-    arms = {
-        CANDIDATE: ArmCounts(requests=requests, errors=errors, latencies=list(latencies[0] * slower)),
-        CHAMPION: ArmCounts(requests=requests, errors=0, latencies=list(latencies[1])),
-    }
-    return Counts(arms=arms, pairs=100, disagreements=disagreements)
+def decision_of(evidence: Evidence, policy: Rollout = POLICY, *, final: bool = True) -> Decision:
+    return decide(judge(evidence, policy, final=final))
+
+
+def check_of(evidence: Evidence, metric: str, policy: Rollout = POLICY, *, final: bool = True) -> Comparison:
+    found = next(check for check in judge(evidence, policy, final=final) if check.metric == metric)
+    assert isinstance(found, Comparison)
+    return found
 
 
 def test_an_equal_candidate_passes() -> None:
-    assert decide(judge(counts_of(), POLICY, alpha=0.05)) is Decision.PASS
+    assert decision_of(evidence_of(windows_of(40))) is Decision.PASS
 
 
 @pytest.mark.parametrize(
-    ("metric", "worse"),
+    ("metric", "windows"),
     [
-        ("error_rate", {"errors": 30}),
-        ("latency_p99_ratio", {"slower": 4.0}),
-        ("disagreement", {"disagreements": 80}),
+        ("error_rate", windows_of(30, errors=0.1)),
+        ("latency_ratio", windows_of(20, slower=3.0)),
+        ("disagreement", [w.model_copy(update={"disagreements": 8}) for w in windows_of(20)]),
     ],
 )
-def test_each_regression_fails_its_own_check(metric: str, worse: dict[str, float]) -> None:
-    checks = judge(counts_of(**worse), POLICY, alpha=0.01)  # type: ignore[arg-type]
+def test_each_regression_fails_its_own_check(metric: str, windows: list[Window]) -> None:
+    checks = judge(evidence_of(windows), POLICY)
     assert [c.metric for c in checks if c.decision is Decision.FAIL] == [metric]
+    failed = check_of(evidence_of(windows), metric)
+    assert failed.low is not None
+    assert failed.threshold is not None
+    assert failed.low >= failed.threshold
+
+
+def test_two_slow_requests_in_a_hundred_are_found_although_the_typical_one_is_as_fast() -> None:
+    rng, windows = np.random.default_rng(2), windows_of(60, seed=9)
+    spoilt = []
+    for window in windows:
+        ours = window.arm(OURS)
+        latencies = dict(ours.latencies)
+        for bucket in rng.choice(sorted(latencies), int(rng.binomial(20, 0.02))):
+            if latencies[bucket] > 0:
+                latencies[bucket] -= 1
+                latencies[170] = latencies.get(170, 0) + 1
+        slow = ours.model_copy(update={"latencies": latencies})
+        spoilt.append(window.model_copy(update={"arms": {**window.arms, OURS: slow}}))
+    assert check_of(evidence_of(windows), "latency_ratio").decision is Decision.PASS
+    assert check_of(evidence_of(spoilt), "latency_ratio").decision is Decision.FAIL
+
+
+def test_an_early_step_is_left_when_nothing_is_against_it_but_all_traffic_needs_more() -> None:
+    seen = evidence_of(windows_of(5))
+    early, last = (check_of(seen, "error_rate", final=final) for final in (False, True))
+    assert (early.decision, last.decision) == (Decision.PASS, Decision.INSUFFICIENT)
+    assert "so far within" in early.reason
+    assert "not yet shown" in last.reason
+
+
+def test_a_step_has_to_look_good_by_its_own_traffic() -> None:
+    seen = evidence_of(windows_of(40)).entered()
+    assert decision_of(seen) is Decision.INSUFFICIENT
+    worse = [w.model_copy(update={"source": "next"}) for w in windows_of(2, errors=0.2)]
+    for window in worse:
+        seen = seen.take(window, POLICY)
+    assert check_of(seen, "error_rate", final=False).decision is not Decision.PASS
 
 
 def test_too_few_requests_are_insufficient_never_a_pass() -> None:
-    assert decide(judge(counts_of(requests=10), POLICY, alpha=0.05)) is Decision.INSUFFICIENT
-    assert decide(judge(Counts(), POLICY, alpha=0.05)) is Decision.INSUFFICIENT
+    assert decision_of(Evidence()) is Decision.INSUFFICIENT
+    few = Window(source="s", sequence=1, arms={arm: ArmWindow(requests=3, latencies={99: 3}) for arm in (OURS, THEIRS)})
+    assert decision_of(evidence_of([few]), final=False) is Decision.INSUFFICIENT
+
+
+def same_windows(ours: int, theirs: int) -> list[Window]:
+    arms = {OURS: ArmWindow(requests=50, latencies={ours: 50}), THEIRS: ArmWindow(requests=50, latencies={theirs: 50})}
+    return [Window(source="s", sequence=n, arms=arms, pairs=10) for n in range(30)]
 
 
 def test_differences_too_small_to_notice_are_no_regression() -> None:
-    counts = Counts(pairs=100)
-    counts.arms = {
-        CANDIDATE: ArmCounts(requests=100, latencies=[3.0] * 100),
-        CHAMPION: ArmCounts(requests=100, latencies=[0.5] * 100),
-    }
-    assert decide(judge(counts, POLICY, alpha=0.05)) is Decision.PASS
+    assert decision_of(evidence_of(same_windows(70, 33))) is Decision.PASS
 
 
-def test_what_is_fast_enough_is_the_policys_to_say_and_what_was_measured_stays_in_the_words() -> None:
-    policy = POLICY.model_copy(update={"budgets": POLICY.budgets.model_copy(update={"latency_floor_ms": 1000.0})})
-    slow = counts_of(slower=4.0)
-    assert decide(judge(slow, POLICY, alpha=0.05)) is Decision.FAIL
-    checks = judge(slow, policy, alpha=0.05)
-    assert decide(checks) is Decision.PASS
-    assert "1.00x [1.00, 1.00] (1" in next(c.reason for c in checks if c.metric == "latency_p99_ratio")
+def test_what_is_fast_enough_is_the_policys_to_say() -> None:
+    slow, patient = same_windows(140, 100), Rollout(budgets=Budgets(latency_floor_ms=1000.0))
+    assert decision_of(evidence_of(slow)) is Decision.FAIL
+    assert decision_of(evidence_of(slow, patient), patient) is Decision.PASS
 
 
-def test_all_looks_together_spend_no_more_than_alpha() -> None:
-    assert 0.99 * ALPHA < sum(alpha_of(look) for look in range(1, 10_000)) <= ALPHA
+def test_what_was_left_out_and_what_is_of_another_time_is_said() -> None:
+    windows = [w.model_copy(update={"concurrent": False}) for w in windows_of(30)]
+    lost = evidence_of([*windows[:10], *windows[12:]])
+    check = check_of(lost, "error_rate")
+    assert "windows left out: 2 missing" in check.reason
+    assert "28 against earlier windows of the champion" in check.method
 
 
-def test_looks_are_made_when_the_counts_have_grown() -> None:
-    looks, numbers = Looks(), []
-    for requests in range(200):
-        looks.look(counts_of(requests=requests), POLICY)
-        numbers.append(looks.number)
-    assert numbers[19] == 0
-    assert numbers[20] == 1
-    assert numbers[-1] < 16
-
-
-def test_the_p99_of_few_requests_is_too_little_to_go_back_for() -> None:
-    counts = counts_of(requests=60)
-    counts.arms[CANDIDATE].latencies[0] = 5000.0
-    latency = next(c for c in judge(counts, POLICY, alpha=0.05) if c.metric == "latency_p99_ratio")
-    assert latency.decision is Decision.INSUFFICIENT
-    assert latency.reason == "60 observations in the smaller arm, 100 needed"
+def test_equal_candidates_are_rolled_back_at_any_look_less_often_than_promised() -> None:
+    alarms = 0
+    for seed in range(10):
+        seen = Evidence()
+        for window in windows_of(25, seed=seed):
+            seen = seen.take(window, Rollout(budgets=Budgets(error_rate=0.0, latency_ratio=1.01)))
+            alarms += decision_of(seen, Rollout(budgets=Budgets(error_rate=0.0, latency_ratio=1.01))) is Decision.FAIL
+    assert alarms == 0

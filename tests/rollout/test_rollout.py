@@ -92,7 +92,7 @@ def test_a_candidate_that_a_noisy_neighbour_slows_down_goes_back_for_its_latency
 ) -> None:
     old, new = models
     with_champion(home, old)
-    policy = POLICY.model_copy(update={"min_requests": 2000, "budgets": Budgets(error_rate=0.5, latency_p99_ratio=2)})
+    policy = POLICY.model_copy(update={"min_requests": 2000, "budgets": Budgets(error_rate=0.5, latency_ratio=2)})
     submit(home.environment, plan_of("d/2/t/-1", new, old, policy))
     pid, done = candidate_pid(home), threading.Event()
     neighbour = threading.Thread(target=_disturb, args=(pid, done))
@@ -103,7 +103,7 @@ def test_a_candidate_that_a_noisy_neighbour_slows_down_goes_back_for_its_latency
         done.set()
         neighbour.join()
     assert outcome.phase is Phase.ROLLED_BACK
-    assert [c.metric for c in outcome.verdict.decisive] == ["latency_p99_ratio"], home.story()
+    assert [c.metric for c in outcome.verdict.decisive] == ["latency_ratio"], home.story()
     assert outcome.traffic.lost == 0
 
 

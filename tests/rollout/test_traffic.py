@@ -35,7 +35,22 @@ def test_a_failed_answer_is_an_error_and_no_latency() -> None:
     counts = Counts()
     counts.answered(CANDIDATE, failed=True, milliseconds=1.0)
     counts.answered(CANDIDATE, failed=False, milliseconds=2.0)
-    assert (counts.arm(CANDIDATE).errors, counts.arm(CANDIDATE).latencies) == (1, [2.0])
-    counts.next_window(keep_champion=False)
+    assert (counts.arm(CANDIDATE).errors, sum(counts.arm(CANDIDATE).latencies.values())) == (1, 1)
+    counts.next_step()
     assert counts.arm(CANDIDATE).requests == 0
     assert counts.summary().requests == {CANDIDATE: 2}
+
+
+def test_windows_hold_each_request_once_and_are_numbered() -> None:
+    counts = Counts()
+    counts.answered(CANDIDATE, failed=False, milliseconds=20.0)
+    counts.compared(agree=False)
+    first = counts.cut()
+    counts.answered(CHAMPION, failed=True, milliseconds=20.0)
+    second = counts.cut()
+    assert (first.arm(CANDIDATE).requests, first.disagreements) == (1, 1)
+    assert (second.arm(CANDIDATE).requests, second.arm(CHAMPION).errors, second.pairs) == (0, 1, 0)
+    assert (second.source, second.sequence) == (first.source, first.sequence + 1)
+    bucket = next(iter(first.arm(CANDIDATE).latencies))
+    assert first.bounds[bucket - 1] < 20.0 <= first.bounds[bucket]
+    assert Counts().source != first.source

@@ -30,25 +30,27 @@ def count_e_values(
 
 
 def allowed_e_values(
-    log_odds: ArrayLike, candidate: int, requests: int, champion: int, champion_requests: int, *, allowance: float
+    log_odds: ArrayLike, candidate: int, requests: int, champion: int, champion_requests: int, *, allowances: ArrayLike
 ) -> Floats:
-    """The log e-values (k,) of one window against a champion whose rate p were p + allowance (1 - p).
+    """The log e-values (a, k) of one window against champions whose rate p were p + allowance (1 - p), one a row.
 
     Each of the champion's good requests would be turned bad with that probability; instead of drawing which ones, the
     e-value is averaged over the draw, which is an e-value too, needs no luck, and grows at least as fast (Jensen). A
     negative allowance is dealt to the candidate.
     """
-    ours, theirs = candidate, champion
-    good = champion_requests - champion if allowance >= 0 else requests - candidate
-    turned, chances = _turned(good, abs(allowance))
-    if allowance >= 0:
-        theirs = champion + turned
-    else:
-        ours = candidate + turned
-    of = np.full(len(turned), requests), np.full(len(turned), champion_requests)
-    found = count_e_values(log_odds, ours + 0 * turned, of[0], theirs + 0 * turned, of[1])
-    averaged: Floats = np.logaddexp.reduce(found + np.log(chances)[:, None], axis=0)
-    return averaged
+    rows, sizes = [], []
+    for allowance in np.asarray(allowances, np.float64):
+        ours_turn = bool(allowance < 0)
+        good = requests - candidate if ours_turn else champion_requests - champion
+        turned, chances = _turned(good, float(abs(allowance)))
+        counts = np.column_stack([candidate + turned * ours_turn, champion + turned * (not ours_turn)])
+        rows.append(np.column_stack([counts, np.log(chances)]))
+        sizes.append(len(turned))
+    every = np.concatenate(rows)
+    of = [np.full(len(every), number) for number in (requests, champion_requests)]
+    found = count_e_values(log_odds, every[:, 0], of[0], every[:, 1], of[1]) + every[:, 2:]
+    starts = np.cumsum([0, *sizes[:-1]])
+    return np.asarray(np.logaddexp.reduceat(found, starts, axis=0), np.float64)
 
 
 def _turned(good: int, share: float) -> tuple[NDArray[np.int64], Floats]:

@@ -4,8 +4,8 @@ Readers who keep their arm, a slow node under one of the arms: then the candidat
 window to window than a fair draw's, often for several windows on end, and e-values of single windows say too much. The
 factor is the long-run variance of past windows' standardised residuals, by means of batches of 1, 2, 4, ... windows
 (Flegal and Jones, "Batch means and spectral variance estimators", Annals of Statistics 38 (2010)), where it is clearly
-above one. log e / factor is then valid for draws so much wider in the sense of quasi-likelihood (McCullagh 1983); that
-part is an approximation and not exact, and it has to be learnt from some windows first. A fair draw keeps a factor of 1.
+above one. log e / factor is then valid for draws so much wider in the sense of quasi-likelihood (McCullagh 1983). That
+part is an approximation, and the factor has to be learnt from some windows first. A fair draw keeps a factor of 1.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CLEARLY = 3.0
 
 
 class Dispersion(NamedTuple):
-    """Sums over `windows` windows: of the batch under way, of finished batches and of their squares, each (n, LEVELS)."""
+    """Sums over `windows` windows: of batches under way, of finished ones and of their squares, each (n, LEVELS)."""
 
     windows: int
     open: Floats

@@ -7,12 +7,13 @@ ratio of the exponentially tilted draw, Fisher's noncentral hypergeometric, to t
 
     e = exp(sum of the candidate's scores) / Z,  Z = [z^drawn] prod_b (1 + z exp(score_b))^pooled_b / C(total, drawn)
 
-Its mean over fair draws is 1, so products over windows are a nonnegative martingale, and the chance that it ever reaches
-1 / alpha is at most alpha (Ville 1939). Nothing is assumed of how the rate moves from window to window, as long as the
-arms share it. With scores that rise by bucket, e rises with every request that the candidate answers worse, so the
-bound also holds wherever the candidate is stochastically no worse. For two buckets it is the conditional form of
-Turner, Ly and Grünwald, "Generic e-variables for exact sequential k-sample tests" (2024); for permutations in general
-see Koning, "Post-hoc and anytime valid permutation and group invariance testing" (2023).
+Its mean over fair draws is 1, so products over windows are a nonnegative martingale, and the chance that one ever
+reaches 1 / alpha is at most alpha (Ville 1939). Nothing is assumed of how the rate moves from window to window, as long
+as the arms share it. With scores that rise by bucket, e rises with every request that the candidate answers worse, so
+the bound also holds wherever the candidate is stochastically no worse. For two buckets it is the conditional form of
+Turner, Ly and Grünwald, "Generic e-variables for exact sequential k-sample tests that allow for optional stopping"
+(2024); for permutations in general see Koning, "Post-hoc and anytime valid permutation and group invariance testing"
+(2023).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Floats = NDArray[np.float64]
 _PERIOD_SD = 12.0
 # Beyond it the integrand is below 1e-17 of its peak; what is cut is added back as a bound.
 _CUT_SD = 9.0
+_HALVINGS = 14
 # Rows whose draws are further than this from what the shared radius expects are computed apart.
 _FAR_SD = 3.0
 
@@ -53,7 +55,7 @@ def log_e_values(tilts: ArrayLike, candidate: ArrayLike, champion: ArrayLike) ->
 def log_normalisers(tilts: Floats, pooled: Floats, drawn: Floats) -> Floats:
     """log Z (n, k) for draws (n,) of windows of pooled counts (n, b); 0 < drawn < total, and each bucket in use."""
     rows, unique = _distinct(pooled, drawn)
-    columns = [_log_normaliser(tilt, rows[:, :-1], rows[:, -1]) for tilt in tilts]
+    columns = _normalised(tilts, rows[:, :-1], rows[:, -1])
     found: Floats = np.stack(columns, axis=1)[unique]
     return found
 
@@ -67,18 +69,23 @@ def _distinct(pooled: Floats, drawn: Floats) -> tuple[Floats, NDArray[np.intp]]:
     return distinct, places.ravel()
 
 
-def _log_normaliser(tilt: Floats, pooled: Floats, drawn: Floats) -> Floats:
+def _normalised(tilts: Floats, pooled: Floats, drawn: Floats) -> list[Floats]:
     total = pooled.sum(axis=1)
     # A constant added to the scores cancels; the middle keeps the exponentials small.
-    middle = float(pooled.sum(axis=0) @ tilt / total.sum())
-    weights = np.exp(np.clip(tilt - middle, -600, 600))
+    middles = tilts @ pooled.sum(axis=0) / total.sum()
+    weights = np.exp(np.clip(tilts - middles[:, None], -600, 600))
     free = gammaln(total + 1) - gammaln(drawn + 1) - gammaln(total - drawn + 1)
-    return _log_coefficient(weights, pooled, drawn) - free + middle * drawn
+    found = _log_coefficients(weights, pooled, drawn)
+    return [one - free + middle * drawn for one, middle in zip(found, middles, strict=True)]
 
 
-def _log_coefficient(weights: Floats, pooled: Floats, drawn: Floats) -> Floats:
-    """log [z^drawn] prod_b (1 + z weights_b)^pooled_b by Cauchy's integral on a circle shared by the rows."""
-    radius = _radius(weights, pooled.sum(axis=0), float(drawn.sum()))
+def _log_coefficients(weights: Floats, pooled: Floats, drawn: Floats) -> list[Floats]:
+    """log [z^drawn] prod_b (1 + z weights_b)^pooled_b for weights (k, b): each by a circle shared by the rows."""
+    radii = _radii(weights, pooled.sum(axis=0), float(drawn.sum()))
+    return [_log_coefficient(float(r), one, pooled, drawn) for r, one in zip(radii, weights, strict=True)]
+
+
+def _log_coefficient(radius: float, weights: Floats, pooled: Floats, drawn: Floats) -> Floats:
     share = radius * weights / (1 + radius * weights)
     deviation = np.sqrt(pooled @ (share * (1 - share)))
     away = (pooled @ share - drawn) / np.maximum(deviation, 0.5)
@@ -90,18 +97,20 @@ def _log_coefficient(weights: Floats, pooled: Floats, drawn: Floats) -> Floats:
 def _apart(weights: Floats, pooled: Floats, drawn: Floats, upper: NDArray[np.bool_]) -> Floats:
     found = np.empty(len(drawn))
     for part in (upper, ~upper):
-        found[part] = _log_coefficient(weights, pooled[part], drawn[part])
+        found[part] = _log_coefficients(weights[None], pooled[part], drawn[part])[0]
     return found
 
 
-def _radius(weights: Floats, pooled: Floats, drawn: float) -> float:
-    """Where the tilted mean of the draws is `drawn`: the saddle point; by bisection of its logarithm."""
-    low, high = -np.log(weights.max()) - 60.0, -np.log(weights.min()) + 60.0
-    for _ in range(80):
+def _radii(weights: Floats, pooled: Floats, drawn: float) -> Floats:
+    """Near where the tilted mean of the draws is `drawn`, the saddle point. Any radius gives the same coefficient."""
+    fair = np.log(drawn / (pooled.sum() - drawn))
+    low, high = fair - np.log(weights.max(axis=1)), fair - np.log(weights.min(axis=1))
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        odds = np.exp(middle) * weights
-        low, high = (middle, high) if float(pooled @ (odds / (1 + odds))) < drawn else (low, middle)
-    return float(np.exp((low + high) / 2))
+        odds = np.exp(middle)[:, None] * weights
+        short = (odds / (1 + odds)) @ pooled < drawn
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return np.asarray(np.exp((low + high) / 2), np.float64)
 
 
 def _on_circle(radius: float, weights: Floats, pooled: Floats, drawn: Floats, deviation: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """Latencies in buckets: which score each bucket gets, and the champion's buckets when some factor is allowed.
 
 Two ways to be slow are bet on: everything a little (normal scores of the ranks: van der Waerden 1952; nothing is better
-when logarithms of latencies are normal) and a few requests a lot (the slowest twentieth and hundredth).
+when logarithms of latencies are normal) and a few requests a lot (the slowest twentieth, hundredth, five hundredth).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from scipy.special import ndtri
 Floats = NDArray[np.float64]
 
 SLOWER = (0.12, 0.35, 1.0)
-TAIL = (1.0, 2.5)
-LATENCY_WEIGHTS = np.log([0.15, 0.40, 0.15, 0.15, 0.15])
+# Log odds of being beyond a rank, for the slowest twentieth, hundredth and five hundredth.
+TAIL = ((0.95, 1.0), (0.99, 1.2), (0.998, 3.0))
+LATENCY_WEIGHTS = np.log([0.15, 0.40, 0.15, 0.10, 0.10, 0.10])
 # Upper bounds in milliseconds of the buckets for what is measured to the millisecond: 0.1 ms to a minute by 5%.
 BUCKET_RATIO = 1.05
 BOUNDS = tuple(float(f"{0.1 * BUCKET_RATIO**power:.6g}") for power in range(274))
@@ -26,13 +27,14 @@ def bucketed(milliseconds: ArrayLike, bounds: ArrayLike = BOUNDS) -> NDArray[np.
     return np.bincount(places, minlength=np.size(bounds) + 1)
 
 
-def latency_scores(pooled: ArrayLike) -> tuple[Floats, Floats]:
-    """Two scores a bucket, (b,) each, from what was seen before of both arms (b,): for the body and for the tail."""
+def latency_scores(pooled: ArrayLike) -> Floats:
+    """The normal score of each bucket's rank (b,) among what was seen before of both arms (b,)."""
+    return np.asarray(ndtri(_ranks(pooled)), np.float64)
+
+
+def _ranks(pooled: ArrayLike) -> Floats:
     counts = np.asarray(pooled, np.float64)
-    total = counts.sum()
-    ranks = (np.cumsum(counts) - counts / 2 + 0.5) / (total + 1)
-    tail = 0.5 * (ranks > 0.95) + 0.5 * (ranks > 0.99)
-    return np.asarray(ndtri(ranks), np.float64), np.asarray(tail, np.float64)
+    return np.asarray((np.cumsum(counts) - counts / 2 + 0.5) / (counts.sum() + 1), np.float64)
 
 
 def latency_tilts(pooled: ArrayLike) -> Floats:
@@ -41,8 +43,9 @@ def latency_tilts(pooled: ArrayLike) -> Floats:
     Where the scores come from earlier windows only, the test holds for every candidate that is stochastically no
     slower; from the pooled counts of the window itself, for one that is the same.
     """
-    body, tail = latency_scores(pooled)
-    return np.vstack([np.outer(SLOWER, body), np.outer(TAIL, tail)])
+    ranks = _ranks(pooled)
+    tail = [log_odds * (ranks > rank) for rank, log_odds in TAIL]
+    return np.vstack([np.outer(SLOWER, ndtri(ranks)), tail])
 
 
 def times(counts: ArrayLike, bounds: ArrayLike, *, ratio: float, floor: float, up: bool) -> Floats:

@@ -3,9 +3,9 @@
 A mixture bets a share of one unit of wealth on each of several sizes of the difference; its wealth is an e-process, so
 the chance that it ever reaches 1 / alpha without a difference is at most alpha: Ville, "Étude critique de la notion de
 collectif" (1939); Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence
-sequences", Annals of Statistics 49 (2021). Most of the unit is bet at the first window. The rest is kept back and put in
-little by little, so that a candidate which turns bad after a long good time does not first have to make up for it:
-Shin, Ramdas and Rinaldo, "E-detectors" (2023), of which this is the form with a total of one unit.
+sequences", Annals of Statistics 49 (2021). Most of the unit is bet at the first window. The rest is kept back and put
+in little by little, so that a candidate which turns bad after a long good time need not first make up for it: Shin,
+Ramdas and Rinaldo, "E-detectors" (2023), of which this is the form with a total of one unit.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def invested(number: int) -> float:
 
 
 def grown(log_wealth: Floats | None, log_e: Floats, *, number: int, log_weights: Floats) -> Floats:
-    """The log wealth (..., k) of each component after window `number` with log e-values (..., k); None before the first.
+    """The log wealth (..., k) of each component after window `number`, whose log e-values are (..., k).
 
-    `log_weights` (k,) are those of the components; their exponentials add up to 1.
+    `log_wealth` is that after the window before, None at the first. The exponentials of `log_weights` (k,), the shares
+    of the components, add up to 1.
     """
     put_in = np.log(invested(number)) + log_weights
     before = np.broadcast_to(put_in, log_e.shape) if log_wealth is None else np.logaddexp(log_wealth, put_in)

@@ -1,0 +1,78 @@
+"""How one window moves each kind of metric: the e-values of its counts at every margin of a track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pressrun.rollout.tracks import Track
+from pressrun.rollout.windows import DISAGREEMENT, OURS, THEIRS, Count, Floats, Tally, Window, histogram
+from pressrun.stats.sequential import (
+    LATENCY_WEIGHTS,
+    LOG_ODDS,
+    LOG_ODDS_WEIGHTS,
+    allowed_e_values,
+    budget_e_values,
+    latency_scores,
+    latency_tilts,
+    log_e_values,
+    residuals,
+    times,
+)
+
+_BOTH = np.concatenate([LOG_ODDS, -LOG_ODDS])
+
+
+def counted(track: Track, window: Window, metric: str) -> Track:
+    """Errors, and what else is so many of so many, of both arms."""
+    ours, theirs = (window.arm(arm).count(metric) for arm in (OURS, THEIRS))
+    if not ours.of or not theirs.of:
+        return track
+
+    log_e = allowed_e_values(_BOTH, ours.bad, ours.of, theirs.bad, theirs.of, allowances=track.margins)
+    residual = residuals([0, 1], [[ours.of - ours.bad, ours.bad]], [[theirs.of - theirs.bad, theirs.bad]])
+    return track.taken(log_e, LOG_ODDS_WEIGHTS, float(residual[0]))
+
+
+def latency(track: Track, window: Window, before: Tally, floor: float) -> Track:
+    """Latencies by bucket; `before` is what was seen of both arms earlier, which sets the scores."""
+    ours, theirs = (histogram(window.arm(arm).latencies, window.bounds) for arm in (OURS, THEIRS))
+    if not ours.sum() or not theirs.sum():
+        return track
+    ours = times(ours, window.bounds, ratio=1.0, floor=floor, up=True)
+    past = [histogram(before.latencies.get(arm, {}), window.bounds) for arm in (OURS, THEIRS)]
+    known = past if all(one.sum() for one in past) else [ours, theirs]
+
+    def at(ratio: float) -> Floats:
+        sides = []
+        for up, sign in ((True, 1.0), (False, -1.0)):
+            moved = times(theirs, window.bounds, ratio=ratio, floor=floor, up=up)
+            pooled = known[0] + times(known[1], window.bounds, ratio=ratio, floor=floor, up=up)
+            sides.append(log_e_values(sign * latency_tilts(pooled), ours, moved)[0])
+        return np.concatenate(sides)
+
+    score = latency_scores(known[0] + known[1])
+    residual = residuals(score, ours, times(theirs, window.bounds, ratio=1.0, floor=floor, up=True))
+    return track.taken(_at_margins(track, at), LATENCY_WEIGHTS, float(residual[0]))
+
+
+def disagreement(track: Track, window: Window, before: Tally) -> Track:
+    """Pairs against a share; beyond chance only what the pairs before let expect."""
+    if not window.pairs:
+        return track
+
+    def at(share: float) -> Floats:
+        kept = min(max(share, 1e-9), 1 - 1e-9)
+        return np.asarray(budget_e_values(_BOTH, window.disagreements, window.pairs, budget=kept), np.float64)
+
+    return track.taken(_at_margins(track, at), LOG_ODDS_WEIGHTS, _surprise(window, before.count(DISAGREEMENT, OURS)))
+
+
+def _at_margins(track: Track, at: Callable[[float], Floats]) -> Floats:
+    return np.stack([at(margin) for margin in track.margins])
+
+
+def _surprise(window: Window, before: Count) -> float:
+    share, of = (before.bad + 1) / (before.of + 2), window.pairs
+    return float((window.disagreements - of * share) / np.sqrt(of * share * (1 - share)))

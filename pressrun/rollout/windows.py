@@ -1,0 +1,118 @@
+"""What one sender counted of a rollout's arms in one short time, and sums of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pressrun.stats.sequential import BOUNDS
+
+OURS, THEIRS, FRESH = "candidate", "champion", "baseline"
+ERRORS, LATENCY, DISAGREEMENT, ABSTENTION = "error_rate", "latency_ratio", "disagreement", "abstention"
+Floats = NDArray[np.float64]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Count(_Frozen):
+    """So many bad ones of so many."""
+
+    bad: int = Field(default=0, ge=0)
+    of: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _is_a_part(self) -> Count:
+        if self.bad > self.of:
+            raise ValueError(f"{self.bad} of {self.of} is more than all; a counter was read apart from its total")
+        return self
+
+    def plus(self, other: Count) -> Count:
+        return Count(bad=self.bad + other.bad, of=self.of + other.of)
+
+    @property
+    def share(self) -> float | None:
+        return self.bad / self.of if self.of else None
+
+
+class ArmWindow(_Frozen):
+    """One arm in one window. `latencies` counts answers by bucket of the window's bounds, `abstentions` answers that
+    decline; `outcomes` are a product's own counts by name, as what went badly: impressions that nobody clicked."""
+
+    requests: int = Field(default=0, ge=0)
+    errors: int = Field(default=0, ge=0)
+    latencies: dict[int, int] = Field(default_factory=dict)
+    abstentions: int | None = None
+    outcomes: dict[str, Count] = Field(default_factory=dict)
+
+    def count(self, metric: str) -> Count:
+        if metric == ERRORS:
+            return Count(bad=self.errors, of=self.requests)
+        if metric == ABSTENTION and self.abstentions is not None:
+            return Count(bad=self.abstentions, of=self.requests - self.errors)
+        return self.outcomes.get(metric, Count())
+
+
+class Window(_Frozen):
+    """What `source` counted as its number `sequence`. `bounds` are the buckets' upper bounds in milliseconds.
+
+    Where there is a fresh baseline beside the candidate, it stands for the champion. `concurrent` is false where the
+    champion's part is of an earlier time. `problem` says why the numbers are no evidence: such a window is shown, and
+    never counts as good.
+    """
+
+    source: str
+    sequence: int
+    concurrent: bool = True
+    arms: dict[str, ArmWindow] = Field(default_factory=dict)
+    bounds: tuple[float, ...] = BOUNDS
+    pairs: int = Field(default=0, ge=0)
+    disagreements: int = Field(default=0, ge=0)
+    problem: Literal["missing", "stale", "reset"] | None = None
+
+    def arm(self, name: str) -> ArmWindow:
+        """An arm's part; the baseline's for the champion where there is one."""
+        standing = FRESH if name == THEIRS and FRESH in self.arms else name
+        return self.arms.get(standing, ArmWindow())
+
+
+class Tally(_Frozen):
+    """Sums over windows: counts by metric, and latencies by bucket, of each arm."""
+
+    windows: int = 0
+    counts: dict[str, dict[str, Count]] = Field(default_factory=dict)
+    latencies: dict[str, dict[int, int]] = Field(default_factory=dict)
+
+    def count(self, metric: str, arm: str) -> Count:
+        return self.counts.get(metric, {}).get(arm, Count())
+
+    def plus(self, window: Window, metrics: Mapping[str, float]) -> Tally:
+        counts = {
+            metric: {arm: self.count(metric, arm).plus(_count(window, metric, arm)) for arm in (OURS, THEIRS)}
+            for metric in metrics
+        }
+        latencies = {arm: _added(self.latencies.get(arm, {}), window.arm(arm).latencies) for arm in (OURS, THEIRS)}
+        return Tally(windows=self.windows + 1, counts=counts, latencies=latencies)
+
+
+def histogram(latencies: Mapping[int, int], bounds: tuple[float, ...]) -> Floats:
+    """The counts by bucket as an array; what lies beyond the bounds is in the last."""
+    found = np.zeros(len(bounds) + 1)
+    for bucket, number in latencies.items():
+        found[min(bucket, len(bounds))] += number
+    return found
+
+
+def _count(window: Window, metric: str, arm: str) -> Count:
+    if metric == DISAGREEMENT:
+        return Count(bad=window.disagreements, of=window.pairs) if arm == OURS else Count()
+    return window.arm(arm).count(metric)
+
+
+def _added(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    return {bucket: one.get(bucket, 0) + other.get(bucket, 0) for bucket in sorted({*one, *other})}
