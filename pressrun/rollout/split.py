@@ -23,16 +23,17 @@ def full_size(plan: RolloutPlan, observed: Observed) -> int:
 
 
 def replicas_for(plan: RolloutPlan, observed: Observed, share: int) -> int:
-    """How many replicas carry `share` percent of the traffic beside a champion of full size; at least one.
+    """How many replicas carry `share` percent of the traffic beside a champion of full size; one to the full size.
 
     With weights that share of the full size. By replicas every one gets the same traffic, so k of k + full are k's
-    share: k = full x share / (100 - share), to the nearest.
+    share: k = full x share / (100 - share), to the nearest. The champion keeps its size, so by replicas a share between
+    half and all is half: nine tenths would take nine times the full size.
     """
     full = full_size(plan, observed)
     if share >= ALL:
         return full
     if plan.split == "replicas":
-        return max(1, round(full * share / (ALL - share)))
+        return min(full, max(1, round(full * share / (ALL - share))))
     return max(1, ceil(full * share / ALL))
 
 

@@ -355,6 +355,14 @@ def test_a_supervisor_that_dies_after_the_record_named_the_candidate_keeps_the_e
     assert world.state.checks == (check(Decision.PASS),)
 
 
+def test_by_replicas_a_large_share_takes_no_more_than_the_full_size() -> None:
+    policy = POLICY.model_copy(update={"steps": [10, 90, 100]})
+    plan = plan_of().model_copy(update={"split": "replicas", "replicas": 3, "policy": policy})
+    observed = Observed(generation=7, arms={CHAMPION: ArmSeen(replicas=3, ready=3)}, champion_digest=OLD.digest)
+    _, actions = advance(plan, observed, RolloutState(since=T0, step=1, weights={CHAMPION: 100}), T0)
+    assert ScaleArm(CANDIDATE, 3) in actions
+
+
 def test_an_arm_goes_only_behind_a_write_of_the_route_so_that_a_write_on_its_way_is_refused() -> None:
     world = World(plan_of())
     run(world, ticks=2)
