@@ -100,6 +100,7 @@ arguments() { # of one component; none has a space in it
     kube-apiserver) echo "$kubelite" kube-apiserver --etcd-servers=$etcd --secure-port=6443 \
       --bind-address=$NODE_IP --advertise-address=$NODE_IP --cert-dir="$RUN/pki/apiserver" \
       --token-auth-file="$RUN/pki/tokens.csv" --authorization-mode=Node,RBAC --allow-privileged=true \
+      --kubelet-preferred-address-types=InternalIP \
       --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$RUN/pki/sa.key" \
       --service-account-signing-key-file="$RUN/pki/sa.key" --service-cluster-ip-range=$SERVICE_CIDR ;;
     containerd) echo containerd --config "$RUN/containerd.toml" ;;
@@ -117,7 +118,8 @@ arguments() { # of one component; none has a space in it
       --providers.kubernetesgateway.certauthfilepath="$RUN/pki/apiserver/apiserver.crt" \
       --entrypoints.web.address=$NODE_IP:$GATEWAY_PORT --entrypoints.metrics.address=$NODE_IP:$METRICS_PORT \
       --metrics.prometheus=true --metrics.prometheus.entrypoint=metrics \
-      --metrics.prometheus.addserviceslabels=true --metrics.prometheus.buckets="$BUCKETS" ;;
+      --metrics.prometheus.addserviceslabels=true --metrics.prometheus.addrouterslabels=true \
+      --metrics.prometheus.buckets="$BUCKETS" ;;
   esac
 }
 
@@ -152,6 +154,7 @@ forget() {
   stop_all containerd
   grep -o " $RUN/[^ ]*" /proc/mounts | sort -r | xargs -r -n1 umount -l || true
   forget_network
+  find /var/log/containers -lname "$RUN/*" -delete 2>/dev/null || true
   rm -rf "$RUN"
 }
 
