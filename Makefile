@@ -56,9 +56,9 @@ lint: setup ## ruff, mypy, import-linter and pressrun check
 	$(RUN) lint-imports
 	$(RUN) pressrun check
 
-test: lint system ## lint, then every test, in parallel; ARGS go to pytest
+test: lint system ## lint, then every test that needs no cluster, in parallel; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
-		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup -m "not kubernetes" $(ARGS)
 
 cluster: ## a Kubernetes with the Gateway API on this machine, and our images in it; prints its KUBECONFIG
 	@$(CLUSTER) up >/dev/null && $(MAKE) --no-print-directory images && $(CLUSTER) env && echo && echo \

@@ -37,7 +37,8 @@ program() { # FOLDER, then `go build`'s arguments
   local folder=$1 place; place=$(cached "$1"); shift
   [ -x "$place" ] && return
   say "building $folder from its Go modules: minutes the first time, then cached in $CACHE"
-  (cd "$HERE/$folder" && go build -mod=mod -o "$place.new" "$@")
+  (cd "$HERE/$folder" && go build -mod=mod -o "$place.new" "$@") 2>"$CACHE/$folder.log" \
+    || { tail -n 20 "$CACHE/$folder.log" >&2; fail "$folder could not be built; see $CACHE/$folder.log"; }
   mv "$place.new" "$place"
   find "$CACHE" -maxdepth 1 -type f -name "$folder-????????????" ! -path "$place" -delete
 }
