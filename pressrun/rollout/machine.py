@@ -44,7 +44,7 @@ def resume(state: RolloutState, now: datetime) -> RolloutState:
     """
     if state.ended or state.phase is Phase.ROLLING_BACK:
         return state
-    if state.phase is not Phase.PROMOTING:
+    if state.phase in (Phase.STEPPING, Phase.BAKING):
         state = state.model_copy(update={"checks": (), "decided_at": None})
     return _enter(state, Phase.STARTING, state.step, now)
 
@@ -194,7 +194,7 @@ def _rolling_back(plan: RolloutPlan, observed: Observed, state: RolloutState, no
     if state.back_at is None and back:
         state = state.model_copy(update={"back_at": now})
     gone = back and not observed.arm(CANDIDATE).replicas and not observed.arm(BASELINE).replicas
-    whole = plan.champion is None or observed.weights == {CHAMPION: ALL}
+    whole = observed.champion_digest is None or observed.weights == {CHAMPION: ALL}
     return _enter(state, Phase.ROLLED_BACK, state.step, now) if gone and whole else state
 
 

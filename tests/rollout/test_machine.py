@@ -345,11 +345,14 @@ def test_a_promotion_that_finds_no_room_for_its_replicas_ends_and_keeps_the_cham
     assert world.state.checks[-1].reason == "the candidate's 1 replicas were not ready within 30 s: 0 were"
 
 
-def test_a_supervisor_that_dies_after_the_record_named_the_candidate_keeps_the_evidence() -> None:
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_supervisor_that_dies_after_the_record_named_the_candidate_keeps_the_evidence(deaths: int) -> None:
     world = World(plan_of())
     while not world.switched:
         run(world, ticks=1)
-    world.state, world.intents = resume(world.state, world.now), (intent_of(7, "pause"),)
+    for _ in range(deaths):
+        world.state = resume(world.state, world.now)
+    world.intents = (intent_of(7, "pause"),)
     run(world)
     assert (world.state.phase, world.state.paused_at) == (Phase.PROMOTED, None)
     assert world.state.checks == (check(Decision.PASS),)
