@@ -45,6 +45,8 @@ class Decider:
         for rule, holds in held(self.setting, sight, key, to, after, done):
             if not holds:
                 raise Violation(rule, f"{key} and {sight} became {to}, {after.weights}, {done}")
+        if to.ended and self.advance(plan, observed_of(sight, self.setting), after, NOW) != (after, ()):
+            raise Violation("an ended rollout stays as it is", f"{to} and {sight}")
         for generation in (OLDER, GENERATION + 1):
             other = observed_of(sight, self.setting)
             object.__setattr__(other, "generation", generation)

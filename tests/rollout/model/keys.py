@@ -40,6 +40,7 @@ class Intents(NamedTuple):
     promote: bool = False
     force: bool = False
     older: bool = False
+    release: bool = False
 
 
 class Key(NamedTuple):
@@ -86,6 +87,7 @@ class Setting:
     baseline: bool = False
     first: bool = False
     patient: bool = True
+    hold: bool = False
     champion_replicas: int | None = None
     kinds: frozenset[str] | None = None
     plan: RolloutPlan = field(init=False)
@@ -97,7 +99,7 @@ class Setting:
             model="topics", pipeline="topics", step_key="d/r/t/-1", generation=GENERATION, replicas=self.replicas,
             split=self.split, policy=Rollout(steps=list(self.steps), min_requests=10, max_step=STEP, bake=BAKE),
             arms=(*arms, Arm(name=CANDIDATE, model=NEW)), start_within=START,
-            unready_within=UNREADY if self.patient else timedelta(),
+            unready_within=UNREADY if self.patient else timedelta(), hold=self.hold,
         )  # fmt: skip
         object.__setattr__(self, "plan", plan)
 
@@ -122,7 +124,7 @@ def state_of(key: Key) -> RolloutState:
         phase=key.phase,
         step=key.step,
         since=NOW - pause - timedelta(seconds=AGES[key.age]),
-        checks=((DECIDED, FORCED) if key.forced else (DECIDED,)) if decided else (),
+        checks=(DECIDED, FORCED) if key.forced else (DECIDED,) if decided else (),
         aborted="aborted by ann: x" if key.aborted else None,
         paused_at=NOW - pause if key.paused else None,
         unready_since=NOW - timedelta(seconds=100 if key.worn else 0) if key.absent else None,
@@ -167,7 +169,7 @@ def observed_of(sight: Sight, setting: Setting) -> Observed:
 
 def _intents(wanted: Intents) -> tuple[Intent, ...]:
     held: tuple[Wish, ...] = {None: (), "pause": ("pause",), "resume": ("pause", "resume")}[wanted.held]
-    mine: tuple[Wish, ...] = tuple(w for w in ("promote", "force", "abort") if getattr(wanted, w))
+    mine: tuple[Wish, ...] = tuple(w for w in ("promote", "force", "abort", "release") if getattr(wanted, w))
     older: tuple[Wish, ...] = ("force", "abort", "pause") if wanted.older else ()
     said = [(OLDER, wish) for wish in older] + [(GENERATION, wish) for wish in (*held, *mine)]
     return tuple(Intent(generation=g, wish=wish, actor="ann", reason="x", at=NOW) for g, wish in said)

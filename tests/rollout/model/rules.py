@@ -1,4 +1,4 @@
-"""What must hold of every decision of the state machine, whatever led to it: said anew here, not taken from its code."""
+"""What must hold of every decision of the state machine, whatever led to it: said anew, not taken from its code."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def needed(setting: Setting, sight: Sight, share: int) -> int:
     if share >= 100:
         return whole
     if setting.split == "replicas":
-        return max(1, round(whole * share / (100 - share)))
+        return min(whole, max(1, round(whole * share / (100 - share))))
     return ceil(whole * share / 100)
 
 
@@ -165,7 +165,9 @@ def _of_harm(
         return
     late = before.phase is Phase.STARTING and before.age == 2 and not _started(setting, sight, before)
     thin = before.phase in _MEASURING and before.age == 2 and not _passed(setting, sight, before)
-    patience = (late or thin) and not _paused(sight)
+    slow = before.phase is Phase.PROMOTING and before.age == 2 and not _carries(setting, sight, 100)
+    waits = _paused(sight) or _held(setting, sight, before)
+    patience = slow or ((late or thin) and not waits)
     yield "nobody goes back without a cause", bool(stopped or patience)
     told = [c for c in state.checks if c.decision is not Decision.PASS and c.required]
     yield "who goes back is told why", bool(told)
@@ -189,11 +191,14 @@ def _of_progress(
     yield "steps go one by one", after.step <= before.step + 1
     yield "a promotion ends when the old champion is gone", after.ended == _cleared(sight)
     named = wanted(sight) is not None
-    if sight.switched or before.phase is Phase.PROMOTING:
+    if sight.switched:
+        return
+    if before.phase is Phase.PROMOTING:
+        yield "a promotion that cannot be done ends", before.age < 2 or _carries(setting, sight, 100)
         return
     if before.phase is Phase.STARTING:
-        yield "a start waits for its replicas", not moved or _started(setting, sight, before)
-        yield "a start that is ready goes on", moved or not _started(setting, sight, before)
+        ready = _started(setting, sight, before) and (named or not _paused(sight))
+        yield "a start waits for its replicas and for people", moved == ready
         yield "a late start ends", moved or before.age < 2 or _paused(sight)
         return
     if named:
@@ -201,7 +206,8 @@ def _of_progress(
         return
     passed = _passed(setting, sight, before) and not _paused(sight)
     yield "a step needs evidence", moved == passed
-    yield "a step without evidence ends", moved or before.age < 2 or _paused(sight)
+    waits = _paused(sight) or _held(setting, sight, before)
+    yield "a step without evidence ends", moved or before.age < 2 or waits
     yield "a step's clock begins anew", not moved or after.age == 0
     yield "a promotion keeps its evidence", not moved or before.phase is Phase.STEPPING or bool(state.checks)
 
@@ -217,10 +223,16 @@ def _of_people(
         yield "a person's promotion is told", any(c.metric == "promoted" for c in state.checks)
     if before.forced and not (after.back and not before.back):
         yield "a force stays told", bool(forced)
+    yield "what is decided is not paused", not after.paused or after.phase in (Phase.STARTING, *_MEASURING)
     if not after.back and not sight.switched:
-        yield "a pause holds the clock", after.paused == _paused(sight)
+        decided = after.phase is Phase.PROMOTING
+        yield "a pause holds the clock", decided or after.paused == _paused(sight)
         same = (after.phase, after.step) == (before.phase, before.step)
         yield "a pause given or taken back moves no clock", not same or after.age == before.age
+        away = not sight.pods[CANDIDATE][1]
+        clocked = before.phase in (*_MEASURING, Phase.PROMOTING)
+        yield "the candidate's absence is clocked", after.absent == (clocked and away)
+        yield "an absence is not forgotten", after.worn or not before.worn
 
 
 def wanted(sight: Sight) -> str | None:
@@ -246,7 +258,17 @@ def _started(setting: Setting, sight: Sight, before: Key) -> bool:
 
 def _passed(setting: Setting, sight: Sight, before: Key) -> bool:
     share = asked(setting, before)
-    carries = sight.weights[CANDIDATE] == share and sight.pods[CANDIDATE][1] >= needed(setting, sight, share)
-    if not carries or sight.check is not Decision.PASS:
+    if not _carries(setting, sight, share) or sight.check is not Decision.PASS:
         return False
-    return sight.enough if before.phase is Phase.STEPPING else before.age >= 1
+    if before.phase is Phase.STEPPING:
+        return sight.enough
+    return before.age >= 1 and not _held(setting, sight, before)
+
+
+def _carries(setting: Setting, sight: Sight, share: int) -> bool:
+    return sight.weights[CANDIDATE] == share and sight.pods[CANDIDATE][1] >= needed(setting, sight, share)
+
+
+def _held(setting: Setting, sight: Sight, before: Key) -> bool:
+    """Whether the plan keeps the bake until it is released."""
+    return setting.hold and before.phase is Phase.BAKING and not sight.intents.release

@@ -1,10 +1,10 @@
 """A small world: a cluster's arms and route, a record, a controller, a second one that is out of date, and faults.
 
-A controller reads the record, looks at pods and route, reads the record again and decides if it is the same, writes the
-state if the record is still that one, and does the actions one by one. A route is written only if it is still the one that was seen. An arm that had no traffic
-is marked before it is given some, so that it must be there, and is removed only unmarked since it was seen. Whoever is
-refused begins anew. Between any two of these moments anything else may happen. Versions are kept as who still holds the
-newest one, so that the worlds are finitely many.
+A controller reads the record, looks at pods and route, reads the record again and decides if it is the same, writes
+the state if the record is still that one, and does the actions one by one. A route is written only if it is still the
+one that was seen. An arm that had no traffic is marked before it is given some, so that it must be there, and is
+removed only if it was not marked since it was seen. Whoever is refused begins anew. Between any two of these moments
+anything else may happen. Versions are kept as who still holds the newest one, so that the worlds are finitely many.
 
 Whoever writes the route makes it a newer one, also where the split stays the same: a write that is still on its way,
 decided by an older record, is then refused.
@@ -15,10 +15,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pressrun.rollout.machine import resume
 from pressrun.rollout.types import Phase
 from pressrun.verdict import Decision
 from tests.rollout.model.deciding import Decider
-from tests.rollout.model.keys import Do, Intents, Key, Pods, Setting, Sight, Triple
+from tests.rollout.model.keys import NOW, Do, Intents, Key, Pods, Setting, Sight, Triple, key_of, state_of
 from tests.rollout.model.rules import BASELINE, CANDIDATE, CHAMPION, Violation
 
 SECOND = "a second controller goes on with what it knew"
@@ -31,6 +32,9 @@ KINDS = (
     "a write is refused",
     "a champion's pod is lost",
     "a candidate's pod fails",
+    "others shrink the champion",
+    "others grow the champion",
+    "the supervisor dies with its servers",
     "the candidate crashes",
     "a check fails",
     "the route is edited by hand",
@@ -96,9 +100,11 @@ def begun(setting: Setting) -> World:
 class Rules:
     """Which worlds may follow a world."""
 
-    def __init__(self, setting: Setting, decide: Decider, most: int, *, careless: str = "") -> None:
+    def __init__(
+        self, setting: Setting, decide: Decider, most: int, *, careless: str = "", again: bool = False
+    ) -> None:
         self.setting, self.decide, self.most, self.careless = setting, decide, most, careless
-        self.kinds = setting.kinds or frozenset(KINDS)
+        self.kinds, self.again = setting.kinds or frozenset(KINDS), again
 
     def moves(self, world: World) -> Iterator[Move]:
         """Every world that one moment more may bring."""
@@ -163,9 +169,10 @@ class Rules:
     def _resting(self, world: World, memory: Memory) -> Memory | None:
         """No rollout is under way, or a newer one begins: who is champion has everything, and the others go."""
         arm = CANDIDATE if world.switched else CHAMPION
-        size, there = self.setting.replicas, memory.pods[arm][0]
+        size = self.setting.replicas if world.switched or not self.setting.first else 0
+        there = memory.pods[arm][0]
         wanted: Triple = tuple(100 * (each == arm and there > 0) for each in range(3))  # type: ignore[assignment]
-        grow: tuple[Do, ...] = (("scale", (arm, size)),) if 0 < there < size else ()
+        grow: tuple[Do, ...] = (("scale", (arm, size)),) if there < size else ()
         rest = [each for each in range(3) if each != arm and memory.pods[each][0]]
         moves: tuple[Do, ...] = (("weights", wanted),) if rest or memory.weights != wanted else ()
         actions = (*grow, *moves, *(("remove", each) for each in rest))
@@ -247,15 +254,17 @@ class Rules:
 
     def _clocks(self, world: World) -> Iterator[Move]:
         key = world.state
-        if key.phase in (Phase.STARTING, Phase.STEPPING, Phase.BAKING) and key.age < 2 and not key.paused:
+        if not key.ended and not key.back and not world.switched and key.age < 2 and not key.paused:
             age = key.age + 1 if key.phase is Phase.BAKING else 2
             yield "time passes", world._replace(state=key._replace(age=age))
+        if self.setting.hold and key.phase is Phase.BAKING and not world.intents.release:
+            yield "release", _told(world._replace(intents=world.intents._replace(release=True)))
         if key.absent and not key.worn and self.setting.patient:
             yield "the candidate is away for long", world._replace(state=key._replace(worn=True))
 
     def _faults(self, world: World) -> Iterator[Move]:
         for kind, after in (*self._of_controllers(world), *self._of_pods(world), *self._of_people(world)):
-            if kind in self.kinds and not world.used & BIT[kind]:
+            if kind in self.kinds and (self.again or not world.used & BIT[kind]):
                 yield kind, after._replace(used=world.used | BIT[kind])
 
     def _of_controllers(self, world: World) -> Iterator[Move]:
@@ -298,6 +307,21 @@ class Rules:
             if ready:
                 crashed = world.crashed or kind == "the candidate crashes"
                 yield kind, world._replace(pods=_with(world.pods, arm, (replicas, ready - 1)), crashed=crashed)
+        yield from self._of_others(world)
+
+    def _of_others(self, world: World) -> Iterator[Move]:
+        replicas, ready = world.pods[CHAMPION]
+        if replicas > 1:
+            shrunk = (replicas - 1, min(ready, replicas - 1))
+            yield "others shrink the champion", world._replace(pods=_with(world.pods, CHAMPION, shrunk))
+        if replicas:
+            grown = (replicas + 1, ready)
+            yield "others grow the champion", world._replace(pods=_with(world.pods, CHAMPION, grown))
+        if not world.state.ended:
+            key = key_of(resume(state_of(world.state), NOW))
+            _hold("a force stays told", world, key.forced == world.state.forced or not world.switched)
+            gone = world._replace(pods=_NO_PODS, weights=(0, 0, 0), state=key, mine=None, other=None)
+            yield "the supervisor dies with its servers", gone
 
     def _of_people(self, world: World) -> Iterator[Move]:
         for weights in ((0, 0, 100), (100, 0, 0)):
@@ -369,9 +393,20 @@ def _route_written(world: World, *, mine: bool, raised: bool = False) -> World:
     return _remember(world, memory, mine=not mine)
 
 
-def fair(rules: Rules, world: World) -> World:
-    """The world after one round of a fair one: a lone controller, no faults, pods ready, people done, checks passed."""
-    world = world._replace(other=None, cache=None, pods=tuple((n, n) for n, _ in world.pods))  # type: ignore[arg-type]
+def alone(world: World) -> World:
+    """The world without what a fair one has not: a second controller, a cache, and the count of its faults."""
+    used = world.used & BIT["the route is edited by hand"] | BIT[SECOND]
+    return world._replace(other=None, cache=None, fenced=False, used=used)
+
+
+def fair(rules: Rules, world: World, *, lame: bool = False) -> World:
+    """The world after one round of a fair one: a lone controller, no faults, pods ready, people done, checks passed.
+
+    In a `lame` one the candidate's pods that are not ready never will be, until the record names it.
+    """
+    lost = lame and not world.switched
+    pods = tuple((n, ready if lost and arm != CHAMPION else n) for arm, (n, ready) in enumerate(world.pods))
+    world = world._replace(pods=pods)  # type: ignore[arg-type]
     if world.intents.held == "pause":
         world = _told(world._replace(intents=world.intents._replace(held="resume")))
     before = world
@@ -390,7 +425,7 @@ def right_end(setting: Setting, world: World) -> bool:
     if not world.state.ended:
         return False
     arm = CANDIDATE if world.switched else CHAMPION
-    size = setting.replicas if world.switched else setting.champion_size
+    size = 0 if setting.first and not world.switched else setting.replicas
     others = [world.pods[each][0] for each in (CHAMPION, BASELINE, CANDIDATE) if each != arm]
     weights = tuple(100 * (each == arm and size > 0) for each in range(3))
     named = world.switched == (world.state.phase is Phase.PROMOTED)
