@@ -84,11 +84,13 @@ class ClusterApi:
     def logs(self, pod: str, container: str, *, lines: int, previous: bool = False) -> str:
         """The last lines of a container's log; empty where there is none."""
         try:
-            said: str = api.CoreV1Api(self.client).read_namespaced_pod_log(
-                pod, self.namespace, container=container, tail_lines=lines, previous=previous, _request_timeout=TIMEOUT
-            )
+            answer = api.CoreV1Api(self.client).read_namespaced_pod_log(
+                pod, self.namespace, container=container, tail_lines=lines, previous=previous,
+                _request_timeout=TIMEOUT, _preload_content=False,
+            )  # fmt: skip
         except (ApiException, urllib3.exceptions.HTTPError, OSError):
             return ""
+        said: str = answer.data.decode("utf-8", "replace")
         return said
 
     def kinds_of(self, kind: str, version: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pressrun.config.redact import redacted
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
-from pressrun.rollout.kubernetes.seeing import SERVER, Pod
+from pressrun.rollout.kubernetes.seeing import FETCH, SERVER, Pod
 from pressrun.rollout.types import LastWords
 
 MOST_LINES, MOST_CHARACTERS, MOST_PODS, MOST_EVENTS = 200, 300, 4, 40
@@ -23,12 +23,18 @@ def last_words(api: ClusterApi, pods: Sequence[Pod], deployment: str) -> tuple[L
 
 
 def _of(api: ClusterApi, pod: Pod, events: Sequence[Object], lines: int) -> LastWords:
-    before = api.logs(pod.name, SERVER, lines=lines, previous=True) if pod.restarts else ""
-    said = [*before.splitlines(), *api.logs(pod.name, SERVER, lines=lines).splitlines()]
-    if not said:
-        said = api.logs(pod.name, "fetch", lines=lines).splitlines()
+    said = _said(api, pod.name, SERVER, lines) or _said(api, pod.name, FETCH, lines)
     log = tuple(redacted(line[:MOST_CHARACTERS]) for line in said[-lines:])
     return LastWords(server=pod.name, log=log, events=_events(events, pod.name))
+
+
+def _said(api: ClusterApi, pod: str, container: str, lines: int) -> list[str]:
+    """What the container said before it was last restarted, and since."""
+    return [
+        line
+        for previous in (True, False)
+        for line in api.logs(pod, container, lines=lines, previous=previous).splitlines()
+    ]
 
 
 def _events(events: Sequence[Object], name: str, *, exact: bool = True) -> tuple[str, ...]:

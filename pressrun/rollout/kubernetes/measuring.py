@@ -22,7 +22,7 @@ from pressrun.rollout.kubernetes.scraping import (
 from pressrun.rollout.kubernetes.seeing import Look, Pod
 from pressrun.rollout.split import ALL, candidate_share
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutRecord, RolloutState, Traffic
-from pressrun.rollout.windows import DISAGREEMENT, ERRORS
+from pressrun.rollout.windows import DISAGREEMENT, ERRORS, Window
 from pressrun.verdict import Assertion, Check, Decision
 
 MEASURED = (Phase.STEPPING, Phase.BAKING)
@@ -65,11 +65,19 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
         number = readings[source].number if source in readings else evidence.sequences.get(source, 0)
         if window is not None:
             number = window.sequence
-            evidence = evidence.take(window, plan.policy) if state.phase in MEASURED else evidence
+            if window.problem:
+                _log.warning("%s: the counters of %s began anew; this window is no evidence", plan.model, source)
+            evidence = evidence.take(window, plan.policy) if _says_something(window, state) else evidence
         readings.pop(source, None)
         readings[source] = reading.model_copy(update={"number": number})
     kept = dict(list(readings.items())[-MOST_SOURCES:])
     return record.model_copy(update={"evidence": evidence, "readings": kept, "traffic": traffic(evidence)})
+
+
+def _says_something(window: Window, state: RolloutState) -> bool:
+    """A gateway that sends everything to one arm compares nothing; then the servers' shadows do."""
+    both = window.arm(CANDIDATE).requests and window.arm(CHAMPION).requests
+    return state.phase in MEASURED and bool(window.problem or window.pairs or both)
 
 
 def checks(record: RolloutRecord, measured: Measured) -> tuple[Check, ...]:

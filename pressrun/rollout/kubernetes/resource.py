@@ -35,12 +35,14 @@ def record_of(resource: Object) -> RolloutRecord:
 
 def spec_of(record: RolloutRecord) -> Object:
     """The record's part that is asked for."""
-    return record.model_dump(mode="json", include=set(_ASKED), exclude_none=True)
+    return {
+        key: value for key, value in record.model_dump(mode="json", include=set(_ASKED)).items() if value is not None
+    }
 
 
 def status_of(record: RolloutRecord, now: datetime) -> Object:
     """The record's other part, with the lines that people look for first."""
-    kept = record.model_dump(mode="json", exclude=_OURS, exclude_none=True)
+    kept = record.model_dump(mode="json", exclude=_OURS)
     return {**_summary(record), "conditions": _conditions(record, now), "record": kept}
 
 

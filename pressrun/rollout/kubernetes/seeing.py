@@ -13,7 +13,7 @@ from pressrun.rollout.seen import ArmSeen
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, RolloutRecord
 from pressrun.verdict import Assertion, Decision
 
-SERVER = "server"
+SERVER, FETCH = "server", "fetch"
 
 
 @dataclass(frozen=True, kw_only=True)
