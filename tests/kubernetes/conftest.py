@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from uuid import uuid4
 import pytest
 from kubernetes import client, config
 
+_CLUSTER = str(Path(__file__).parents[1] / "cluster" / "cluster")
 _NAMED = "PRESSRUN_TEST_KUBECONFIG"
 _WHY = f"{_NAMED} names no cluster; `make test-kubernetes` brings one up"
 _RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
@@ -22,6 +24,25 @@ class Images:
 
     server: str
     controller: str
+
+
+class Components:
+    """The cluster's own processes, such as kube-apiserver and traefik, to stop and start."""
+
+    def __init__(self) -> None:
+        self._stopped: set[str] = set()
+
+    def stop(self, name: str) -> None:
+        subprocess.run([_CLUSTER, "stop", name], check=True)
+        self._stopped.add(name)
+
+    def start(self, name: str) -> None:
+        subprocess.run([_CLUSTER, "start", name], check=True)
+        self._stopped.discard(name)
+
+    def start_all(self) -> None:
+        for name in sorted(self._stopped):
+            self.start(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,11 +97,24 @@ def images() -> Images:
     return Images(server=server, controller=controller)
 
 
-@pytest.fixture
-def node_folder(tmp_path: Path) -> Path:
-    """A folder that the node's hostPath volumes see as this process does: only where the node is this machine."""
+@pytest.fixture(scope="session")
+def node_is_here() -> None:
+    """Skips tests that reach into the node where it is not this machine."""
     if not os.environ.get("PRESSRUN_TEST_NODE_IS_HERE"):
         pytest.skip("the cluster's node is not this machine")
+
+
+@pytest.fixture
+def components(node_is_here: None) -> Iterator[Components]:
+    """What a test stopped is started again after it."""
+    found = Components()
+    yield found
+    found.start_all()
+
+
+@pytest.fixture
+def node_folder(node_is_here: None, tmp_path: Path) -> Path:
+    """A folder that the node's hostPath volumes see as this process does."""
     for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(parent.stat().st_mode | 0o011)
     return tmp_path

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from kubernetes import client
 from kubernetes.client.rest import ApiException
+from urllib3.exceptions import MaxRetryError
 
 from pressrun.bundle import Bundle, write_bundle
 from pressrun.bundle.models import Linear
 from pressrun.bundle.tfidf import Tfidf
-from tests.kubernetes.conftest import Images
+from tests.kubernetes.conftest import Components, Images
 from tests.kubernetes.load import LoadClient
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
@@ -143,3 +144,19 @@ def test_two_arms_on_read_only_roots_share_the_gateways_traffic(
     for arm in ("champion", "candidate"):
         assert f'service="{namespace}-{arm}-' in counts, counts
     core.delete_persistent_volume(namespace)
+
+
+def test_the_api_server_can_be_away_and_come_back(kube: client.ApiClient, components: Components) -> None:
+    core = client.CoreV1Api(kube)
+    components.stop("kube-apiserver")
+    with pytest.raises(MaxRetryError):
+        core.list_namespace(_request_timeout=2)
+    components.start("kube-apiserver")
+    until(lambda: answers(core), "the API server answers")
+
+
+def answers(core: client.CoreV1Api) -> bool:
+    try:
+        return bool(core.list_namespace(_request_timeout=2).items)
+    except (MaxRetryError, ApiException):
+        return False

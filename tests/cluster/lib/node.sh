@@ -39,11 +39,12 @@ environment_lines() { # KUBECONFIG GATEWAY METRICS
   printf '%s\n' "PRESSRUN_TEST_KUBECONFIG=$1" "PRESSRUN_TEST_GATEWAY_URL=$2" "PRESSRUN_TEST_METRICS_URL=$3"
 }
 
-built_load() { # IMAGE: from buildah's store to the node; uncompressed, which is faster here
+built_load() { # IMAGE [ALIAS]: from buildah's store to the node, once; uncompressed, which is faster here
   local archive; archive=$(mktemp -u).tar
   buildah push -q "$1" "docker-archive:$archive:$1" >/dev/null
   ctr_here images import "$archive" >/dev/null
   rm -f "$archive"
+  [ -z "${2:-}" ] || ctr_here images tag --force "$1" "$2" >/dev/null
 }
 
 built_kubectl() { kubectl_here "$@"; }
@@ -110,7 +111,7 @@ arguments() { # of one component; none has a space in it
     kube-scheduler) echo "$kubelite" kube-scheduler --kubeconfig="$RUN/kubeconfig" --leader-elect=false \
       --bind-address=127.0.0.1 ;;
     kubelet) echo "$kubelite" kubelet --kubeconfig="$RUN/kubeconfig" --config="$RUN/kubelet.yaml" \
-      --root-dir="$RUN/kubelet" --node-ip=$NODE_IP --hostname-override=pressrun-1 ;;
+      --root-dir="$RUN/kubelet" --cert-dir="$RUN/pki/kubelet" --node-ip=$NODE_IP --hostname-override=pressrun-1 ;;
     kube-proxy) echo "$kubelite" kube-proxy --config="$RUN/proxy.yaml" ;;
     traefik) echo "$(cached gateway)" --log.level=INFO --api=false --providers.kubernetesgateway=true \
       --providers.kubernetesgateway.endpoint=https://$NODE_IP:6443 \
@@ -154,8 +155,18 @@ forget() {
   stop_all containerd
   grep -o " $RUN/[^ ]*" /proc/mounts | sort -r | xargs -r -n1 umount -l || true
   forget_network
-  find /var/log/containers -lname "$RUN/*" -delete 2>/dev/null || true
+  forget_elsewhere
   rm -rf "$RUN"
+}
+
+forget_elsewhere() { # what kubelet, CNI, runc and shims write to fixed places; folders that others use stay
+  find /var/log/containers -lname "$RUN/*" -delete 2>/dev/null || true
+  rm -f /var/lib/kubelet/device-plugins/kubelet.sock
+  for result in /var/lib/cni/results/pressrun-*; do
+    [ ! -e "$result" ] || rm -f "$result" "$(sed 's|/pressrun-|/cni-loopback-|; s|-eth0$|-lo|' <<<"$result")"
+  done
+  find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2>/dev/null || true
+  find /run/containerd /var/lib/cni /var/lib/kubelet /var/log/containers -depth -type d -empty -delete 2>/dev/null || true
 }
 
 end_containers() {
