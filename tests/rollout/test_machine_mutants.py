@@ -18,10 +18,10 @@ BOUNDS = (
     (Setting("a large share by replicas", steps=(90, 100), split="replicas"), 0),
     (Setting("a first champion", first=True), 0),
     (Setting("held", hold=True), 0),
+    (Setting("people", replicas=1, kinds=PEOPLE), 2),
     (Setting("weights"), 1),
     (Setting("baseline", steps=(10, 50, 100), baseline=True), 1),
     (Setting("one by replicas", split="replicas", replicas=1), 1),
-    (Setting("people", replicas=1, kinds=PEOPLE), 2),
 )
 
 
