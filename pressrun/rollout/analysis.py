@@ -15,8 +15,8 @@ from math import log
 
 from pressrun.config.pipeline import Rollout
 from pressrun.rollout.evidence import ALPHA, Evidence, alphas_of, budgets_of, estimate
-from pressrun.rollout.windows import DISAGREEMENT, LATENCY, OURS, THEIRS, Count, histogram
-from pressrun.stats.sequential import quantile_sequence
+from pressrun.rollout.windows import DISAGREEMENT, LATENCY, OURS, THEIRS, Count, Floats, histogram
+from pressrun.stats.sequential import BOUNDS, quantile_sequence
 from pressrun.verdict import Check, Comparison, Decision
 
 FEWEST = 20
@@ -43,7 +43,7 @@ def _check(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, f
     decision, why = _decide(evidence, policy, metric=metric, budget=budget, final=final)
     ours, theirs = _values(evidence, metric)
     return Comparison(
-        metric=metric, candidate=ours, champion=theirs, difference=estimate(evidence, evidence.total, metric, policy),
+        metric=metric, candidate=ours, champion=theirs, difference=estimate(evidence.total, metric, policy),
         low=low, high=high, threshold=budget, samples=samples, method=_method(evidence, metric), alpha=ALPHA,
         decision=decision, reason=f"{_words(evidence, policy, metric, budget)}: {why}{_troubles(evidence)}",
     )  # fmt: skip
@@ -67,7 +67,7 @@ def _decide(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, 
 
 def _looks_within(evidence: Evidence, policy: Rollout, metric: str, budget: float) -> bool:
     """Whether this step's own traffic is within the budget, and so far the slowest hundredth of all traffic."""
-    now = estimate(evidence, evidence.step, metric, policy)
+    now = estimate(evidence.step, metric, policy)
     if now is None or _samples(evidence, metric, of_step=True) < FEWEST:
         return False
     slow = _tail_ratio(evidence, policy) if metric == LATENCY else None
@@ -98,7 +98,7 @@ def _samples(evidence: Evidence, metric: str, *, of_step: bool = False) -> int:
 def _values(evidence: Evidence, metric: str) -> tuple[float | None, float | None]:
     """Each arm's share, or its p99 in milliseconds."""
     if metric == LATENCY:
-        found = [quantile_sequence(_latencies(evidence, arm), evidence.bounds, 0.99).estimate for arm in (OURS, THEIRS)]
+        found = [quantile_sequence(_latencies(evidence, arm), BOUNDS, 0.99).estimate for arm in (OURS, THEIRS)]
         return found[0], found[1]
     theirs = None if metric == DISAGREEMENT else evidence.total.count(metric, THEIRS).share
     return evidence.total.count(metric, OURS).share, theirs
@@ -119,8 +119,8 @@ def _of(count: Count) -> str:
 
 
 def _latency_words(evidence: Evidence, policy: Rollout, budget: float) -> str:
-    ratio = estimate(evidence, evidence.total, LATENCY, policy)
-    p99 = [quantile_sequence(_latencies(evidence, arm), evidence.bounds, 0.99) for arm in (OURS, THEIRS)]
+    ratio = estimate(evidence.total, LATENCY, policy)
+    p99 = [quantile_sequence(_latencies(evidence, arm), BOUNDS, 0.99) for arm in (OURS, THEIRS)]
     said = " against ".join(f"{_ms(one.estimate)} [{_ms(one.low)}, {_ms(one.high)}]" for one in p99)
     return f"latency {ratio:.2f}x the champion's, p99 {said} ms, {budget:g}x allowed"
 
@@ -129,8 +129,8 @@ def _ms(milliseconds: float) -> str:
     return f"{milliseconds:.0f}" if milliseconds < 1e9 else "..."
 
 
-def _latencies(evidence: Evidence, arm: str) -> object:
-    return histogram(evidence.total.latencies.get(arm, {}), evidence.bounds)
+def _latencies(evidence: Evidence, arm: str) -> Floats:
+    return histogram(evidence.total.latencies.get(arm, {}), BOUNDS)
 
 
 def _method(evidence: Evidence, metric: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pressrun.rollout.tracks import Track
-from pressrun.rollout.windows import DISAGREEMENT, OURS, THEIRS, Count, Floats, Tally, Window, histogram
+from pressrun.rollout.windows import DISAGREEMENT, OURS, THEIRS, Count, Floats, Tally, Window, histogram, rebucketed
 from pressrun.stats.sequential import (
     LATENCY_WEIGHTS,
     LOG_ODDS,
@@ -41,7 +41,7 @@ def latency(track: Track, window: Window, before: Tally, floor: float) -> Track:
     if not ours.sum() or not theirs.sum():
         return track
     ours = times(ours, window.bounds, ratio=1.0, floor=floor, up=True)
-    past = [histogram(before.latencies.get(arm, {}), window.bounds) for arm in (OURS, THEIRS)]
+    past = [rebucketed(before.latencies.get(arm, {}), window.bounds) for arm in (OURS, THEIRS)]
     known = past if all(one.sum() for one in past) else [ours, theirs]
 
     def at(ratio: float) -> Floats:

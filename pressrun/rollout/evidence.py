@@ -27,6 +27,7 @@ from pressrun.rollout.windows import (
     Window,
     histogram,
 )
+from pressrun.stats.sequential import BOUNDS
 
 __all__ = ["ALPHA", "ArmWindow", "Count", "Evidence", "Window", "alphas_of", "budgets_of", "estimate"]
 
@@ -52,7 +53,6 @@ class Evidence(BaseModel):
     tracks: dict[str, Track] = Field(default_factory=dict)
     total: Tally = Tally()
     step: Tally = Tally()
-    bounds: tuple[float, ...] = ()
     apart: int = 0
     missing: int = 0
     stale: int = 0
@@ -80,17 +80,11 @@ class Evidence(BaseModel):
 
     def _used(self, window: Window, policy: Rollout) -> Evidence:
         metrics = budgets_of(policy)
-        known = self
-        if self.bounds and window.bounds != self.bounds:
-            # Another sender's buckets cannot be added to these: the latencies begin anew, the bets stay.
-            cleared = {"total": _without_latencies(self.total), "step": _without_latencies(self.step)}
-            known = self.model_copy(update=cleared)
-        tracks = {metric: known._tracked(metric, budget, window, policy) for metric, budget in metrics.items()}
+        tracks = {metric: self._tracked(metric, budget, window, policy) for metric, budget in metrics.items()}
         update = {
             "tracks": tracks,
-            "total": known.total.plus(window, metrics),
-            "step": known.step.plus(window, metrics),
-            "bounds": window.bounds,
+            "total": self.total.plus(window, metrics),
+            "step": self.step.plus(window, metrics),
             "apart": self.apart + (not window.concurrent),
         }
         return self.model_copy(update=update)._looked(policy)
@@ -106,7 +100,7 @@ class Evidence(BaseModel):
     def _looked(self, policy: Rollout) -> Evidence:
         alphas = alphas_of(policy)
         looked = {
-            metric: track.looked(estimate(self, self.total, metric, policy), alphas[metric], ALPHA - alphas[metric])
+            metric: track.looked(estimate(self.total, metric, policy), alphas[metric], ALPHA - alphas[metric])
             for metric, track in self.tracks.items()
         }
         return self.model_copy(update={"tracks": looked})
@@ -129,26 +123,21 @@ def alphas_of(policy: Rollout) -> dict[str, float]:
     return {metric: ALPHA * part / sum(parts.values()) for metric, part in parts.items()}
 
 
-def estimate(evidence: Evidence, tally: Tally, metric: str, policy: Rollout) -> float | None:
+def estimate(tally: Tally, metric: str, policy: Rollout) -> float | None:
     """The difference of shares, the ratio of typical (geometric mean) latencies, or the share of pairs."""
     if metric == LATENCY:
-        return _typical_ratio(tally, evidence.bounds, policy.budgets.latency_floor_ms)
+        return _typical_ratio(tally, policy.budgets.latency_floor_ms)
     ours = tally.count(metric, OURS).share
     theirs = 0.0 if metric == DISAGREEMENT else tally.count(metric, THEIRS).share
     return None if ours is None or theirs is None else ours - theirs
 
 
-def _typical_ratio(tally: Tally, bounds: tuple[float, ...], floor: float) -> float | None:
+def _typical_ratio(tally: Tally, floor: float) -> float | None:
     means = []
     for arm in (OURS, THEIRS):
-        counts = histogram(tally.latencies.get(arm, {}), bounds)
+        counts = histogram(tally.latencies.get(arm, {}), BOUNDS)
         if not counts.sum():
             return None
-        last = bounds[-1] * (bounds[-1] / bounds[-2] if len(bounds) > 1 else 1.0)
-        values = np.log(np.maximum([*bounds, last], floor))
+        values = np.log(np.maximum([*BOUNDS, BOUNDS[-1]], floor))
         means.append(float(counts @ values / counts.sum()))
     return float(np.exp(means[0] - means[1]))
-
-
-def _without_latencies(tally: Tally) -> Tally:
-    return tally.model_copy(update={"latencies": {}})

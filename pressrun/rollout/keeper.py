@@ -102,7 +102,7 @@ class Keeper:
         self.route.weights = {CHAMPION: 100} if champion and champion.ready else {}
 
     async def _advance(self, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> None:
-        self._measure.enter(plan, state)
+        self._measure.enter(plan, state, record.evidence)
         arms = self._arms(plan)
         self._point(arms)
         observed = self._observe(record, plan, arms)
@@ -116,12 +116,13 @@ class Keeper:
         loop_time = asyncio.get_running_loop().time()
         if before == after and loop_time - self._reported < REPORT_SECONDS:
             return
-        self._reported, traffic = loop_time, self.route.counts.summary()
+        self._reported = loop_time
+        seen = {"traffic": self.route.counts.summary(), "evidence": self._measure.evidence}
 
         def change(record: RolloutRecord) -> RolloutRecord:
             if record.plan is None or record.plan.generation != plan.generation:
                 return record
-            record = record.model_copy(update={"traffic": traffic})
+            record = record.model_copy(update=seen)
             return changes.ended(changes.moved(record, after, _now()), _now())
 
         self._store.update(self.model, change)

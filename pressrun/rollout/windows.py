@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Literal
 
@@ -82,7 +83,7 @@ class Window(_Frozen):
 
 
 class Tally(_Frozen):
-    """Sums over windows: counts by metric, and latencies by bucket, of each arm."""
+    """Sums over windows: counts by metric, and latencies by bucket of `BOUNDS` whatever the senders', of each arm."""
 
     windows: int = 0
     counts: dict[str, dict[str, Count]] = Field(default_factory=dict)
@@ -96,7 +97,7 @@ class Tally(_Frozen):
             metric: {arm: self.count(metric, arm).plus(_count(window, metric, arm)) for arm in (OURS, THEIRS)}
             for metric in metrics
         }
-        latencies = {arm: _added(self.latencies.get(arm, {}), window.arm(arm).latencies) for arm in (OURS, THEIRS)}
+        latencies = {arm: _added(self.latencies.get(arm, {}), _finely(window, arm)) for arm in (OURS, THEIRS)}
         return Tally(windows=self.windows + 1, counts=counts, latencies=latencies)
 
 
@@ -112,6 +113,29 @@ def _count(window: Window, metric: str, arm: str) -> Count:
     if metric == DISAGREEMENT:
         return Count(bad=window.disagreements, of=window.pairs) if arm == OURS else Count()
     return window.arm(arm).count(metric)
+
+
+def rebucketed(latencies: Mapping[int, int], bounds: tuple[float, ...]) -> Floats:
+    """Latencies by bucket of `BOUNDS` as an array of a sender's buckets."""
+    found = histogram(latencies, BOUNDS)
+    if bounds == BOUNDS:
+        return found
+    # A latency of a coarse bucket was put where that bucket ends, so a hair above a fine bucket's lower end it is back.
+    lower = np.concatenate([[0.0], BOUNDS]) * (1 + 1e-9)
+    places = np.searchsorted(np.asarray(bounds), lower, side="left")
+    return np.asarray(np.bincount(places, found, minlength=len(bounds) + 1), np.float64)
+
+
+def _finely(window: Window, arm: str) -> dict[int, int]:
+    """An arm's latencies by bucket of `BOUNDS`, each where its own bucket ends."""
+    latencies, found = window.arm(arm).latencies, dict[int, int]()
+    if window.bounds == BOUNDS:
+        return latencies
+    ends = (*window.bounds, window.bounds[-1] * 1.1)
+    for bucket, number in latencies.items():
+        fine = bisect_left(BOUNDS, ends[min(bucket, len(window.bounds))])
+        found[fine] = found.get(fine, 0) + number
+    return found
 
 
 def _added(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pressrun.config.pipeline import Budgets, Rollout
+from pressrun.rollout import tracks
 from pressrun.rollout.evidence import ALPHA, Evidence, alphas_of
-from pressrun.rollout.tracks import MOST_LOOKS
-from pressrun.rollout.windows import OURS, THEIRS, ArmWindow, Count, Window
+from pressrun.rollout.windows import OURS, THEIRS, ArmWindow, Count, Window, rebucketed
 from pressrun.stats.sequential import bucketed
 
 POLICY = Rollout()
@@ -26,13 +26,13 @@ def arm_of(rng: np.random.Generator, requests: int, *, errors: float = 0.0, slow
     return ArmWindow(requests=requests, errors=failed, latencies=latencies)
 
 
-def windows_of(count: int, *, seed: int = 0, errors: float = 0.0, slower: float = 1.0, **more: object) -> list[Window]:
+def windows_of(count: int, *, seed: int = 0, errors: float = 0.0, slower: float = 1.0) -> list[Window]:
     """Windows of 20 requests of the candidate and 40 of the champion, with pairs that mostly agree."""
     rng = np.random.default_rng(seed)
     return [
         Window(
             source="router", sequence=number, pairs=10, disagreements=int(rng.binomial(10, 0.1)),
-            arms={OURS: arm_of(rng, 20, errors=errors, slower=slower), THEIRS: arm_of(rng, 40)}, **more,
+            arms={OURS: arm_of(rng, 20, errors=errors, slower=slower), THEIRS: arm_of(rng, 40)},
         )
         for number in range(1, count + 1)
     ]  # fmt: skip
@@ -85,13 +85,14 @@ def test_the_metrics_share_one_alpha() -> None:
     assert "disagreement" not in alphas_of(Rollout(shadow=0))
 
 
-def test_the_interval_only_narrows_and_its_trail_stays_short_and_whole() -> None:
-    seen = evidence_of(windows_of(MOST_LOOKS + 10, errors=0.02, seed=3))
+def test_the_interval_only_narrows_and_its_trail_stays_short_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracks, "MOST_LOOKS", 20)
+    seen = evidence_of(windows_of(50, errors=0.02, seed=3))
     for metric in ("error_rate", "latency_ratio", "disagreement"):
         looks = seen.tracks[metric].looks
-        assert MOST_LOOKS // 2 <= len(looks) <= MOST_LOOKS
+        assert 10 <= len(looks) <= 20
         assert looks[0].number < 5
-        assert looks[-1].number > MOST_LOOKS
+        assert looks[-1].number > 40
         lows = [look.low for look in looks if look.low is not None]
         highs = [look.high for look in looks if look.high is not None]
         assert lows == sorted(lows)
@@ -123,15 +124,21 @@ def test_a_products_outcome_is_judged_as_errors_are() -> None:
     assert seen.tracks["unclicked"].log_e(0.02)[0] > 5
 
 
-def test_a_senders_new_buckets_begin_the_latencies_anew_and_keep_the_bets() -> None:
-    seen = evidence_of(WINDOWS)
-    gateway = Window(
-        source="gateway", sequence=1, bounds=(10.0, 100.0),
-        arms={arm: ArmWindow(requests=9, latencies={1: 9}) for arm in (OURS, THEIRS)},
-    )  # fmt: skip
-    after = seen.take(gateway, POLICY)
-    assert after.total.latencies == {OURS: {1: 9}, THEIRS: {1: 9}}
-    assert after.tracks["latency_ratio"].number == seen.tracks["latency_ratio"].number + 1
+def test_senders_with_other_buckets_are_added_up_in_one_scale_and_judged_in_their_own() -> None:
+    arms = {arm: ArmWindow(requests=30, latencies={0: 20, 1: 9, 2: 1}) for arm in (OURS, THEIRS)}
+    seen = evidence_of([Window(source="gateway", sequence=n, bounds=(10.0, 100.0), arms=arms) for n in range(1, 9)])
+    kept = seen.total.latencies[OURS]
+    assert sorted(kept.values()) == [8, 72, 160]
+    assert rebucketed(kept, (10.0, 100.0)).tolist() == [160, 72, 8]
+    mixed, fine = seen.take(WINDOWS[0], POLICY), WINDOWS[0].arm(OURS)
+    assert sum(mixed.total.latencies[OURS].values()) == 8 * 30 + fine.requests - fine.errors
+
+
+def test_buckets_coarser_than_the_budget_never_show_that_it_is_kept() -> None:
+    arms = {arm: ArmWindow(requests=50, latencies={1: 50}) for arm in (OURS, THEIRS)}
+    for bounds, shown in (((10.0, 100.0), False), ((10.0, 12.0), True)):
+        seen = evidence_of([Window(source="gateway", sequence=n, bounds=bounds, arms=arms) for n in range(1, 9)])
+        assert (seen.tracks["latency_ratio"].log_e(1.5)[1] > 3) is shown
 
 
 def test_sticky_readers_bursts_are_found_and_divide_the_evidence() -> None:

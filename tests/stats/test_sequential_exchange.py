@@ -76,9 +76,9 @@ def test_a_window_without_the_other_arm_says_nothing() -> None:
 @pytest.mark.parametrize(("allowance", "ours", "theirs"), [(0.05, 0.0595, 0.01), (-0.05, 0.01, 0.0595)])
 def test_at_the_allowance_the_mean_of_an_e_value_is_one(allowance: float, ours: float, theirs: float) -> None:
     rng = np.random.default_rng(1)
-    windows = [(rng.binomial(60, ours), 60, rng.binomial(90, theirs), 90) for _ in range(1500)]
+    windows = [(rng.binomial(60, ours), 60, rng.binomial(90, theirs), 90) for _ in range(600)]
     e_values = np.exp([allowed_e_values([-0.7, 0.7], *window, allowances=[allowance])[0] for window in windows])
-    assert e_values.mean(axis=0) == pytest.approx([1, 1], abs=0.08)
+    assert e_values.mean(axis=0) == pytest.approx([1, 1], abs=0.12)
 
 
 def test_without_errors_non_inferiority_needs_no_more_than_the_rule_of_three() -> None:

@@ -56,9 +56,9 @@ def times(counts: ArrayLike, bounds: ArrayLike, *, ratio: float, floor: float, u
     edges = np.asarray(bounds, np.float64)
     lower = np.maximum(np.concatenate([[0.0], edges]), floor) * ratio
     upper = np.maximum(np.concatenate([edges, [np.inf]]), floor) * ratio
-    reached = edges * (1 + 1e-9)
-    above = np.searchsorted(reached, upper, side="left")
-    # A latency just above a bound lies in the next bucket, unless rounding put the bound a hair below itself.
-    below = np.minimum(np.where(lower == upper, above, np.searchsorted(edges * (1 - 1e-9), lower, side="right")), above)
-    found: Floats = np.bincount(above if up else below, np.asarray(counts, np.float64), minlength=len(edges) + 1)
-    return found
+    # A bound that rounding put a hair beside another counts as that one.
+    hair = 1e-9
+    above = np.searchsorted(edges * (1 + hair), upper, side="left")
+    below = np.minimum(np.searchsorted(edges * (1 - hair), lower, side="right"), above)
+    places = above if up else np.where(lower == upper, above, below)
+    return np.asarray(np.bincount(places, np.asarray(counts, np.float64), minlength=len(edges) + 1), np.float64)

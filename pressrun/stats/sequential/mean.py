@@ -39,7 +39,8 @@ def mean_sequence(
     # What lies between two means of the grid is not excluded by either.
     step = 1 / resolution
     bounds = max(0.0, min(ends[0], estimate) - step), min(1.0, max(ends[1], estimate) + step)
-    return Interval(*(low + (high - low) * x for x in (estimate, *bounds)), len(seen), _METHOD)
+    middle, least, greatest = (low + (high - low) * share for share in (estimate, *bounds))
+    return Interval(middle, least, greatest, len(seen), _METHOD)
 
 
 def _bets(seen: Floats, alpha: float) -> Floats:
