@@ -129,8 +129,9 @@ def test_two_arms_on_read_only_roots_share_the_gateways_traffic(
     until(lambda: all(is_ready(core, namespace, arm) for arm in ("champion", "candidate")), "both arms are ready")
 
     with LoadClient(url=gateway_url, host=host, rate=50) as load:
-        load.wait_for(1)
-        until(lambda: not any(request.failed for request in load.requests[-5:]), "the route answers")
+        # The gateway learns of a ready pod a moment later; 30 requests in a row meet both arms.
+        load.wait_for(30)
+        until(lambda: not any(request.failed for request in load.requests[-30:]), "the route answers by both arms")
         start = time.time()
         load.wait_for(250)
         time.sleep(0.2)
