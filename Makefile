@@ -69,7 +69,7 @@ cluster-down: ## ends that cluster and all that runs in it
 
 images: setup ## the images of containers/server and containers/controller, handed to the cluster if one is up
 	@images=$$(containers/build server controller) && for image in $$images; do echo "$$image"; \
-		if $(CLUSTER) env >/dev/null 2>&1; then $(CLUSTER) load "$$image" && $(CLUSTER) load "$${image%:*}:dev"; fi; done
+		if $(CLUSTER) env >/dev/null 2>&1; then $(CLUSTER) load "$$image" "$${image%:*}:dev"; fi; done
 
 test-kubernetes: setup system ## what needs a cluster, on one that it brings up and ends; ARGS go to pytest
 	@tests/kubernetes/run $(ARGS)

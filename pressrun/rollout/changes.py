@@ -58,18 +58,19 @@ def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
     """The record with the next queued plan begun, when none is under way."""
     if record.active or not record.queue:
         return record
-    begin = {
-        "plan": record.queue[0],
-        "queue": record.queue[1:],
+    begin = {"plan": record.queue[0], "queue": record.queue[1:], "intents": (), "submitted_at": now}
+    return record.model_copy(update={**begin, **fresh(now)})
+
+
+def fresh(now: datetime) -> dict[str, Any]:
+    """What a rollout that begins knows of itself: nothing of the one before."""
+    return {
         "state": RolloutState(since=now),
-        "intents": (),
-        "last_words": (),
+        "traffic": Traffic(),
         "evidence": None,
         "readings": {},
-        "traffic": Traffic(),
-        "submitted_at": now,
+        "last_words": (),
     }
-    return record.model_copy(update=begin)
 
 
 def aborted(record: RolloutRecord, *, actor: str, reason: str, step_key: str, now: datetime) -> RolloutRecord:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 
 from pressrun.rollout.windows import ArmWindow, Window
+from pressrun.stats.sequential import BOUNDS
 
 
 class ArmCounters(BaseModel):
@@ -79,7 +80,7 @@ def _window(now: Reading, number: int, arms: Mapping[str, ArmCounters]) -> Windo
     return Window(
         source=now.source,
         sequence=number,
-        bounds=now.bounds,
+        bounds=now.bounds or BOUNDS,
         arms={
             arm: ArmWindow(requests=one.requests, errors=one.errors, latencies=one.latencies)
             for arm, one in arms.items()

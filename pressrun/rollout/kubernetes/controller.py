@@ -15,7 +15,7 @@ from pressrun.rollout.kubernetes.leading import Leading
 from pressrun.rollout.kubernetes.names import CONTROLLER, CONTROLLER_PORT
 from pressrun.rollout.kubernetes.pages import pages
 from pressrun.rollout.kubernetes.records import ClusterRecords
-from pressrun.rollout.record import StaleRecord
+from pressrun.rollout.record import StaleRecord, UnreadableRecord
 
 TICK_SECONDS = 1.0
 REST_SECONDS = 3.0
@@ -66,15 +66,18 @@ class Controller:
         try:
             active = await asyncio.to_thread(keeper.tick)
             self._failing.pop(model, None)
-        except (Unreachable, Refused, StaleRecord) as error:
+        except (Unreachable, Refused, StaleRecord, UnreadableRecord) as error:
             self._tell_once(model, error)
             return
-        except Exception:
-            _log.exception("%s: this tick failed; the next one tries again", model)
+        except Exception as error:
+            self._tell_once(model, error, trace=True)
             return
         self._due[model] = asyncio.get_running_loop().time() + (0.0 if active else REST_SECONDS)
 
-    def _tell_once(self, model: str, error: Exception) -> None:
+    def _tell_once(self, model: str, error: Exception, *, trace: bool = False) -> None:
+        """Ticks come every second: what fails again and again is told when it begins and when it changes."""
         if self._failing.get(model) != str(error):
             self._failing[model] = str(error)
-            _log.error("%s: %s", model or CONTROLLER, error)
+            _log.error(
+                "%s: %s; the next tick tries again", model or CONTROLLER, error, exc_info=error if trace else None
+            )

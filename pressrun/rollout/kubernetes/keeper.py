@@ -11,7 +11,7 @@ from pressrun.rollout import changes
 from pressrun.rollout.kubernetes import acting
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Stale
 from pressrun.rollout.kubernetes.last_words import last_words
-from pressrun.rollout.kubernetes.measuring import Measured, absorbed, checks, measure, requests
+from pressrun.rollout.kubernetes.measuring import absorbed, checks, measure, requests
 from pressrun.rollout.kubernetes.names import arm_name
 from pressrun.rollout.kubernetes.records import ClusterRecords
 from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
@@ -27,6 +27,7 @@ from pressrun.rollout.types import (
     RolloutRecord,
     RolloutState,
 )
+from pressrun.verdict import Assertion, Check, Decision
 
 _EDITED = "edited by others"
 _log = logging.getLogger(__name__)
@@ -67,16 +68,28 @@ class ClusterKeeper:
     def _advance(self, seen: Look, before: RolloutRecord, plan: RolloutPlan) -> None:
         state = before.state
         assert state is not None
-        measured = measure(self.model, seen, plan, state, generations_of(before), self._api.namespace)
-        record = absorbed(before, measured)
-        observed = self._observed(seen, record, plan, state, measured)
+        record, found = self._measured(seen, before, plan, state)
+        observed = self._observed(seen, record, plan, state, found)
         after, actions = advance(plan, observed, state, _now())
         self._save(before, record, after)
         for action in actions:
             self._do(action, seen, record, plan, state)
 
+    def _measured(
+        self, seen: Look, before: RolloutRecord, plan: RolloutPlan, state: RolloutState
+    ) -> tuple[RolloutRecord, tuple[Check, ...]]:
+        """The record with what was measured, and what it says. A judge that breaks down has not passed anybody."""
+        try:
+            measured = measure(self.model, seen, plan, state, generations_of(before), self._api.namespace)
+            record = absorbed(before, measured)
+            return record, (*checks(record, measured), *hard_checks(seen, plan.generation))
+        except Exception as error:
+            _log.exception("%s: this rollout cannot be judged", self.model)
+            reason = f"it could not be judged: {type(error).__name__}: {error}; the controller's log has more"
+            return before, (Assertion(metric="analysis", decision=Decision.ERROR, reason=reason),)
+
     def _observed(
-        self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState, measured: Measured
+        self, seen: Look, record: RolloutRecord, plan: RolloutPlan, state: RolloutState, found: tuple[Check, ...]
     ) -> Observed:
         generations = generations_of(record)
         return Observed(
@@ -86,7 +99,7 @@ class ClusterKeeper:
             champion_digest=record.champion.digest if record.champion else None,
             champion_generation=record.champion_generation if record.champion else -1,
             intents=record.intents,
-            checks=(*checks(record, measured), *hard_checks(seen, plan.generation)),
+            checks=found,
             requests=requests(record.evidence),
         )
 

@@ -63,11 +63,11 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
     for source, reading in measured.readings.items():
         window = window_of(reading, readings.get(source))
         number = readings[source].number if source in readings else evidence.sequences.get(source, 0)
-        if window is not None:
+        if window is not None and _says_something(window, state):
             number = window.sequence
             if window.problem:
                 _log.warning("%s: the counters of %s began anew; this window is no evidence", plan.model, source)
-            evidence = evidence.take(window, plan.policy) if _says_something(window, state) else evidence
+            evidence = evidence.take(window, plan.policy)
         readings.pop(source, None)
         readings[source] = reading.model_copy(update={"number": number})
     kept = dict(list(readings.items())[-MOST_SOURCES:])

@@ -9,9 +9,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pressrun.rollout.changes import wished
+from pressrun.rollout.changes import fresh, wished
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.names import GROUP, MANAGED, VERSION, model_name
+from pressrun.rollout.record import UnreadableRecord
 from pressrun.rollout.split import candidate_share
 from pressrun.rollout.types import CANDIDATE, WISHES, Phase, RolloutRecord, RolloutState
 from pressrun.rollout.wishes import in_words
@@ -22,15 +23,26 @@ _OURS = {"version", *_ASKED}
 
 
 def record_of(resource: Object) -> RolloutRecord:
-    """The record that the resource holds. What its status says of another generation than the spec's plan is void."""
+    """The record that the resource holds. What its status says of another generation than the spec's plan is void.
+
+    Raises UnreadableRecord.
+    """
     asked, said = resource["spec"], (resource.get("status") or {}).get("record") or {}
-    record = RolloutRecord.model_validate({**said, **asked, "version": resource["metadata"]["generation"]})
+    try:
+        record = RolloutRecord.model_validate({**said, **asked, "version": resource["metadata"]["generation"]})
+    except ValueError as error:
+        raise UnreadableRecord(_unreadable(resource, error)) from error
     begun = (resource.get("status") or {}).get("generation")
     if record.plan is None or begun == record.plan.generation:
         return record
     since = record.submitted_at
-    fresh = RolloutState(since=since) if since else None
-    return RolloutRecord.model_validate({**record.model_dump(), "state": fresh, "traffic": {}})
+    return record.model_copy(update=fresh(since)) if since else record.model_copy(update={"state": None})
+
+
+def _unreadable(resource: Object, error: ValueError) -> str:
+    said, name = "; ".join(str(error).splitlines()[1:3]), resource["metadata"]["name"]
+    remedy = "let the controller's image and this Pressrun be of one version: `pressrun controller --apply`"
+    return f"the Rollout {name} was written by another version of Pressrun ({said}); {remedy}"
 
 
 def spec_of(record: RolloutRecord) -> Object:

@@ -44,12 +44,13 @@ def gateway_reading(text: str, named: GatewayMetrics, *, namespace: str, service
     backends = {
         named.backend.format(namespace=namespace, service=name, port=PORT): arm for name, arm in services.items()
     }
-    tallies = {arm: _Tally() for arm in services.values()}
+    # A gateway forgets the counters of a backend that has left its route: then it is not there.
+    tallies: dict[str, _Tally] = {}
     for sample in _samples(text, (named.requests, f"{named.seconds}_bucket")):
         arm = backends.get(sample.labels.get(named.backend_label, ""))
         code = sample.labels.get(named.code_label, "")
         if arm is not None and code.isdigit():
-            tallies[arm].add(sample, int(code), requests=named.requests)
+            tallies.setdefault(arm, _Tally()).add(sample, int(code), requests=named.requests)
     return _reading(GATEWAY, tallies)
 
 
