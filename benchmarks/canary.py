@@ -40,6 +40,7 @@ from canary_judges import (  # noqa: E402
 )
 from canary_page import show, write_page  # noqa: E402
 from canary_traffic import BASE_RATES, TRAFFICS, Floats, Setting, Traffic  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 from pressrun.stats import clopper_pearson_interval  # noqa: E402
@@ -99,7 +100,7 @@ def greatest(setting: Setting, metric: str, sizes: Sizes, seed: int) -> dict[str
     return most
 
 
-def alarms_of(judge: str, setting: Setting, alarmed: Floats) -> Alarm:
+def alarms_of(judge: str, setting: Setting, alarmed: NDArray[np.bool_]) -> Alarm:
     found = clopper_pearson_interval(int(alarmed.sum()), len(alarmed), 0.002)
     return Alarm(
         judge=judge, traffic=setting.traffic, base=setting.base, rate=found.estimate, lower=found.low,
@@ -174,7 +175,9 @@ class Bench:
                     taken = np.where(np.isfinite(at), at, HORIZON) * SAMPLES_A_SECOND
                     self._found(name, calibrated, bad, effect, taken, np.isfinite(at))
 
-    def _found(self, judge: str, calibrated: bool, bad: Setting, effect: str, taken: Floats, found: Floats) -> None:
+    def _found(
+        self, judge: str, calibrated: bool, bad: Setting, effect: str, taken: Floats, found: NDArray[np.bool_]
+    ) -> None:
         self.detections.append(
             Detection(
                 judge=judge, calibrated=calibrated, traffic=bad.traffic, base=bad.base, effect=effect,
@@ -257,15 +260,15 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a twentieth of the canaries")
     parser.add_argument("--write", type=Path, help="a folder for the page")
     chosen = parser.parse_args()
-    console, start = Console(stderr=True), time.perf_counter()
+    console, start = Console(stderr=True), time.process_time()
     sizes = Sizes(canaries=1000, windows=120, detected=100, minute_canaries=500) if chosen.quick else Sizes()
     bench = Bench(sizes, console)
     bench.run()
     apart, found = stirred(console), summary(bench.alarms, bench.detections)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     show(Console(), bench.alarms, bench.detections, apart, found)
     if chosen.write:
-        about = f"{os.cpu_count()} cores, one of them used, for {seconds:.0f} s. Commit {commit()}."
+        about = f"{os.cpu_count()} cores, one of them used, for {seconds:.0f} s of its time. Commit {commit()}."
         write_page(chosen.write, bench.alarms, bench.detections, apart, found, about=about, sizes=asdict(sizes))
     if chosen.json:
         print(json.dumps(found))

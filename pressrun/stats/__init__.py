@@ -1,5 +1,6 @@
 """The statistics behind every verdict: intervals, paired bootstraps and distances. Pure functions on numpy arrays."""
 
+from pressrun.stats import sequential
 from pressrun.stats.calibration import Calibration, ReliabilityBin, calibration_error
 from pressrun.stats.check import check_scalar
 from pressrun.stats.classification import Agreement, MetricInterval, compare_classifiers, confusion
@@ -40,6 +41,7 @@ __all__ = [
     "proportion_difference_interval",
     "quantile_interval",
     "quantile_ratio_interval",
+    "sequential",
     "share_shift",
     "total_variation",
     "wilson_interval",

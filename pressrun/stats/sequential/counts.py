@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.special import gammaln, xlog1py, xlogy
 
 from pressrun.stats.sequential.exchange import log_e_values
 
@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 # crash. "Better" is bet on by the same sizes with the sign changed.
 LOG_ODDS = np.log([1.5, 2.0, 3.0, 6.0, 20.0, 150.0])
 LOG_ODDS_WEIGHTS = np.log([0.15, 0.40, 0.15, 0.10, 0.10, 0.10])
-_LEFT_OUT = 1e-12
+_WITHIN_SD = 8.0
 
 
 def count_e_values(
@@ -42,9 +42,9 @@ def allowed_e_values(
     for allowance in np.asarray(allowances, np.float64):
         ours_turn = bool(allowance < 0)
         good = requests - candidate if ours_turn else champion_requests - champion
-        turned, chances = _turned(good, float(abs(allowance)))
+        turned, log_chances = _turned(good, float(abs(allowance)))
         counts = np.column_stack([candidate + turned * ours_turn, champion + turned * (not ours_turn)])
-        rows.append(np.column_stack([counts, np.log(chances)]))
+        rows.append(np.column_stack([counts, log_chances]))
         sizes.append(len(turned))
     every = np.concatenate(rows)
     of = [np.full(len(every), number) for number in (requests, champion_requests)]
@@ -56,11 +56,12 @@ def allowed_e_values(
 def _turned(good: int, share: float) -> tuple[NDArray[np.int64], Floats]:
     """How many may be turned, and how likely; what is left out only makes the e-value smaller."""
     if share == 0 or good == 0:
-        return np.zeros(1, np.int64), np.ones(1)
-    low, high = (int(bound) for bound in binom.ppf([_LEFT_OUT, 1 - _LEFT_OUT], good, share))
-    turned = np.arange(max(low, 0), high + 1)
-    chances = binom.pmf(turned, good, share)
-    return turned[chances > 0], chances[chances > 0]
+        return np.zeros(1, np.int64), np.zeros(1)
+    away = _WITHIN_SD * np.sqrt(good * share * (1 - share)) + _WITHIN_SD
+    turned = np.arange(max(0, int(good * share - away)), min(good, int(good * share + away)) + 1)
+    ways = gammaln(good + 1) - gammaln(turned + 1) - gammaln(good - turned + 1)
+    log_chances = ways + xlogy(turned, share) + xlog1py(good - turned, -share)
+    return turned, np.asarray(log_chances, np.float64)
 
 
 def budget_e_values(log_odds: ArrayLike, found: ArrayLike, of: ArrayLike, *, budget: float) -> Floats:
