@@ -50,6 +50,7 @@ KINDS = (
 LAZY = "the route is not written where the split looks right"
 LATE = "a look is used with a record that was written after it"
 BLIND = "an arm is removed though it was given traffic since it was seen"
+LOOSE = "the record names a candidate although it was sent back meanwhile"
 
 BIT = {kind: 1 << at for at, kind in enumerate(KINDS)}
 
@@ -196,7 +197,7 @@ class Rules:
         if kind == "weights":
             return self._split(world, memory, what, mine=mine) if memory.route_fresh else None  # type: ignore[arg-type]
         if kind == "switch":
-            ok = memory.record_fresh and world.state.phase is Phase.PROMOTING
+            ok = (memory.record_fresh and world.state.phase is Phase.PROMOTING) or self.careless == LOOSE
             return _record_written(world._replace(switched=True), mine=mine) if ok else None
         blind = kind == "remove" and not memory.arms_fresh and self.careless != BLIND
         return None if blind or _outdated(world, memory) else self._resized(world, kind, what)
