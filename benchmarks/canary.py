@@ -39,7 +39,7 @@ from canary_judges import (  # noqa: E402
     minutes,
 )
 from canary_page import show, write_page  # noqa: E402
-from canary_traffic import BASE_RATES, TRAFFICS, Floats, Setting, Traffic  # noqa: E402
+from canary_traffic import BASE_RATES, SHARE, TRAFFICS, Floats, Setting, Traffic  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from rich.console import Console  # noqa: E402
 
@@ -48,7 +48,6 @@ from pressrun.stats import clopper_pearson_interval  # noqa: E402
 METRICS = ("errors", "latency")
 OURS, TUNED, DEFAULT = "pressrun", "msprt_tuned", "msprt_default"
 HORIZON = 1800
-SAMPLES_A_SECOND = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,10 +140,10 @@ class Bench:
         }
         for effect, bad in effects(setting):
             metric = "latency" if bad.slower > 1 else "errors"
-            self._sequentials(effect, bad, metric, {judge: limits[judge][metric] for judge in limits}, seed + 1000)
+            self.sequentials(effect, bad, metric, {judge: limits[judge][metric] for judge in limits}, seed + 1000)
         self._minutes(setting, rates, seed + 2000)
 
-    def _sequentials(self, effect: str, bad: Setting, metric: str, limits: dict[str, float], seed: int) -> None:
+    def sequentials(self, effect: str, bad: Setting, metric: str, limits: dict[str, float], seed: int) -> None:
         n = self.sizes.detected
         traffic, judges = Traffic(bad, n, seed, latency=metric == "latency"), sequential(n, bad.base)
         wanted = {(judge, False): LIMIT for judge in judges} | {(judge, True): limit for judge, limit in limits.items()}
@@ -159,7 +158,7 @@ class Bench:
             if all((at > 0).all() for at in found.values()):
                 break
         for (judge, calibrated), at in found.items():
-            taken = np.where(at > 0, samples[at], SAMPLES_A_SECOND * HORIZON)
+            taken = np.where(at > 0, samples[at], SHARE * bad.requests * HORIZON)
             self._found(judge, calibrated, bad, effect, taken, at > 0)
 
     def _minutes(self, setting: Setting, rates: dict[str, float], seed: int) -> None:
@@ -172,7 +171,7 @@ class Bench:
                 shown = judge(minutes(bad, self.sizes.detected, seed + 1))
                 for calibrated in (False, True):
                     at = _first(shown, limits if calibrated else None)
-                    taken = np.where(np.isfinite(at), at, HORIZON) * SAMPLES_A_SECOND
+                    taken = np.where(np.isfinite(at), at, HORIZON) * SHARE * bad.requests
                     self._found(name, calibrated, bad, effect, taken, np.isfinite(at))
 
     def _found(
@@ -213,6 +212,15 @@ def stirred(console: Console) -> list[Alarm]:
         found += [alarms_of(judge, setting, values >= LIMIT) for judge, values in most.items()]
     console.print("arms that move apart: done")
     return found
+
+
+def smaller(sizes: Sizes) -> list[Detection]:
+    """The same regressions at 40 requests a second, 4 of them the candidate's."""
+    bench = Bench(sizes, Console(stderr=True))
+    for number, base in enumerate(BASE_RATES):
+        for effect, bad in effects(Setting(traffic="independent", base=base, requests=40)):
+            bench.sequentials(effect, bad, "latency" if bad.slower > 1 else "errors", {}, 3000 + number)
+    return bench.detections
 
 
 def ratio(detections: Sequence[Detection], peer: str, *, calibrated: bool, only: Iterable[str]) -> list[float]:
@@ -264,12 +272,12 @@ def main() -> None:
     sizes = Sizes(canaries=1000, windows=120, detected=100, minute_canaries=500) if chosen.quick else Sizes()
     bench = Bench(sizes, console)
     bench.run()
-    apart, found = stirred(console), summary(bench.alarms, bench.detections)
+    apart, found, small = stirred(console), summary(bench.alarms, bench.detections), smaller(sizes)
     seconds = time.process_time() - start
-    show(Console(), bench.alarms, bench.detections, apart, found)
+    show(Console(), bench.alarms, bench.detections, apart, found, small)
     if chosen.write:
         about = f"{os.cpu_count()} cores, one of them used, for {seconds:.0f} s of its time. Commit {commit()}."
-        write_page(chosen.write, bench.alarms, bench.detections, apart, found, about=about, sizes=asdict(sizes))
+        write_page(chosen.write, bench.alarms, bench.detections, apart, found, small, about=about, sizes=asdict(sizes))
     if chosen.json:
         print(json.dumps(found))
 

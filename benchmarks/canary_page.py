@@ -34,11 +34,19 @@ def _limits(detection: Any) -> str:
     return "same false alarms" if detection.calibrated else "as documented"
 
 
-def show(console: Console, alarms: Sequence[Any], detections: Sequence[Any], apart: Sequence[Any], found: Any) -> None:
+def show(
+    console: Console,
+    alarms: Sequence[Any],
+    detections: Sequence[Any],
+    apart: Sequence[Any],
+    found: Any,
+    small: Sequence[Any],
+) -> None:
     _print(console, "False alarms at any look", _FALSE, false_rows(alarms))
     for traffic in dict.fromkeys(d.traffic for d in detections):
         _print(console, f"Detection, {traffic}", _FOUND, found_rows(detections, traffic))
     _print(console, "False alarms of errors where each arm moves by itself", _FALSE, false_rows(apart))
+    _print(console, "Detection, independent, 40 requests a second", _FOUND, found_rows(small, "independent"))
     for name, value in found.items():
         console.print(f"{name}: {value}", highlight=False)
 
@@ -51,7 +59,8 @@ def _print(console: Console, title: str, headings: list[str], rows: Rows) -> Non
 
 
 def write_page(
-    folder: Path, alarms: Sequence[Any], detections: Sequence[Any], apart: Sequence[Any], found: Any, *,
+    folder: Path, alarms: Sequence[Any], detections: Sequence[Any], apart: Sequence[Any], found: Any,
+    small: Sequence[Any], *,
     about: str, sizes: dict[str, int],
 ) -> None:  # fmt: skip
     """The page with every table, how it was made, the machine and the commit."""
@@ -112,6 +121,12 @@ until it has learnt it alarms falsely too often.
 ## Detection
 
 {details}
+
+### independent, 40 requests a second
+
+A small site: 4 requests of the candidate a second, windows of a second.
+
+{_markdown(_FOUND, found_rows(small, "independent"))}
 
 Machine: {about}
 Again: `python benchmarks/canary.py --write docs/benchmarks`.
