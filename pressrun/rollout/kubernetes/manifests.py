@@ -21,6 +21,8 @@ from pressrun.rollout.kubernetes.names import (
 
 USER = 10001
 DRAIN_SECONDS = 5
+# A gateway hears of a ready pod a little later: before that it would answer 503 for it.
+SETTLE_SECONDS = 3
 _SECURE = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -66,7 +68,8 @@ class _Named:
         }
         rolling = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
         spec = {"selector": {"matchLabels": self.selector}, "strategy": rolling, "template": template}
-        return self._object("apps/v1", "Deployment", {**spec, "progressDeadlineSeconds": 600})
+        times = {"minReadySeconds": SETTLE_SECONDS, "progressDeadlineSeconds": 600}
+        return self._object("apps/v1", "Deployment", {**spec, **times})
 
     def service(self) -> Object:
         port = {"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}

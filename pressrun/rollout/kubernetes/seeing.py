@@ -49,10 +49,13 @@ class Look:
         return self.addresses.get((generation, role_of(arm)))
 
     def arm(self, generation: int, arm: str) -> ArmSeen:
-        """Replicas that were asked for, and pods that are ready and not on their way out."""
+        """Replicas that were asked for, and pods that are ready, long enough for the gateway to know, and here to stay."""
         found = self.deployments.get((generation, role_of(arm)))
-        replicas = int(found["spec"].get("replicas", 1)) if found else 0
-        return ArmSeen(replicas=replicas, ready=sum(pod.ready for pod in self.of(generation, arm)) if found else 0)
+        if found is None:
+            return ArmSeen()
+        settled = int((found.get("status") or {}).get("availableReplicas") or 0)
+        ready = sum(pod.ready for pod in self.of(generation, arm))
+        return ArmSeen(replicas=int(found["spec"].get("replicas", 1)), ready=min(ready, settled))
 
 
 def look(api: ClusterApi, model: str, *, split: str) -> Look:
