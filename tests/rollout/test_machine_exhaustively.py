@@ -16,11 +16,12 @@ import pytest
 from tests.rollout.model.exploring import explore
 from tests.rollout.model.keys import Setting
 from tests.rollout.model.rules import Violation
-from tests.rollout.model.world import BLIND, KINDS, LATE, LAZY, LOOSE
+from tests.rollout.model.world import BLIND, KINDS, LATE, LAZY, LOOSE, SECOND
 
 DEEP = os.environ.get("PRESSRUN_MODEL") == "deep"
 # Two at once are usually of these: who writes what when, and what it is that must be written.
 TWO = frozenset(KINDS[:7]) | {"the candidate crashes", "a check fails", "force", "abort", KINDS[-1]}
+RACES = frozenset({SECOND, "a candidate's pod fails", "a check fails", KINDS[-1]})
 # Each plan with its usual bound, and the worlds that it has at the least: fewer would mean that something is not tried.
 PLANS = {
     "weights": (Setting("weights"), 1, 10_000),
@@ -53,5 +54,7 @@ def test_twenty_kinds_of_faults_and_commands_are_tried() -> None:
 
 @pytest.mark.parametrize("careless", [LAZY, LATE, BLIND, LOOSE])
 def test_what_is_asked_of_a_target_is_needed(careless: str) -> None:
+    setting = Setting("two controllers", kinds=RACES)
+    explore(setting, faults=2)
     with pytest.raises(Violation):
-        explore(Setting("careless"), faults=2, careless=careless)
+        explore(setting, faults=2, careless=careless)
