@@ -49,6 +49,13 @@ class RolloutLink(_StageLink):
     shows = "rollout"
 
 
+class RolloutReportLink(_StageLink):
+    """The rollout's page as it was kept at its end."""
+
+    name = "Rollout report"
+    shows = "report"
+
+
 class ModelPageLink(_StageLink):
     """The model page: champion, candidate, lineage and verdicts."""
 

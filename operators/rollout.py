@@ -10,7 +10,8 @@ from airflow.sdk import BaseOperatorLink, conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.base import StageOperator, truth
-from operators.links import ModelPageLink, RolloutLink
+from operators.links import ModelPageLink, RolloutLink, RolloutReportLink
+from operators.tell import tell_rollout
 from operators.triggers import RolloutTrigger
 from pressrun.links import stage_links
 
@@ -37,7 +38,7 @@ class RolloutOperator(StageOperator):
 
     template_fields = (*StageOperator.template_fields, "judge_only")
     needs = ("trained", "gated")
-    operator_extra_links: tuple[BaseOperatorLink, ...] = (RolloutLink(), ModelPageLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (RolloutLink(), RolloutReportLink(), ModelPageLink())
     always_tells = True
 
     def __init__(
@@ -55,6 +56,7 @@ class RolloutOperator(StageOperator):
         self.poll_seconds = poll_seconds
         self.patience_seconds = patience_seconds
         self._submitted: Step | None = None
+        self._told: set[str] = set()
 
     def execute(self, context: Context) -> Any:
         self._skip_if_there_is_nothing_to_do()
@@ -85,6 +87,11 @@ class RolloutOperator(StageOperator):
 
         return finish(step, self.result("trained"), self.result("gated"))
 
+    def conclude(self, result: StageResult, step: Step, context: Context) -> dict[str, Any]:
+        """First what nobody was there to tell, then the verdict."""
+        self._tell(step)
+        return super().conclude(result, step, context)
+
     def on_kill(self) -> None:
         if self._submitted is not None:
             self._trigger(self._submitted).abort()
@@ -110,11 +117,15 @@ class RolloutOperator(StageOperator):
         handle = submit(step.environment, plan)
         self.log.info("Submitted %s as rollout %s; follow it at %s", step.pipeline.model, handle, self.links["rollout"])
 
+    def _tell(self, step: Step) -> None:
+        tell_rollout(step.environment, step.pipeline, str(step.key), self._told)
+
     def _trigger(self, step: Step) -> RolloutTrigger:
         return RolloutTrigger(
             environment=self.environment,
             model=step.pipeline.model,
             step_key=str(step.key),
+            pipeline=self.pipeline,
             poll_seconds=self.poll_seconds,
             patience_seconds=self.patience_seconds,
         )
@@ -130,5 +141,6 @@ class RolloutOperator(StageOperator):
         vigil, waited_for = self._vigil(step), (step.environment, step.pipeline.model, str(step.key))
         while outcome(*waited_for) is None:
             carry_on(*waited_for)
+            self._tell(step)
             vigil.look()
             time.sleep(self.poll_seconds)

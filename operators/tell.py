@@ -25,11 +25,31 @@ def tell_verdict(verdict: Verdict, step: Step, *, links: Mapping[str, str], run_
     alerts.tell(step.environment, step.pipeline, verdict, thread=thread(verdict, run_id), links=shown)
 
 
-def say(environment: Environment, pipeline: Pipeline, *, key: str, thread: str, text: str) -> None:
+def tell_rollout(environment: Environment, pipeline: Pipeline | str, step_key: str, told: set[str]) -> None:
+    """Puts what has happened in the step's rollout into its version's thread, once each; never raises.
+
+    `pipeline` is the pipeline or its file.
+    `told` keeps the keys of what need not be said again; losing it costs time and no second message.
+    """
+    from pressrun.config.load import load_pipeline
+    from pressrun.rollout import news_of
+
+    try:
+        pipeline = load_pipeline(pipeline) if isinstance(pipeline, str) else pipeline
+        for one in news_of(environment, pipeline.model, step_key):
+            if one.key not in told:
+                where = f"{pipeline.model} v{one.version}"
+                say(environment, pipeline, key=one.key, thread=where, text=one.text, loud=one.loud)
+                told.add(one.key)
+    except Exception as error:
+        log.warning("What happens in the rollout is told later: %s", error)
+
+
+def say(environment: Environment, pipeline: Pipeline, *, key: str, thread: str, text: str, loud: bool = False) -> None:
     """Puts a message that is no verdict into the outbox."""
     from pressrun import alerts
 
-    alerts.say(environment, pipeline, key=key, thread=thread, text=text)
+    alerts.say(environment, pipeline, key=key, thread=thread, text=text, loud=loud)
 
 
 def deliver(environment: Environment) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from operators.clusters import connect_clusters
+from operators.tell import tell_rollout
 
 if TYPE_CHECKING:
     from pressrun.config.environment import Environment
@@ -51,8 +52,8 @@ class PeopleTrigger(BaseTrigger):
 class RolloutTrigger(BaseTrigger):
     """Fires when the rollout that this step submitted has ended, or cannot since no supervisor runs it.
 
-    Without a supervisor for `patience_seconds` its event has no phase and says what to do. Killing or clearing the
-    task rolls back.
+    What happens meanwhile goes into the version's thread. Without a supervisor for `patience_seconds` its event has no
+    phase and says what to do. Killing or clearing the task rolls back.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class RolloutTrigger(BaseTrigger):
         environment: str | None,
         model: str,
         step_key: str,
+        pipeline: str | None = None,
         poll_seconds: float = 5,
         patience_seconds: float = 600,
     ) -> None:
@@ -68,8 +70,10 @@ class RolloutTrigger(BaseTrigger):
         self.environment = environment
         self.model = model
         self.step_key = step_key
+        self.pipeline = pipeline
         self.poll_seconds = poll_seconds
         self.patience_seconds = patience_seconds
+        self._told: set[str] = set()
         self._vigil: Vigil | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -77,6 +81,7 @@ class RolloutTrigger(BaseTrigger):
             "environment": self.environment,
             "model": self.model,
             "step_key": self.step_key,
+            "pipeline": self.pipeline,
             "poll_seconds": self.poll_seconds,
             "patience_seconds": self.patience_seconds,
         }
@@ -97,6 +102,8 @@ class RolloutTrigger(BaseTrigger):
         environment = load_environment(self.environment)
         connect_clusters(environment)
         carry_on(environment, self.model, self.step_key)
+        if self.pipeline is not None:
+            tell_rollout(environment, self.pipeline, self.step_key, self._told)
         if phase := self._ended(environment):
             return {"phase": phase}
         try:

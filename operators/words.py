@@ -33,6 +33,7 @@ _MEANS = {
     "drift": "",
     "freshness": "{champion} still serves.",
 }
+_FORCED = "A person forced the candidate: it serves all traffic."
 _REMEDIES = {
     "batch": "Mend the files or change {section} in {place}, then clear this task: the files are read again.",
     "labels": "Mend the labelers or change {section} in {place}, then clear this task: what was paid for is kept.",
@@ -51,7 +52,7 @@ def last_line(verdict: Verdict, pipeline_file: str | Path) -> str:
     """One line a person can act on, for a verdict that is not a pass."""
     kind = verdict.kind
     found = "; ".join(_reasons(verdict)) or "nothing could be checked"
-    means = _MEANS[kind].format(champion=_champion(verdict))
+    means = _FORCED if verdict.forced else _MEANS[kind].format(champion=_champion(verdict))
     todo = _remedy(verdict).format(section=".".join(_SECTIONS[kind]), place=place(pipeline_file, _SECTIONS[kind]))
     return " ".join(part for part in (f"{_NAMES[kind]}: {verdict.decision}, {found}.", means, todo) if part)
 

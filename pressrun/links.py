@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -32,6 +33,12 @@ def model_page_url(environment: Environment, model: str) -> str:
 def rollout_url(environment: Environment, model: str) -> str:
     """Where the plugin shows the model's rollout."""
     return f"{environment.airflow_url.rstrip('/')}{PAGES}/rollouts/{quote(model)}"
+
+
+def report_file(environment: Environment, model: str, name: str, *, step_key: str) -> Path:
+    """Where a step keeps its report: the same file whatever try it is of."""
+    digest = hashlib.sha256(step_key.encode()).hexdigest()[:16]
+    return environment.home / "reports" / model / f"{name}-{digest}.html"
 
 
 def report_url(environment: Environment, report: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pressrun.verdict import OVERRIDDEN, Decision, Verdict
+from pressrun.verdict import FORCED, OVERRIDDEN, Decision, Verdict
 from pressrun.verdict.words import weightiest_first
 
 MAX_TEXT = 2_900
@@ -40,12 +40,12 @@ def escaped(text: str) -> str:
 def headline(verdict: Verdict) -> str:
     """The present state in two lines: what happened, and why; one more where a person overrode a judge."""
     version = f" v{escaped(verdict.model_version)}" if verdict.model_version else ""
-    promoted = (verdict.kind, verdict.decision) == ("canary", Decision.PASS)
+    promoted = verdict.forced or (verdict.kind, verdict.decision) == ("canary", Decision.PASS)
     was = "champion was" if promoted else "champion is"
     champion = f" · {was} v{escaped(verdict.champion_version)}" if verdict.champion_version else ""
     marked = " · synthetic data" if verdict.synthetic else ""
     title = f"*{escaped(verdict.pipeline)}{version}* · {outcome(verdict)}{champion}{marked}"
-    overridden = [escaped(check.reason) for check in verdict.checks if check.metric == OVERRIDDEN]
+    overridden = [escaped(check.reason) for check in verdict.checks if check.metric in (OVERRIDDEN, FORCED)]
     return clipped("\n".join(line for line in (title, *overridden, reasons(verdict, most=2)) if line))
 
 
@@ -58,6 +58,8 @@ def detail(verdict: Verdict) -> str:
 
 def outcome(verdict: Verdict) -> str:
     """The decision in words a newsroom uses."""
+    if verdict.forced:
+        return f"FORCED to all traffic, its checks say {verdict.decision.value}"
     return WORDS.get((verdict.kind, verdict.decision), f"{verdict.kind} {verdict.decision.value}")
 
 

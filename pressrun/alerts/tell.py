@@ -41,15 +41,27 @@ def tell(
 
 
 def say(
-    environment: Environment, pipeline: Pipeline, *, key: str, thread: str, text: str, token: str | None = None
+    environment: Environment,
+    pipeline: Pipeline,
+    *,
+    key: str,
+    thread: str,
+    text: str,
+    loud: bool = False,
+    token: str | None = None,
 ) -> None:
-    """Adds a reply to `thread`, once a `key`. `text` is plain: its markup is shown, not obeyed, its secrets masked."""
+    """Adds a reply to `thread`, once a `key`. `text` is plain: its markup is shown, not obeyed, its secrets masked.
+
+    What is `loud` stands in the thread's first message as well, until a verdict or a louder word takes its place.
+    """
+    said = clipped(escaped(redacted(text)))
     outbox(environment).add(
         key=f"say/{pipeline.model}/{key}",
         thread=thread,
         pipeline=pipeline.model,
         channel=pipeline.alerts.slack,
-        text=clipped(escaped(redacted(text))),
+        text=said,
+        headline=clipped(f"*{escaped(thread)}* · {said}") if loud else None,
     )
     _try(environment, token)
 

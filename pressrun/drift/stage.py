@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pressrun.drift.compare import compare
 from pressrun.drift.profile import Profiler, evidently_profile, mark_synthetic
 from pressrun.drift.window import split
 from pressrun.lake.types import DatasetRef, StageResult
+from pressrun.links import report_file
 from pressrun.step import Step, has_synthetic_articles, run_once
 from pressrun.verdict import Decision, Verdict
 from pressrun.verdict.page import put_on_top
@@ -125,8 +125,7 @@ def _earlier(step: Step) -> list[Verdict]:
 
 
 def _report(step: Step) -> Path:
-    name = hashlib.sha256(str(step.key).encode()).hexdigest()[:16]
-    return step.environment.home / "reports" / step.pipeline.model / f"drift-{name}.html"
+    return report_file(step.environment, step.pipeline.model, "drift", step_key=str(step.key))
 
 
 def _tell(step: Step, verdict: Verdict) -> None:

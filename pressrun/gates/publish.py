@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pressrun.config.environment import Environment
 from pressrun.gates.evidence import Evidence
 from pressrun.gates.report import to_html
 from pressrun.lake.types import DatasetRef
-from pressrun.links import mlflow_run_url
+from pressrun.links import mlflow_run_url, report_file
 from pressrun.registry import EXAMPLES_TAG, RegistryError, aliased_digests
+from pressrun.registry.artifacts import kept_with_run
 from pressrun.registry.tracking import connect
 from pressrun.step import Step
 from pressrun.verdict import Verdict
@@ -29,12 +28,11 @@ _log = logging.getLogger(__name__)
 def publish(step: Step, verdict: Verdict, evidence: Evidence | None, candidate: ModelRef) -> Verdict:
     """Writes the report below the environment's home and beside the candidate's MLflow run; the verdict names it."""
     environment, model = step.environment, step.pipeline.model
-    name = hashlib.sha256(str(step.key).encode()).hexdigest()[:16]
-    file = environment.home / "reports" / model / f"gate-v{candidate.version}-{name}.html"
+    file = report_file(environment, model, f"gate-v{candidate.version}", step_key=str(step.key))
     named = verdict.model_copy(update={"report": str(file)})
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(to_html(named, evidence, links=_links(environment, candidate)), encoding="utf-8")
-    if _log_artifact(environment, candidate, file):
+    if kept_with_run(environment, file, run_id=candidate.run_id, folder="gate"):
         return named
     return named.model_copy(update={"notes": (*named.notes, "MLflow did not take the report; it is kept locally.")})
 
@@ -73,18 +71,6 @@ def _links(environment: Environment, candidate: ModelRef) -> dict[str, str]:
     if candidate.run_id and (run := mlflow_run_url(environment, candidate.run_id)):
         links["MLflow run"] = run
     return links
-
-
-def _log_artifact(environment: Environment, candidate: ModelRef, file: Path) -> bool:
-    client = _client(environment)
-    if client is None or not candidate.run_id:
-        return False
-    try:
-        client.log_artifact(candidate.run_id, str(file), "gate")
-    except Exception as error:
-        _log.warning("MLflow did not take the gate's report: %s", error)
-        return False
-    return True
 
 
 def _client(environment: Environment) -> MlflowClient | None:

@@ -12,8 +12,10 @@ from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef, RegistryError, follow
 from pressrun.rollout.changes import aborted, known_generation, submitted, wished
 from pressrun.rollout.overriding import override_of, remedy
+from pressrun.rollout.publish import publish
 from pressrun.rollout.records import leading, places
 from pressrun.rollout.regions import ACTOR, Ask, Submit, ended_everywhere, next_moves
+from pressrun.rollout.telling import News, news
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
 from pressrun.step import Step, run_once
 from pressrun.verdict import Decision, Verdict
@@ -154,6 +156,11 @@ def _standing(environment: Environment, model: str) -> dict[str, RolloutRecord |
     return {name: records.read(model) for name, records in places(environment).items()}
 
 
+def news_of(environment: Environment, model: str, step_key: str) -> tuple[News, ...]:
+    """What there is to tell people of the step's rollouts so far, in every place, the oldest first."""
+    return news(_standing(environment, model), step_key)
+
+
 def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
     """The ended rollout as a result with its canary verdict; MLflow's aliases follow what is served.
 
@@ -171,7 +178,14 @@ def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
 
 def _result(step: Step, trained: StageResult, ended: Outcome) -> StageResult:
     facts = {"model": trained.facts.get("model"), **facts_of(ended)}
-    return StageResult(stage=STAGE, step_key=str(step.key), verdict=_noted(step, ended.verdict), facts=facts)
+    verdict = _noted(step, publish(step, _record_of(step, ended), ended, trained))
+    return StageResult(stage=STAGE, step_key=str(step.key), verdict=verdict, facts=facts)
+
+
+def _record_of(step: Step, ended: Outcome) -> RolloutRecord:
+    """Of several clusters' records the one that tells how it ended."""
+    found = _standing(step.environment, step.pipeline.model).values()
+    return next(r for r in found if r and any(o.verdict.verdict_id == ended.verdict.verdict_id for o in r.outcomes))
 
 
 def _noted(step: Step, verdict: Verdict) -> Verdict:

@@ -24,6 +24,10 @@ def _masked(words: str, info: ValidationInfo) -> str:
 Words = Annotated[str, AfterValidator(_masked)]
 
 
+# The check by which a canary's verdict tells that a person promoted the candidate whatever the others said.
+FORCED = "forced"
+
+
 class Decision(StrEnum):
     """What a check or a verdict says. No data is never a pass: it is `insufficient`."""
 
@@ -99,6 +103,11 @@ class Verdict(_Frozen):
     @property
     def decision(self) -> Decision:
         return decide(self.checks)
+
+    @property
+    def forced(self) -> bool:
+        """Whether a person promoted the candidate whatever the checks said, and nothing has stopped it since."""
+        return bool(self.checks) and self.checks[-1].metric == FORCED
 
     @property
     def decisive(self) -> tuple[Comparison | Assertion, ...]:
