@@ -97,8 +97,13 @@ def wished(record: RolloutRecord, wish: Wish, *, actor: str, reason: str, now: d
 
 
 def switched(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> RolloutRecord:
-    """The record with the plan's candidate as champion, if the plan is still the one under way."""
+    """The record with the plan's candidate as champion, if the plan is still the one under way, and promoting.
+
+    A controller that was away may not name a candidate that another one has sent back meanwhile.
+    """
     if record.plan is None or record.plan.generation != plan.generation:
+        return record
+    if record.state is None or record.state.phase is not Phase.PROMOTING:
         return record
     update = {
         "champion": plan.candidate,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import uuid4
 
 from pressrun.config.environment import Deploy
 from pressrun.registry import ModelRef
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
-from pressrun.rollout.kubernetes.manifests import arm_objects, network_policies
-from pressrun.rollout.kubernetes.names import arm_name
-from pressrun.rollout.kubernetes.route import as_written, traffic_object
+from pressrun.rollout.kubernetes.manifests import arm_objects, autoscaler, network_policies, shrinks
+from pressrun.rollout.kubernetes.names import DECIDED, arm_name
+from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
 from pressrun.rollout.kubernetes.seeing import Look
 
 _ARM_KINDS = (
@@ -33,10 +34,15 @@ def grow(
         api.scale(arm_name(model, generation, arm), replicas)
 
 
-def remove(api: ClusterApi, model: str, generation: int, arm: str) -> None:
-    """Deletes the arm's objects."""
+def remove(api: ClusterApi, seen: Look, model: str, generation: int, arm: str) -> None:
+    """Deletes the arm's objects, the autoscaler first so that nothing brings pods back.
+
+    Raises Stale when the Deployment changed since `seen`: traffic may be on its way to it.
+    """
+    name = arm_name(model, generation, arm)
     for kind, version in _ARM_KINDS:
-        api.delete(kind, arm_name(model, generation, arm), version=version)
+        expected = seen.version_of(generation, arm) if kind == "Deployment" else None
+        api.delete(kind, name, version=version, seen=expected)
 
 
 def divide(
@@ -44,17 +50,32 @@ def divide(
 ) -> bool:
     """Lets the traffic be divided like this; whether that was not so already.
 
-    Raises Stale when somebody changed the route since `seen`.
+    The route gets a new version also where its split was right: a write that an older decision sent and that is still
+    on its way is then refused. An arm that gets its first traffic is marked before, so that a removal on its way is
+    refused, too. Raises Stale when somebody changed the route since `seen`, or an arm is gone.
     """
     wanted = traffic_object(model, weights, generations, deploy, api.namespace)
-    if as_written(seen.traffic, wanted):
-        return False
-    api.apply(_of_version(wanted, seen.traffic))
-    return True
+    was, note = weights_of(seen.traffic, model, generations), uuid4().hex[:12]
+    for arm in (arm for arm, weight in weights.items() if weight and not was.get(arm)):
+        api.mark("Deployment", arm_name(model, generations[arm], arm), note, version="apps/v1")
+    api.apply(_of_version(wanted, seen.traffic, note))
+    return not as_written(seen.traffic, wanted)
 
 
-def _of_version(wanted: Object, found: Object | None) -> Object:
-    if found is None:
-        return wanted
-    version = found["metadata"]["resourceVersion"]
-    return {**wanted, "metadata": {**wanted["metadata"], "resourceVersion": version}}
+def steady(api: ClusterApi, model: str, deploy: Deploy, *, generation: int, under_way: bool) -> None:
+    """Keeps the champion's autoscaler from shrinking it while a rollout is under way: all may come back to it."""
+    if deploy.max_replicas is None or deploy.split != "weights":
+        return
+    name = arm_name(model, generation)
+    found = api.get("HorizontalPodAutoscaler", name, version="autoscaling/v2")
+    if found is not None and shrinks(found) == under_way:
+        wanted = autoscaler(model, "", deploy, generation=generation, replicas=found["spec"]["minReplicas"],
+                            namespace=api.namespace, shrinks=not under_way)  # fmt: skip
+        api.apply(wanted)
+
+
+def _of_version(wanted: Object, found: Object | None, note: str) -> Object:
+    metadata = {**wanted["metadata"], "annotations": {DECIDED: note}}
+    if found is not None:
+        metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
+    return {**wanted, "metadata": metadata}

@@ -14,7 +14,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ConflictError, DynamicApiError, NotFoundError, ResourceNotFoundError
 
 from pressrun.config.environment import Cluster as Place
-from pressrun.rollout.kubernetes.names import FIELD_MANAGER
+from pressrun.rollout.kubernetes.names import DECIDED, FIELD_MANAGER
 
 Object = dict[str, Any]
 TIMEOUT = 10.0
@@ -74,12 +74,29 @@ class ClusterApi:
         body = {"spec": {"replicas": replicas}}
         self._asked("patch", "Deployment", "apps/v1", name=name, body=body, content_type="application/merge-patch+json")
 
-    def delete(self, kind: str, name: str, *, version: str = "v1") -> None:
-        """Deletes the object and what it owns; what is not there is no error."""
+    def mark(self, kind: str, name: str, note: str, *, version: str) -> None:
+        """Changes the object's version by an annotation, so that what was decided before is refused.
+
+        Raises Stale when it is gone.
+        """
+        body = {"metadata": {"annotations": {DECIDED: note}}}
         try:
-            self._asked("delete", kind, version, name=name, body={"propagationPolicy": "Background"})
+            self._asked("patch", kind, version, name=name, body=body, content_type="application/merge-patch+json")
+        except NotFoundError as error:
+            raise Stale(f"{kind} {name} is gone: look again") from error
+
+    def delete(self, kind: str, name: str, *, version: str = "v1", seen: str | None = None) -> None:
+        """Deletes the object and what it owns, with `seen` only its version of that name; what is gone is no error.
+
+        Raises Stale when it has another version.
+        """
+        only = {"preconditions": {"resourceVersion": seen}} if seen else {}
+        try:
+            self._asked("delete", kind, version, name=name, body={"propagationPolicy": "Background", **only})
         except NotFoundError:
             return
+        except ConflictError as error:
+            raise Stale(f"{kind} {name} has another version than the one that was seen: look again") from error
 
     def logs(self, pod: str, container: str, *, lines: int, previous: bool = False) -> str:
         """The last lines of a container's log; empty where there is none."""

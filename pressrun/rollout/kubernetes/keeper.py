@@ -12,17 +12,19 @@ from pressrun.rollout.kubernetes import acting
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Stale
 from pressrun.rollout.kubernetes.last_words import last_words
 from pressrun.rollout.kubernetes.measuring import absorbed, checks, measure, requests
-from pressrun.rollout.kubernetes.names import arm_name
+from pressrun.rollout.kubernetes.names import arm_name, role_of
 from pressrun.rollout.kubernetes.records import ClusterRecords
 from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
 from pressrun.rollout.kubernetes.seeing import Look, generations_of, hard_checks, look
 from pressrun.rollout.machine import advance
+from pressrun.rollout.record import StaleRecord
 from pressrun.rollout.seen import Action, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
 from pressrun.rollout.types import (
     BASELINE,
     CANDIDATE,
     CHAMPION,
     EventKind,
+    Phase,
     RolloutPlan,
     RolloutRecord,
     RolloutState,
@@ -30,6 +32,7 @@ from pressrun.rollout.types import (
 from pressrun.verdict import Assertion, Check, Decision
 
 _EDITED = "edited by others"
+MOST_LOOKS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -49,13 +52,10 @@ class ClusterKeeper:
         Traffic and pods are read first and the record last, so that what an older record decided meets newer objects
         and is refused. Raises Unreachable, Refused and StaleRecord.
         """
-        before = self._records.read(self.model)
-        deploy = _deploy(before) if before else None
-        if before is None or deploy is None:
+        found = self._look()
+        if found is None:
             return False
-        seen = look(self._api, self.model, split=deploy.split)
-        record = self._records.update(self.model, lambda record: _upkept(record, _now()))
-        self.seen, self.record = seen, record
+        seen, record = self.seen, self.record = found
         try:
             if record.active and record.plan and record.state:
                 self._advance(seen, record, record.plan)
@@ -65,6 +65,22 @@ class ClusterKeeper:
             _log.info("%s: %s", self.model, error)
         return record.active
 
+    def _look(self) -> tuple[Look, RolloutRecord] | None:
+        """What is there, and the record for it. A record that moved on while we looked is looked at again.
+
+        Else what was seen before a rollout's last step would be judged by the next one's rules.
+        """
+        for _ in range(MOST_LOOKS):
+            before = self._records.read(self.model)
+            deploy = _deploy(before) if before else None
+            if before is None or deploy is None:
+                return None
+            seen = look(self._api, self.model, split=deploy.split)
+            record = self._records.update(self.model, lambda record: _upkept(record, _now()))
+            if _stands(before) == _stands(record):
+                return seen, record
+        raise StaleRecord(f"the Rollout of {self.model} moved on whenever it was looked at; the next tick looks again")
+
     def _advance(self, seen: Look, before: RolloutRecord, plan: RolloutPlan) -> None:
         state = before.state
         assert state is not None
@@ -72,7 +88,11 @@ class ClusterKeeper:
         observed = self._observed(seen, record, plan, state, found)
         after, actions = advance(plan, observed, state, _now())
         self._save(before, record, after)
-        for action in actions:
+        self._sweep(seen, record)
+        if record.champion_deploy and state.phase is Phase.STARTING:
+            generation = record.champion_generation
+            acting.steady(self._api, self.model, record.champion_deploy, generation=generation, under_way=True)
+        for action in () if after.ended else actions:
             self._do(action, seen, record, plan, state)
 
     def _measured(
@@ -128,7 +148,9 @@ class ClusterKeeper:
             return changes.ended(changes.moved(present.model_copy(update=told), after, _now()), _now())
 
         written = self._records.update(self.model, change)
-        if written.state != after and not after.ended:
+        generation = before.plan.generation if before.plan else 0
+        ended = any(outcome.generation == generation for outcome in written.outcomes)
+        if written.state != after and not (after.ended and ended):
             raise Stale("another controller moved this rollout meanwhile")
 
     def _do(self, action: Action, seen: Look, record: RolloutRecord, plan: RolloutPlan, before: RolloutState) -> None:
@@ -170,7 +192,7 @@ class ClusterKeeper:
         generation = generations_of(record)[arm]
         if arm == CANDIDATE and not record.last_words:
             self._keep_last_words(seen, plan)
-        acting.remove(self._api, self.model, generation, arm)
+        acting.remove(self._api, seen, self.model, generation, arm)
         self._tell("stopped", f"{arm}, generation {generation}")
 
     def _keep_last_words(self, seen: Look, plan: RolloutPlan) -> None:
@@ -186,10 +208,23 @@ class ClusterKeeper:
         if record.champion and deploy:
             if not seen.arm(record.champion_generation, CHAMPION).replicas:
                 self._restore(seen, record, deploy)
-            acting.divide(self._api, seen, self.model, {CHAMPION: 100}, generations, deploy)
+            acting.steady(
+                self._api, self.model, deploy, generation=record.champion_generation, under_way=False
+            )  # fmt: skip
+            wanted = traffic_object(self.model, {CHAMPION: 100}, generations, deploy, self._api.namespace)
+            if not as_written(seen.traffic, wanted):
+                acting.divide(self._api, seen, self.model, {CHAMPION: 100}, generations, deploy)
+                return
+        self._sweep(seen, record)
+
+    def _sweep(self, seen: Look, record: RolloutRecord) -> None:
+        """Arms of generations that have no part any more are removed, where the route does not name them."""
+        generations = {**generations_of(record), **({"present": record.champion_generation} if record.champion else {})}
+        kept = {(generation, role_of(arm)) for arm, generation in generations.items()}
+        routed = set(weights_of(seen.traffic, self.model, {}))
         for generation, role in seen.deployments:
-            if (generation, role) != (record.champion_generation, "model") or record.champion is None:
-                acting.remove(self._api, self.model, generation, BASELINE if role == BASELINE else CHAMPION)
+            if (generation, role) not in kept and arm_name(self.model, generation, role) not in routed:
+                acting.remove(self._api, seen, self.model, generation, role)
 
     def _restore(self, seen: Look, record: RolloutRecord, deploy: Deploy) -> None:
         assert record.champion is not None
@@ -205,6 +240,11 @@ class ClusterKeeper:
 
 def _upkept(record: RolloutRecord, now: datetime) -> RolloutRecord:
     return changes.noticed(changes.begun(changes.ended(record, now), now), now)
+
+
+def _stands(record: RolloutRecord) -> tuple[object, ...]:
+    """What a look is judged by."""
+    return record.plan, record.state, record.champion_generation
 
 
 def _deploy(record: RolloutRecord) -> Deploy | None:

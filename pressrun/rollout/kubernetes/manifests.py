@@ -37,8 +37,25 @@ def arm_objects(
     named = _Named(model, arm, generation, namespace)
     objects = [named.deployment(ref, deploy), named.service(), named.disruption_budget()]
     if deploy.max_replicas and deploy.split == "weights":
-        objects.append(named.autoscaler(replicas, max(replicas, deploy.max_replicas)))
+        objects.append(
+            autoscaler(model, arm, deploy, generation=generation, replicas=replicas, namespace=namespace, shrinks=False)
+        )
     return objects
+
+
+def autoscaler(
+    model: str, arm: str, deploy: Deploy, *, generation: int, replicas: int, namespace: str, shrinks: bool
+) -> Object:
+    """An arm's HorizontalPodAutoscaler from `replicas` up. While a rollout is under way it never shrinks the arm."""
+    named = _Named(model, arm, generation, namespace)
+    policy = {} if shrinks else {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}
+    return named.autoscaler(replicas, max(replicas, deploy.max_replicas or replicas), policy)
+
+
+def shrinks(found: Object) -> bool:
+    """Whether that autoscaler may take replicas away."""
+    down = (found["spec"].get("behavior") or {}).get("scaleDown") or {}
+    return bool(down.get("selectPolicy") != "Disabled")
 
 
 class _Named:
@@ -79,10 +96,10 @@ class _Named:
         spec = {"maxUnavailable": 1, "selector": {"matchLabels": self.selector}}
         return self._object("policy/v1", "PodDisruptionBudget", spec)
 
-    def autoscaler(self, least: int, most: int) -> Object:
+    def autoscaler(self, least: int, most: int, policy: Object) -> Object:
         target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name}
         cpu = {"type": "Resource", "resource": {"name": "cpu", "target": _CPU_TARGET}}
-        spec = {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most, "metrics": [cpu]}
+        spec = {"scaleTargetRef": target, "minReplicas": least, "maxReplicas": most, "metrics": [cpu], **policy}
         return self._object("autoscaling/v2", "HorizontalPodAutoscaler", spec)
 
     def _spread(self, key: str) -> Object:
@@ -140,7 +157,7 @@ class _Named:
             "generation": self.generation,
             "server-id": "$(POD_NAME)",
             "controller": CONTROLLER,
-            **({"spool": "/spool"} if deploy.spool_claim else {}),
+            **({"spool": f"/spool/{self.model}"} if deploy.spool_claim else {}),
         }
         return ["/bundle/model", *(text for name, value in given.items() for text in (f"--{name}", str(value)))]
 

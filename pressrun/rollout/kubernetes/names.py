@@ -10,6 +10,7 @@ from pressrun.rollout.types import BASELINE
 GROUP, VERSION = "pressrun.dev", "v1"
 FIELD_MANAGER = "pressrun"
 MODEL, GENERATION, ROLE = f"{GROUP}/model", f"{GROUP}/generation", f"{GROUP}/role"
+DECIDED = f"{GROUP}/decided"
 MANAGED = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 PORT = 8080
 CONTROLLER = "pressrun-controller"

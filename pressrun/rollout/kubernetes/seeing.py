@@ -44,12 +44,17 @@ class Look:
         role = role_of(arm)
         return tuple(p for p in self.pods if (p.generation, p.role) == (generation, role) and not p.leaving)
 
+    def version_of(self, generation: int, arm: str) -> str | None:
+        """The version of the arm's Deployment."""
+        found = self.deployments.get((generation, role_of(arm)))
+        return found["metadata"]["resourceVersion"] if found else None
+
     def address(self, generation: int, arm: str) -> str | None:
         """Where the arm's Service answers inside the cluster."""
         return self.addresses.get((generation, role_of(arm)))
 
     def arm(self, generation: int, arm: str) -> ArmSeen:
-        """Replicas that were asked for, and pods that are ready, long enough for the gateway to know, and here to stay."""
+        """Replicas that were asked for, and pods that are ready, have been for long enough, and are here to stay."""
         found = self.deployments.get((generation, role_of(arm)))
         if found is None:
             return ArmSeen()
