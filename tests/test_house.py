@@ -17,6 +17,7 @@ ALLOWED = (
     "airflow.sdk",
     "airflow.plugins_manager",
     "airflow.triggers.base",
+    "airflow.providers.cncf.kubernetes.hooks",
     "airflow.providers.slack",
     "airflow.providers.standard",
     "airflow.api_fastapi.core_api.security",

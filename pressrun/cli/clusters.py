@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -44,6 +47,24 @@ def controller(
         out.print(
             f"{place.name}: the controller is there; see: kubectl -n {place.namespace} get rollouts", soft_wrap=True
         )
+
+
+def ship(
+    spool: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="the volume that servers write to")],
+    environment: EnvironmentName = None,
+    every: Annotated[float, typer.Option(min=0.1, help="seconds")] = 3.0,
+) -> None:
+    """Brings the predictions that servers in a cluster have spooled into the lake, each once, until stopped."""
+    from pressrun.config.load import load_environment
+    from pressrun.rollout.shipping import ship_all
+    from pressrun.step import open_lake
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    lake = open_lake(load_environment(environment))
+    err.print(f"predictions from {spool} into {lake.root}, until Ctrl-C", style="dim", highlight=False)
+    while True:
+        ship_all(lake, spool)
+        time.sleep(every)
 
 
 def tell_dry_run(environment: Environment, plan: RolloutPlan) -> None:

@@ -116,6 +116,7 @@ def try_(
 
 def demo(
     exit: Annotated[bool, typer.Option("--exit", help="stop after the story, else run on until Ctrl-C")] = False,
+    environment: Annotated[str, typer.Option(help="where models are served: laptop or kubernetes")] = "laptop",
     data: Annotated[
         Path | None, typer.Option(exists=True, help="your articles: folder or file; else PRESSRUN_DATA, else made-up")
     ] = None,
@@ -128,7 +129,8 @@ def demo(
     from pressrun.demo import demo as run_demo
 
     ports = Ports(airflow=airflow_port, mlflow=mlflow_port, router=router_port)
-    run_demo(DemoOptions(data=data or _data_of_the_environment(), ports=ports, exit=exit))
+    found = data or _data_of_the_environment()
+    run_demo(DemoOptions(data=found, ports=ports, exit=exit, environment=environment))
 
 
 def _data_of_the_environment() -> Path | None:

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from pressrun.config.find import default_home
 from pressrun.config.load import load_pipeline
 from pressrun.demo.overlay import MODEL
+from pressrun.demo.places import LAPTOP, Place, place_of
 from pressrun.demo.preflight import PreflightError, check_disk, check_ports
 from pressrun.demo.screen import Screen
 from pressrun.demo.stack import Ports, Stack, empty, end_what_was_left, start_stack
@@ -27,9 +28,13 @@ READERS_PER_SECOND = 40.0
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """`data`: the user's folder of articles, None for the simulator; `exit`: stop after the story."""
+    """`data`: the user's folder of articles, None for the simulator; `exit`: stop after the story.
+
+    `environment` says where models are served: `laptop` or `kubernetes`.
+    """
 
     data: Path | None = None
+    environment: str = LAPTOP
     ports: Ports = field(default_factory=Ports)
     exit: bool = False
 
@@ -55,17 +60,19 @@ def demo(options: DemoOptions, screen: Screen | None = None) -> None:
 
 def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
     started = time.monotonic()
+    place = place_of(options.environment, router_port=options.ports.router)
     stock = _stock(options.data)
     screen.console.print(f"[bold]Pressrun[/bold] · {stock.described}")
     if ended := end_what_was_left(home):
         screen.line("cleaned", f"{ended} services that an earlier demo had left")
-    _preflight(options, home, screen)
+    _preflight(options, place, home, screen)
     empty(home)
-    with screen.waiting("starting MLflow, the router and Airflow"):
+    with screen.waiting("starting MLflow, what serves and Airflow"):
         stack = start_stack(
-            home=home, ports=options.ports, stock=stock, told=lambda name, s: screen.line(name, "ready", seconds=s)
-        )
-    traffic = Traffic(router_url=stack.router_url, model=MODEL, rate=READERS_PER_SECOND)
+            home=home, ports=options.ports, place=place, stock=stock,
+            told=lambda name, s: screen.line(name, "ready", seconds=s),
+        )  # fmt: skip
+    traffic = Traffic(router_url=place.readers_url(), model=MODEL, rate=READERS_PER_SECOND)
     try:
         _tell(
             Story(stack=stack, stock=stock, screen=screen, traffic=traffic),
@@ -81,6 +88,7 @@ def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
         screen.console.print("  stopping everything")
         stack.services.stop()
         traffic.stop()
+        place.leave(stack.environment)
         screen.console.print("Everything is stopped. What it wrote stays in", str(home))
 
 
@@ -100,7 +108,7 @@ def _show_addresses(stack: Stack, screen: Screen) -> None:
     user, password = stack.login
     screen.address("Airflow", f"{stack.airflow_url}  user {user}  password {password}")
     screen.address("MLflow", stack.mlflow_url)
-    screen.address("rollout", f"{stack.router_url}/rollouts/{MODEL}")
+    screen.address("rollout", stack.place.rollout_address(stack.environment, MODEL))
 
 
 def _show_what_was_made(story: Story, screen: Screen) -> None:
@@ -122,9 +130,12 @@ def _stock(data: Path | None) -> Stock:
     return users_stock(data.expanduser().absolute(), read=load_pipeline(MODEL).articles.read)
 
 
-def _preflight(options: DemoOptions, home: Path, screen: Screen) -> None:
+def _preflight(options: DemoOptions, place: Place, home: Path, screen: Screen) -> None:
     ports = options.ports
-    check_ports(ports={"airflow": ports.airflow, "mlflow": ports.mlflow, "router": ports.router})
+    check_ports(ports={"airflow": ports.airflow})
+    check_ports(ports={"mlflow": ports.mlflow}, host=place.host)
+    if place.name == LAPTOP:
+        check_ports(ports={"router": ports.router})
     check_disk(home=home)
     screen.line("Java", ensure_java().version)
 

@@ -1,4 +1,4 @@
-"""The stack on this machine: MLflow, the supervisor with its router, Airflow; all on the loopback address."""
+"""The stack on this machine: MLflow, Airflow, and what serves; nothing listens beyond this machine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from pressrun.demo.airflow_client import AirflowClient
 from pressrun.demo.airflow_settings import airflow_command, airflow_environment, airflow_login
 from pressrun.demo.messages import Messages
 from pressrun.demo.overlay import write_demo_config
+from pressrun.demo.places import HOST, Place
 from pressrun.demo.services import Service, Services, answers
 from pressrun.demo.stock import Stock
 
-HOST = "127.0.0.1"
 PROJECT = Path(__file__).parents[2]
 
 
@@ -36,6 +36,7 @@ class Stack:
 
     home: Path
     ports: Ports
+    place: Place
     environment: Environment
     pipeline: Pipeline
     airflow: AirflowClient
@@ -49,30 +50,29 @@ class Stack:
 
     @property
     def mlflow_url(self) -> str:
-        return f"http://localhost:{self.ports.mlflow}"
-
-    @property
-    def router_url(self) -> str:
-        return f"http://{HOST}:{self.ports.router}"
+        return self.environment.mlflow.shown_uri
 
     @property
     def landing(self) -> Path:
         return Path(self.environment.landing) / self.pipeline.model
 
 
-def start_stack(*, home: Path, ports: Ports, stock: Stock, told: Callable[[str, float], None]) -> Stack:
+def start_stack(*, home: Path, ports: Ports, place: Place, stock: Stock, told: Callable[[str, float], None]) -> Stack:
     """Writes the demo's config, starts every service and waits for each; `told` hears of each one that is ready.
 
     Raises ServiceError, with everything that was started ended again.
     """
     file = write_demo_config(folder=home / "config", read=stock.read)
-    os.environ.update(_settings(home=home, ports=ports, config=file.parents[1]))
+    os.environ.update(_settings(home=home, ports=ports, place=place, config=file.parents[1]))
+    environment, pipeline = load_environment(), load_pipeline(file)
     services = Services(home=home)
     airflow_home = home / "airflow"
-    wanted = [_mlflow(home=home, port=ports.mlflow), _supervisor(ports.router), _airflow(airflow_home, ports.airflow)]
+    mlflow = _mlflow(home=home, host=place.host, port=ports.mlflow)
+    wanted = [mlflow, *place.services(home), _airflow(airflow_home, ports.airflow)]
     try:
         for service in wanted:
             services.start(service)
+        place.prepare(environment, home)
         for service in wanted:
             told(service.name, services.wait(service))
         login = airflow_login(airflow_home)
@@ -80,10 +80,10 @@ def start_stack(*, home: Path, ports: Ports, stock: Stock, told: Callable[[str, 
     except BaseException:
         services.stop()
         raise
-    environment, pipeline = load_environment(), load_pipeline(file)
     return Stack(
         home=home,
         ports=ports,
+        place=place,
         environment=environment,
         pipeline=pipeline,
         messages=Messages(environment=environment, model=pipeline.model),
@@ -105,14 +105,14 @@ def empty(home: Path) -> None:
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
-def _settings(*, home: Path, ports: Ports, config: Path) -> Mapping[str, str]:
+def _settings(*, home: Path, ports: Ports, place: Place, config: Path) -> Mapping[str, str]:
     return {
+        **place.settings(home),
         "PRESSRUN_HOME": str(home),
         "PRESSRUN_CONFIG": str(config),
-        "PRESSRUN_ENVIRONMENT": "laptop",
-        "PRESSRUN_ROUTER_PORT": str(ports.router),
+        "PRESSRUN_ENVIRONMENT": place.name,
         "PRESSRUN_AIRFLOW_URL": f"http://localhost:{ports.airflow}",
-        "MLFLOW_TRACKING_URI": f"http://{HOST}:{ports.mlflow}",
+        "MLFLOW_TRACKING_URI": f"http://{place.host}:{ports.mlflow}",
         # A folder of compiled modules saves most of the start of each of Airflow's many processes.
         "PYTHONDONTWRITEBYTECODE": "",
         "DO_NOT_TRACK": "1",
@@ -122,15 +122,10 @@ def _settings(*, home: Path, ports: Ports, config: Path) -> Mapping[str, str]:
     }
 
 
-def _mlflow(*, home: Path, port: int) -> Service:
-    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+def _mlflow(*, home: Path, host: str, port: int) -> Service:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{home}/mlflow.db", "--artifacts-destination", f"{home}/mlartifacts"]
-    return Service(name="mlflow", command=command, ready=answers(f"http://{HOST}:{port}/health"))
-
-
-def _supervisor(port: int) -> Service:
-    command = [sys.executable, "-m", "pressrun.cli", "supervise"]
-    return Service(name="router", command=command, ready=answers(f"http://{HOST}:{port}/healthz"))
+    return Service(name="mlflow", command=command, ready=answers(f"http://{host}:{port}/health"))
 
 
 def _airflow(home: Path, port: int) -> Service:

@@ -128,18 +128,15 @@ class Story:
         while time.monotonic() < deadline:
             record = status(self.stack.environment, self.stack.pipeline.model)
             stepping = record is not None and record.state is not None and record.state.phase is Phase.STEPPING
-            handles = record.handles if record is not None and stepping else ()
-            # A handle's arm is the one its server was started for: the champion once was a candidate, too.
-            generation = record.plan.generation if record is not None and record.plan is not None else None
-            found = [handle.pid for handle in handles if handle.generation == generation]
-            if found:
-                return found[0]
+            found = self.stack.place.candidate_pid(record) if record is not None and stepping else None
+            if found is not None:
+                return found
             states = self.stack.airflow.task_states(run.dag_id, run.run_id)
             if states.get("rollout") in {"success", "failed", "skipped", "upstream_failed"}:
                 return None
             time.sleep(0.2)
         raise StoryStoppedError(
-            f"no canary of {run.run_id} was started within two minutes; see {self.stack.services.logs / 'router.log'}"
+            f"no canary of {run.run_id} was started within two minutes; see {self.stack.services.logs}"
         )
 
     def _retrains(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,34 @@ from pressrun.lake.tables import rows_of
 
 _SEGMENT = re.compile(r"(?P<source>.+)-(?P<sequence>\d{10})\.jsonl(?P<open>\.open)?")
 _log = logging.getLogger(__name__)
+
+
+# A server that lives ends its segments after seconds, so a segment that lies open for longer has lost its server.
+ABANDONED_SECONDS = 120.0
+
+
+def ship_all(lake: Lake, spools: Path) -> int:
+    """Appends what is complete in each model's spool below `spools`, and returns the number of rows.
+
+    Here nobody knows which servers live: an open segment is left alone until it is abandoned.
+    """
+    rows = 0
+    for spool in sorted(path for path in spools.iterdir() if path.is_dir()):
+        rows += ship(lake, spool, pipeline=spool.name, live=_writing(spool))
+    return rows
+
+
+def _writing(spool: Path) -> set[str]:
+    since = time.time() - ABANDONED_SECONDS
+    return {source for path, source, _, is_open in _segments(spool) if is_open and _touched(path) > since}
+
+
+def _touched(path: Path) -> float:
+    """When it was last written to; now when its server has just closed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 def ship(lake: Lake, spool: Path, *, pipeline: str, live: Collection[str]) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from pressrun.demo.places import Laptop
 from pressrun.demo.stack import Ports, Stack, start_stack
 from pressrun.demo.stock import simulated_stock
 from pressrun.registry.tracking import connect
@@ -57,8 +58,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         patch.setenv("PRESSRUN_AIRFLOW_URL", "")
         patch.setenv("MLFLOW_TRACKING_URI", "")
         ports = Ports(airflow=free_port(), mlflow=free_port(), router=free_port())
+        place = Laptop(port=ports.router)
         home = tmp_path_factory.mktemp("e2e") / "demo"
-        running = start_stack(home=home, ports=ports, stock=stock, told=lambda name, seconds: None)
+        running = start_stack(home=home, ports=ports, place=place, stock=stock, told=lambda name, seconds: None)
         try:
             stock.land(1, landing=running.landing)
             yield running
@@ -83,7 +85,7 @@ def test_the_first_night_ends_with_a_served_champion(night: FirstNight) -> None:
     assert stack.airflow.task_states(DAG, night.run) == dict.fromkeys(TASKS, "success")
     champion = served(stack.environment, "topics")
     assert champion is not None
-    ready = httpx.get(f"{stack.router_url}/v2/models/topics/ready", timeout=10)
+    ready = httpx.get(f"{stack.place.readers_url()}/v2/models/topics/ready", timeout=10)
     assert ready.status_code == 200
     assert f"Champion v{champion.version}" in stack.airflow.page("/pressrun/models/topics").text
 
