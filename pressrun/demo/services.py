@@ -82,6 +82,10 @@ class Services:
             time.sleep(0.25)
         return time.monotonic() - started
 
+    def pid_of(self, name: str) -> int:
+        """The process id of a service that was started."""
+        return self._running[name].pid
+
     def tail(self, name: str, lines: int = 12) -> str:
         """The last lines of the service's log, and where all of it is."""
         log = self.logs / f"{name}.log"

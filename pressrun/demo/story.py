@@ -72,7 +72,7 @@ class Story:
         self.screen.line("imported", f"{import_labels_right(self.stack):,} labels, right this time")
         run = start_run(self.stack, self._dag("retrain"), {"sample_rows": SAMPLE_ROWS[4]})
         self.runs.append(follow(run, self.stack, self.screen, until="rollout"))
-        pid = self._candidate_pid(run)
+        pid = self.candidate_pid(run)
         if pid is not None:
             with NoisyNeighbour(pid):
                 follow(run, self.stack, self.screen)
@@ -122,7 +122,7 @@ class Story:
     def _readable(self) -> pa.Table:
         return readable_articles(self.stack)
 
-    def _candidate_pid(self, run: Run) -> int | None:
+    def candidate_pid(self, run: Run) -> int | None:
         """The canary's process, once it has traffic; None when the rollout ends before."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
