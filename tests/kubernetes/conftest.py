@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 from kubernetes import client, config
+
+from tests.kubernetes.beside import Mlflows, faulty_image
+from tests.kubernetes.incidents import TOLD, table, write_table
+from tests.kubernetes.load import LoadClient
+from tests.kubernetes.site import Site
 
 _CLUSTER = str(Path(__file__).parents[1] / "cluster" / "cluster")
 _NAMED = "PRESSRUN_TEST_KUBECONFIG"
@@ -69,10 +80,18 @@ def kube(kubeconfig: Path) -> Iterator[client.ApiClient]:
 @pytest.fixture
 def namespace(kube: client.ApiClient) -> Iterator[str]:
     """A fresh namespace that enforces restricted Pod Security, deleted after the test."""
+    with fresh_namespace(kube) as name:
+        yield name
+
+
+@contextmanager
+def fresh_namespace(kube: client.ApiClient) -> Iterator[str]:
     core, name = client.CoreV1Api(kube), f"test-{uuid4().hex[:8]}"
     core.create_namespace({"metadata": {"name": name, "labels": _RESTRICTED}})
-    yield name
-    core.delete_namespace(name)
+    try:
+        yield name
+    finally:
+        core.delete_namespace(name)
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +137,77 @@ def node_folder(node_is_here: None, tmp_path: Path) -> Path:
     for parent in (tmp_path, *tmp_path.parents[:3]):
         parent.chmod(parent.stat().st_mode | 0o011)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def mlflow(node_is_here: None, gateway_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflows]:
+    """An MLflow at the gateway's address, which pods reach."""
+    host = str(urlsplit(gateway_url).hostname)
+    with socket.socket() as free:
+        free.bind((host, 0))
+        port = free.getsockname()[1]
+    server = Mlflows(home=tmp_path_factory.mktemp("mlflow"), url=f"http://{host}:{port}")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def sites(
+    kube: client.ApiClient, kubeconfig: Path, mlflow: Mlflows, images: Images, gateway_url: str, metrics_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[..., Site]]:  # fmt: skip
+    """Makes sites whose first champion serves; `clusters` of them, each a namespace. Keywords are fields of Site."""
+    with ExitStack() as stack:
+
+        def make(*, clusters: int = 1, **more: Any) -> Site:
+            name, *others = [stack.enter_context(fresh_namespace(kube)) for _ in range(clusters)]
+            site = Site(
+                home=tmp_path_factory.mktemp(name), kubeconfig=kubeconfig, namespace=name, tracking_uri=mlflow.url,
+                gateway_url=gateway_url, metrics_url=metrics_url, server_image=images.server,
+                controller_image=images.controller, more_namespaces=others, **more,
+            )  # fmt: skip
+            site.install()
+            site.begin()
+            return site
+
+        yield make
+
+
+@pytest.fixture(scope="module")
+def site(sites: Callable[..., Site]) -> Site:
+    """One that the module's tests share, each with a rollout of its own."""
+    return sites()
+
+
+@pytest.fixture
+def load(site: Site) -> Iterator[LoadClient]:
+    """Readers of the site, from before the test until after it."""
+    with readers(site) as sending:
+        yield sending
+
+
+@contextmanager
+def readers(site: Site, **more: Any) -> Iterator[LoadClient]:
+    with LoadClient(url=site.gateway_url, host=site.host, **more) as sending:
+        sending.wait_for(50)
+        yield sending
+
+
+@pytest.fixture(scope="session")
+def faulty(images: Images, node_is_here: None) -> Callable[[str], str]:
+    """The server's image with a fault in it, such as `crash:60`."""
+    if shutil.which("buildah") is None:
+        pytest.skip("images with faults are built by buildah, which is not installed")
+    return cache(lambda fault: faulty_image(images.server, fault))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What readers saw of each fault."""
+    if TOLD:
+        terminalreporter.section("rollouts under faults, counted at the client")
+        terminalreporter.write_line(table())
+        write_table()
 
 
 def _named(variable: str) -> str:

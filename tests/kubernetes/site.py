@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import urlopen
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,11 +26,12 @@ from pressrun.config.environment import (
 )
 from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.registry import ModelRef, register
-from pressrun.rollout import Outcome, RolloutPlan, RolloutRecord, outcome, status, submit
-from pressrun.rollout.kubernetes.cluster import ClusterApi
+from pressrun.rollout import Outcome, RolloutPlan, RolloutRecord, outcome, served, status, submit
+from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
 from pressrun.rollout.kubernetes.install import controller_objects
+from pressrun.rollout.kubernetes.names import arm_labels, arm_name
 from pressrun.rollout.records import api_of
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm
+from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Arm, Phase
 
 LABELS = ["Sports", "Business"]
 POLICY = Rollout(
@@ -55,21 +52,28 @@ class Site:
     metrics_url: str
     server_image: str
     controller_image: str
+    replicas: int = 2
+    split: Literal["weights", "replicas"] = "weights"
+    more_namespaces: Sequence[str] = ()
+    champion: ModelRef | None = None
     environment: Environment = field(init=False)
 
     def __post_init__(self) -> None:
-        metrics = GatewayMetrics(url=self.metrics_url)
+        metrics = GatewayMetrics(url=self.metrics_url) if self.split == "weights" else None
         deploy = Deploy(
             server_image=self.server_image, fetch_image=self.controller_image, pull_policy="Never",
-            tracking_uri=self.tracking_uri, replicas=2, cpu="50m", memory="256Mi",
+            tracking_uri=self.tracking_uri, replicas=self.replicas, split=self.split, cpu="50m", memory="256Mi",
             gateway=Gateway(name="web", namespace="gateway", hostnames=[self.host], metrics=metrics),
         )  # fmt: skip
-        cluster = Cluster(name="here", kubeconfig=self.kubeconfig, namespace=self.namespace)
+        clusters = [
+            Cluster(name=name, kubeconfig=self.kubeconfig, namespace=name)
+            for name in (self.namespace, *self.more_namespaces)
+        ]
         self.environment = Environment(
             name="kubernetes", home=self.home, lake=LakeRoot(root=str(self.home / "lake")),
             database=f"sqlite:///{self.home}/pressrun.db", landing=str(self.home / "landing"),
             mlflow=Mlflow(tracking_uri=self.tracking_uri),
-            kubernetes=Kubernetes(clusters=[cluster], deploy=deploy, controller_image=self.controller_image),
+            kubernetes=Kubernetes(clusters=clusters, deploy=deploy, controller_image=self.controller_image),
         )  # fmt: skip
 
     @property
@@ -83,8 +87,24 @@ class Site:
         return api_of(self.environment.kubernetes.clusters[0])
 
     def install(self) -> None:
-        for body in controller_objects(self.namespace, self.controller_image, pull_policy="Never"):
-            self.api.apply(body)
+        assert self.environment.kubernetes is not None
+        for cluster in self.environment.kubernetes.clusters:
+            for body in controller_objects(cluster.namespace, self.controller_image, pull_policy="Never"):
+                api_of(cluster).apply(body)
+
+    def begin(self) -> ModelRef:
+        """The first champion, promoted."""
+        first = self.model()
+        ended = self.ended(self.roll(first))
+        assert ended.phase is Phase.PROMOTED, self.story()
+        self.champion = first
+        return first
+
+    def roll(self, candidate: ModelRef, **more: Any) -> str:
+        """Submits a rollout of the candidate against the present champion, and says its step."""
+        step = f"{self.namespace}/{time.monotonic_ns()}/rollout/-1"
+        self.submit(self.plan(step, candidate, self.champion, **more))
+        return step
 
     def model(self, *, wrong: bool = False, slope: float = 2.0) -> ModelRef:
         """A newly registered version; `wrong` says the other topic."""
@@ -107,18 +127,22 @@ class Site:
 
     def plan(
         self, step: str, candidate: ModelRef, champion: ModelRef | None, *, policy: Rollout = POLICY,
-        image: str | None = None,
+        image: str | None = None, baseline: bool = False, **more: Any,
     ) -> RolloutPlan:  # fmt: skip
+        """A plan for this site; `more` are fields of it to set otherwise."""
         assert self.environment.kubernetes is not None
         deploy = self.environment.kubernetes.deploy
         if image:
             deploy = deploy.model_copy(update={"server_image": image})
         arms = [Arm(name=CHAMPION, model=champion)] if champion else []
-        return RolloutPlan(
-            model="topics", pipeline="topics", step_key=step, policy=policy, deploy=deploy, replicas=deploy.replicas,
-            arms=(*arms, Arm(name=CANDIDATE, model=candidate)), start_within=timedelta(seconds=60),
-            unready_within=timedelta(seconds=20),
-        )  # fmt: skip
+        if champion and baseline:
+            arms.append(Arm(name=BASELINE, model=champion))
+        given = {
+            "model": "topics", "pipeline": "topics", "step_key": step, "policy": policy, "deploy": deploy,
+            "replicas": deploy.replicas, "split": deploy.split, "start_within": timedelta(seconds=60),
+            "unready_within": timedelta(seconds=20), "arms": (*arms, Arm(name=CANDIDATE, model=candidate)),
+        }  # fmt: skip
+        return RolloutPlan(**{**given, **more})
 
     def submit(self, plan: RolloutPlan) -> None:
         submit(self.environment, plan)
@@ -130,7 +154,34 @@ class Site:
         self.until(lambda record: outcome(self.environment, "topics", step), seconds=seconds)
         found = outcome(self.environment, "topics", step)
         assert found is not None
+        if found.phase is Phase.PROMOTED:
+            self.champion = served(self.environment, "topics")
         return found
+
+    def moves(self, generation: int) -> list[tuple[float, int]]:
+        """When (seconds since the epoch) the candidate's weight was set to how much (percent)."""
+        record = self.record()
+        events = record.history if record else ()
+        mine = [e for e in events if e.generation == generation and e.kind == "weights"]
+        return [(event.at.timestamp(), event.weight or 0) for event in mine]
+
+    def told(self, generation: int, kind: str) -> list[str]:
+        """What the history says of one kind."""
+        record = self.record()
+        return [e.text for e in record.history if (e.generation, e.kind) == (generation, kind)] if record else []
+
+    def weighs(self, share: int, *, seconds: float = 60.0) -> RolloutRecord:
+        """Waits until the candidate has this weight (percent)."""
+        return self.until(lambda r: r.state and r.state.weights.get(CANDIDATE, 0) == share, seconds=seconds)
+
+    def gone(self, generation: int, *, seconds: float = 45.0) -> None:
+        """Waits until nothing of the generation is left; its pods drain for some seconds."""
+        self.until(lambda record: not self.pods(generation), seconds=seconds)
+        for kind, version in (("Deployment", "apps/v1"), ("Service", "v1"), ("PodDisruptionBudget", "policy/v1")):
+            assert self.api.get(kind, arm_name("topics", generation), version=version) is None, kind
+
+    def pods(self, generation: int) -> list[Object]:
+        return self.api.find("Pod", arm_labels("topics", generation))
 
     def until(self, holds: Callable[[RolloutRecord], object], *, seconds: float = 120.0) -> RolloutRecord:
         deadline = time.monotonic() + seconds
@@ -150,52 +201,3 @@ class Site:
             if pod["metadata"]["name"].startswith("pressrun-controller"):
                 lines.append(self.api.logs(pod["metadata"]["name"], "controller", lines=40))
         return "\n".join(lines)
-
-
-def faulty_image(server: str, fault: str, *, tool: str = "buildah --storage-driver overlay") -> str:
-    """The server's image with a fault such as `crash:60`, built and handed to the cluster."""
-    name = f"localhost/pressrun-faulty:{fault.replace(':', '-')}"
-    here = Path(__file__).parent / "faulty"
-    build = [*tool.split(), "bud", "-q", "--isolation", "chroot", "--pull-never", "-t", name]
-    subprocess.run(
-        [*build, "--build-arg", f"SERVER={server}", "--build-arg", f"FAULT={fault}", str(here)],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    cluster = Path(__file__).parents[1] / "cluster" / "cluster"
-    subprocess.run([str(cluster), "load", name], check=True, capture_output=True)
-    return name
-
-
-@dataclass
-class Mlflows:
-    """A real MLflow that pods reach by the host's address in the cluster; it can be stopped and started."""
-
-    home: Path
-    url: str
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        at = urlsplit(self.url)
-        options = [
-            "--host", str(at.hostname), "--port", str(at.port), "--backend-store-uri", f"sqlite:///{self.home}/mlflow.db",
-            "--artifacts-destination", str(self.home / "artifacts"), "--workers", "1", "--allowed-hosts", "*",
-        ]  # fmt: skip
-        with open(self.home / "mlflow.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *options], stdout=log, stderr=log, start_new_session=True,
-                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            )  # fmt: skip
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            try:
-                if urlopen(f"{self.url}/health", timeout=2).status == 200:
-                    return
-            except OSError:
-                time.sleep(0.3)
-        raise AssertionError((self.home / "mlflow.log").read_text()[-2000:])
-
-    def stop(self) -> None:
-        if self.process is not None:
-            os.killpg(self.process.pid, 15)
-            self.process.wait(20)
-            self.process = None

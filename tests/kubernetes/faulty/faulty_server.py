@@ -1,4 +1,4 @@
-"""Makes a server go wrong after it has been ready: PRESSRUN_TEST_FAULT is crash, slow, errors or unready, from:NUMBER."""
+"""Makes a ready server go wrong: PRESSRUN_TEST_FAULT is crash, slow, errors or unready, from:NUMBER."""
 
 import os
 import time
