@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from pressrun.config.document import Document, Path_, dotted, read_document
 from pressrun.config.explain import near_miss
 from pressrun.config.find import find_config, resolve_path, similar_file
+from pressrun.config.fit import misfits
 from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, pipeline_files
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
@@ -20,10 +22,12 @@ Precheck = Callable[[Pipeline], Iterable[Finding]]
 def check_all(
     pipelines: Sequence[str | Path] = (), environment: str | Path | None = None, *, prechecks: Sequence[Precheck] = ()
 ) -> list[Problem]:
-    """The problems of the named pipelines (by default all) and of the environment."""
+    """The problems of the named pipelines (by default all), of the environment, and of both together."""
     files = [find_config("pipelines", name) for name in pipelines] or pipeline_files()
-    problems = [problem for file in files for problem in check_pipeline(file, prechecks=prechecks)]
-    return problems + _same_model_twice(files) + _caught(lambda: load_environment(environment))
+    wrong = _caught(lambda: load_environment(environment))
+    known = prechecks if wrong else (*prechecks, partial(misfits, environment=load_environment(environment)))
+    problems = [problem for file in files for problem in check_pipeline(file, prechecks=known)]
+    return problems + _same_model_twice(files) + wrong
 
 
 def check_pipeline(file: Path, *, prechecks: Sequence[Precheck] = ()) -> list[Problem]:

@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from pressrun.config.document import dotted
 from pressrun.config.environment import Environment
+from pressrun.config.fit import misfits
+from pressrun.config.problems import ConfigError, Problem
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef, RegistryError, follow
 from pressrun.rollout.changes import aborted, known_generation, submitted, wished
@@ -37,7 +40,7 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
     """The plan for the trained candidate.
 
     Raises NotShippable unless the gate passed it, or a person's override of the gate's verdict is in force, and unless
-    the champion is still the one that the gate compared with.
+    the champion is still the one that the gate compared with; ConfigError when the environment cannot roll out so.
     """
     verdict, candidate, now = gated.verdict, ModelRef.model_validate(trained.facts["model"]), _now()
     passed = verdict is not None and verdict.decision is Decision.PASS
@@ -46,8 +49,10 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         said = verdict.decision.value if verdict else "nothing"
         refused = f"the gate said {said} of {candidate.name} version {candidate.version}: no rollout"
         raise NotShippable(f"{refused}; {remedy(step, verdict, now)}")
-    if not _submitted(step) and verdict.champion_digest != (champion.digest if champion else None):
-        raise NotShippable(_other_champion(verdict, champion))
+    if not _submitted(step):
+        _refuse_misfits(step)
+        if verdict.champion_digest != (champion.digest if champion else None):
+            raise NotShippable(_other_champion(verdict, champion))
     arms = [Arm(name=CHAMPION, model=champion)] if champion else []
     return RolloutPlan(
         model=step.pipeline.model,
@@ -61,6 +66,12 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         override=override,
         synthetic=verdict.synthetic,
     )
+
+
+def _refuse_misfits(step: Step) -> None:
+    found = [Problem(key=dotted(f.path), reason=f.reason) for f in misfits(step.pipeline, step.environment)]
+    if found:
+        raise ConfigError(found)
 
 
 def _sizes(environment: Environment) -> dict[str, Any]:
