@@ -77,7 +77,9 @@ class App:
 
     def _shadow(self, controller: str) -> Shadow:
         who = self.identity
-        return Shadow(controller, model=who.model, generation=who.generation, metrics=self._metrics)
+        return Shadow(
+            controller, model=who.model, generation=who.generation, started_as=who.arm, metrics=self._metrics
+        )  # fmt: skip
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         reply = await self._reply(scope, proto)
@@ -135,7 +137,7 @@ class App:
 
     def _now_known_as(self) -> Identity:
         """A candidate that was promoted is the champion; only the controller knows."""
-        arm = self.shadow.instructions.arm_of(self.identity.generation) if self.shadow else None
+        arm = self.shadow.arm if self.shadow else None
         return replace(self.identity, arm=arm) if arm else self.identity
 
     def _protocol_answer(self, who: Identity, request_id: str, scored: Scored) -> Any:

@@ -23,6 +23,7 @@ from pressrun.serving.metrics import Metrics
 ASK_SECONDS = 2.0
 TIMEOUT_SECONDS = 3.0
 MOST_UNDER_WAY = 16
+CANDIDATE, BASELINE = "candidate", "baseline"
 _log = logging.getLogger(__name__)
 
 
@@ -41,20 +42,26 @@ class Instructions:
         share = min(1.0, max(0.0, float(said.get("share", 0.0))))
         return cls(generation=int(said.get("generation", 0)), share=share, arms=arms)
 
-    def arm_of(self, generation: int) -> str | None:
-        """Which arm the servers of a generation are at present."""
-        return next((arm for arm, (made_by, _) in self.arms.items() if made_by == generation), None)
+    def arm_of(self, generation: int, *, started_as: str) -> str | None:
+        """Which arm the servers of a generation are at present; a baseline's is its candidate's, and it stays one."""
+        mine = [arm for arm, (made_by, _) in self.arms.items() if made_by == generation]
+        return next((arm for arm in mine if (arm == BASELINE) == (started_as == BASELINE)), None)
 
 
 class Shadow:
     """The shadow traffic of one server of generation `generation`."""
 
-    def __init__(self, controller: str, *, model: str, generation: int, metrics: Metrics) -> None:
+    def __init__(self, controller: str, *, model: str, generation: int, started_as: str, metrics: Metrics) -> None:
         self.instructions = Instructions()
         self._url = f"{controller_url(controller)}/v1/models/{model}/shadow"
-        self._generation, self._metrics = generation, metrics
+        self._generation, self._started_as, self._metrics = generation, started_as, metrics
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Task[None]] = set()
+
+    @property
+    def arm(self) -> str | None:
+        """Which arm this server is, as far as the controller has said."""
+        return self.instructions.arm_of(self._generation, started_as=self._started_as)
 
     async def follow(self) -> None:
         """Asks the controller again and again, until cancelled."""
@@ -85,11 +92,13 @@ class Shadow:
         self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: object
     ) -> None:
         """To its own arm as well, one after the other in an order of chance: both are then measured the same way."""
-        arms = list(now.arms.items())
+        arms, mine = list(now.arms.items()), now.arm_of(self._generation, started_as=self._started_as)
         random.shuffle(arms)
-        for arm, (generation, url) in arms:
+        for arm, (_, url) in arms:
             mirrored = await self._ask(session, url + path, body, arm, now.generation)
-            if generation != self._generation and mirrored is not None and answer is not None:
+            # Champion and baseline are one model: that they agree says nothing of the candidate.
+            compared = arm != mine and CANDIDATE in (arm, mine)
+            if compared and mirrored is not None and answer is not None:
                 self._metrics.paired(rollout=now.generation, arm=arm, agree=mirrored == answer)
 
     async def _ask(
