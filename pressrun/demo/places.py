@@ -14,7 +14,7 @@ import psutil
 
 from pressrun.config.environment import Environment
 from pressrun.demo.preflight import PreflightError
-from pressrun.demo.services import Service, answers
+from pressrun.demo.services import Service, ServiceError, answers
 from pressrun.links import rollout_url
 from pressrun.rollout import RolloutRecord
 
@@ -50,8 +50,8 @@ class Place(Protocol):
     def candidate_pid(self, record: RolloutRecord) -> int | None:
         """The process of the candidate's server, once there is one."""
 
-    def leave(self, environment: Environment) -> None:
-        """Removes what outlives the processes."""
+    def leave(self, environment: Environment) -> str:
+        """Removes what outlives the processes; says in words what it could not, else nothing."""
 
 
 class Laptop:
@@ -83,8 +83,8 @@ class Laptop:
         generation = record.plan.generation if record.plan else None
         return next((handle.pid for handle in record.handles if handle.generation == generation), None)
 
-    def leave(self, environment: Environment) -> None:
-        return
+    def leave(self, environment: Environment) -> str:
+        return ""
 
 
 class OnKubernetes:
@@ -143,10 +143,15 @@ class OnKubernetes:
                 return int(process.pid)
         return None
 
-    def leave(self, environment: Environment) -> None:
+    def leave(self, environment: Environment) -> str:
         from pressrun.demo.namespace import remove_namespace
+        from pressrun.rollout.kubernetes.cluster import Refused, Unreachable
 
-        remove_namespace(environment, NAMESPACE)
+        try:
+            remove_namespace(environment, NAMESPACE)
+        except (Unreachable, Refused, ServiceError) as error:
+            return f"{error}. What is left there goes with: kubectl delete namespace {NAMESPACE}"
+        return ""
 
 
 def place_of(name: str, *, router_port: int) -> Place:

@@ -88,7 +88,8 @@ def _demo(options: DemoOptions, home: Path, screen: Screen) -> None:
         screen.console.print("  stopping everything")
         stack.services.stop()
         traffic.stop()
-        place.leave(stack.environment)
+        if left := place.leave(stack.environment):
+            screen.console.print(left, style="yellow")
         screen.console.print("Everything is stopped. What it wrote stays in", str(home))
 
 

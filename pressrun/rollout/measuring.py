@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pressrun.rollout.analysis import judge
 from pressrun.rollout.evidence import Evidence
@@ -46,10 +46,14 @@ class Measure:
         if self._route.generation != plan.generation:
             self._route.counts, self._route.generation = Counts(), plan.generation
         self._entered, self._cut_at = entered, self._clock()
-        self._route.counts.cut()
         self._route.counts.next_step()
         self.evidence = self.evidence.entered()
         self._route.shadow = plan.policy.shadow if state.phase in MEASURED else 0.0
+
+    def hear(self, windows: Iterable[Window], plan: RolloutPlan, state: RolloutState) -> None:
+        """Takes in what others counted and the route cannot know, each window once."""
+        if state.phase in MEASURED:
+            self.evidence = self.evidence.caught_up(windows, plan.policy)
 
     def checks(self, plan: RolloutPlan, state: RolloutState | None) -> tuple[Check, ...]:
         """What all windows so far say; nothing where nothing is measured."""
@@ -59,7 +63,7 @@ class Measure:
         if self._clock() - self._cut_at >= WINDOW_SECONDS or counts.open_requests >= MOST_IN_WINDOW:
             self._cut(plan)
         last = state.phase is Phase.BAKING or state.step + 1 >= len(plan.policy.steps)
-        return judge(self.evidence, plan.policy, final=last)
+        return judge(self.evidence, plan.policy, final=last, step=state.step)
 
     def _cut(self, plan: RolloutPlan) -> None:
         self._cut_at = self._clock()

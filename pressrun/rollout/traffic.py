@@ -106,7 +106,8 @@ class Counts:
         return window
 
     def next_step(self) -> None:
-        """Starts the counts of a step."""
+        """Starts the counts of a step; what was counted while nothing was measured belongs to no window."""
+        self.open, self.open_pairs, self.open_disagreements = {}, 0, 0
         self.arms = {}
         self.pairs = self.disagreements = 0
 

@@ -41,6 +41,17 @@ def test_a_failed_answer_is_an_error_and_no_latency() -> None:
     assert counts.summary().requests == {CANDIDATE: 2}
 
 
+def test_a_step_that_begins_drops_what_was_counted_before_and_no_number() -> None:
+    counts = Counts()
+    counts.answered("candidate", failed=False, milliseconds=1.0)
+    first = counts.cut()
+    counts.answered("candidate", failed=True, milliseconds=1.0)
+    counts.next_step()
+    counts.answered("candidate", failed=False, milliseconds=1.0)
+    second = counts.cut()
+    assert (second.sequence, second.arm("candidate").errors) == (first.sequence + 1, 0)
+
+
 def test_windows_hold_each_request_once_and_are_numbered() -> None:
     counts = Counts()
     counts.answered(CANDIDATE, failed=False, milliseconds=20.0)
