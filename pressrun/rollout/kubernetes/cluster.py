@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -159,7 +160,8 @@ def _translated(error: DynamicApiError) -> Exception:
 def connect(place: Place) -> ClusterApi:
     """By kubeconfig and context, as kubectl would. Raises Refused when there is no such file or context."""
     try:
-        file = str(place.kubeconfig) if place.kubeconfig else None
+        # The client reads KUBECONFIG once, when it is imported.
+        file = str(place.kubeconfig) if place.kubeconfig else os.environ.get("KUBECONFIG") or None
         return ClusterApi(config.new_client_from_config(config_file=file, context=place.context), place.namespace)
     except config.ConfigException as error:
         where = place.kubeconfig or "the default kubeconfig"
