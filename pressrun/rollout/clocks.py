@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from pressrun.rollout.seen import Observed
-from pressrun.rollout.types import CANDIDATE, Phase, RolloutPlan, RolloutState
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutState
 from pressrun.rollout.wishes import intents_of
 
 # A decision is carried out whatever is paused.
@@ -15,7 +15,16 @@ _NEEDED = (Phase.STEPPING, Phase.BAKING, Phase.PROMOTING)
 
 def clocked(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
     """The state at `now`, with its clocks told what is observed."""
-    return _absence(observed, _pause(plan, observed, state, now), now)
+    return _absence(plan, observed, _pause(plan, observed, state, now), now)
+
+
+def is_absent(plan: RolloutPlan, observed: Observed, state: RolloutState) -> bool:
+    """Whether the candidate has no replica ready that it needs, and the champion has.
+
+    With none of either ready it is the place that is at fault: a cluster whose API was away calls all its pods unready.
+    """
+    comparable = plan.champion is None or bool(observed.arm(CHAMPION).ready)
+    return state.phase in _NEEDED and not observed.arm(CANDIDATE).ready and comparable
 
 
 def absent_for(state: RolloutState, now: datetime) -> float:
@@ -34,8 +43,8 @@ def _pause(plan: RolloutPlan, observed: Observed, state: RolloutState, now: date
     return state.model_copy(update={"paused_at": None, "since": since})
 
 
-def _absence(observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
-    absent = state.phase in _NEEDED and not observed.arm(CANDIDATE).ready
+def _absence(plan: RolloutPlan, observed: Observed, state: RolloutState, now: datetime) -> RolloutState:
+    absent = is_absent(plan, observed, state)
     if absent == (state.unready_since is not None):
         return state
     since = now if absent else None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from pressrun.rollout.clocks import PAUSABLE, absent_for, clocked
+from pressrun.rollout.clocks import PAUSABLE, absent_for, clocked, is_absent
 from pressrun.rollout.seen import Action, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
 from pressrun.rollout.split import ALL, reached, replicas_for, sizes, weights
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutState
@@ -88,8 +88,7 @@ def _hard_stop(plan: RolloutPlan, observed: Observed, state: RolloutState, now: 
         return _stop("champion_unchanged", Decision.INSUFFICIENT, stale)
     if candidate.crashes:
         return _stop("crashes", Decision.FAIL, "the candidate's server ended by itself", candidate.crashes)
-    absent = state.phase is not Phase.STARTING and not candidate.ready
-    if absent and absent_for(state, now) >= plan.unready_within.total_seconds():
+    if is_absent(plan, observed, state) and absent_for(state, now) >= plan.unready_within.total_seconds():
         return _stop("ready", Decision.FAIL, "the candidate's server stopped answering its readiness probe", False)
     return None
 

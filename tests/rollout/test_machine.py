@@ -309,6 +309,22 @@ def test_a_cluster_that_moves_the_only_replica_is_given_the_plan_s_patience() ->
     assert world.state.phase in (Phase.ROLLING_BACK, Phase.ROLLED_BACK)
 
 
+def test_a_cluster_that_calls_every_arm_unready_says_nothing_of_the_candidate() -> None:
+    """As one does whose API server comes back from an outage: it has not heard of its nodes, while they serve."""
+    world = World(plan_of().model_copy(update={"unready_within": timedelta(seconds=10)}))
+    run(world, ticks=2)
+    world.requests = 0
+    world.ready[CANDIDATE] = world.ready[CHAMPION] = False
+    for _ in range(20):
+        world.tick()
+    assert world.state.phase is Phase.STEPPING
+    world.ready[CHAMPION] = True
+    for _ in range(12):
+        world.tick()
+    assert (world.state.phase, world.weights) == (Phase.ROLLED_BACK, {CHAMPION: 100})
+    assert world.state.checks[-1].metric == "ready"
+
+
 def test_a_pause_before_the_first_step_keeps_the_candidate_without_traffic() -> None:
     world = World(plan_of(), intents=(intent_of(7, "pause"),))
     for _ in range(100):
