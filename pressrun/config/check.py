@@ -25,7 +25,9 @@ def check_all(
     """The problems of the named pipelines (by default all), of the environment, and of both together."""
     files = [find_config("pipelines", name) for name in pipelines] or pipeline_files()
     wrong = _caught(lambda: load_environment(environment))
-    known = prechecks if wrong else (*prechecks, partial(misfits, environment=load_environment(environment)))
+    known = list(prechecks)
+    if not wrong:
+        known.append(partial(misfits, environment=load_environment(environment)))
     problems = [problem for file in files for problem in check_pipeline(file, prechecks=known)]
     return problems + _same_model_twice(files) + wrong
 

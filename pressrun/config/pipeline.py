@@ -231,7 +231,10 @@ class Budgets(Section):
     latency_floor_ms: float = Field(default=5.0, gt=0, description="below it all is fast enough, whatever the ratio")
     disagreement: Share = Field(default=0.4, description="of shadowed pairs whose top topic differs")
     abstention: Share | None = Field(default=None, description="of answers that decline, above the champion's")
-    outcomes: dict[str, Share] = Field(default_factory=dict, description="a product's own counts, above the champion's")
+    outcomes: dict[str, Share] = Field(
+        default_factory=dict,
+        description="what share of what goes well at the champion may be lost, by name; {clicks: 0.2}: a fifth",
+    )
 
 
 class Rollout(Section):

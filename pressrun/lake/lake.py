@@ -85,15 +85,20 @@ class Lake:
         return _dataset(table, landed.version, landed.files, pipeline=pipeline, step_keys=(name,))
 
     def read(
-        self, dataset: DatasetRef, columns: Sequence[str] | None = None, *, where: pc.Expression | None = None
+        self,
+        dataset: DatasetRef,
+        columns: Sequence[str] | None = None,
+        *,
+        where: pc.Expression | None = None,
+        since: datetime | None = None,
     ) -> pa.Table:
         """The dataset's rows at its version: by default the columns that were committed, without the house's own.
 
-        Raises DatasetGoneError naming the retention when the version or a file of it is gone.
+        Files from before `since` are left out. Raises DatasetGoneError naming the retention when rows are gone.
         """
-        schema = pa.schema([*declared(dataset.table, self._schemas), *HOUSE])
+        place, schema = self._location(dataset.table), pa.schema([*declared(dataset.table, self._schemas), *HOUSE])
         names = list(columns) if columns is not None else [name for name in schema.names if name not in HOUSE.names]
-        return reading.read(self._location(dataset.table), dataset, schema=schema, columns=names, where=where)
+        return reading.read(place, dataset, schema=schema, columns=names, where=where, since=since)
 
     def files(self, dataset: DatasetRef) -> list[str]:
         """The Parquet files that hold the dataset's rows, for Spark. Raises DatasetGoneError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,12 +26,16 @@ def read(
     schema: pa.Schema,
     columns: Sequence[str],
     where: pc.Expression | None = None,
+    since: datetime | None = None,
 ) -> pa.Table:
-    """The dataset's rows; a column that a file lacks is null. Raises what `files` raises."""
+    """The dataset's rows, perhaps only of files committed `since`; a column that a file lacks is null.
+
+    Raises what `files` raises.
+    """
     unknown = set(columns) - set(schema.names)
     if unknown:
         raise LakeError(f"{dataset.table} has no column {', '.join(sorted(unknown))}; it has {', '.join(schema.names)}")
-    found = files(location, dataset)
+    found = [f for f in files(location, dataset) if since is None or f.written >= since.timestamp() * 1000]
     if not found:
         return schema.empty_table().select(list(columns))
     try:

@@ -15,23 +15,34 @@ from math import log
 
 from pressrun.config.pipeline import Rollout
 from pressrun.rollout.evidence import ALPHA, Evidence, alphas_of, budgets_of, estimate
-from pressrun.rollout.windows import DISAGREEMENT, LATENCY, OURS, THEIRS, Count, Floats, histogram
+from pressrun.rollout.windows import CLICKS, DISAGREEMENT, ERRORS, LATENCY, OURS, THEIRS, Count, Floats, histogram
 from pressrun.stats.sequential import BOUNDS, quantile_sequence
 from pressrun.verdict import Check, Comparison, Decision
 
+ALL = 100
 FEWEST = 20
 ENOUGH_FOR_P99 = 100
 
 
-def judge(evidence: Evidence, policy: Rollout, *, final: bool = True) -> tuple[Check, ...]:
-    """A check of each metric in play. `final`: what passes now gets all traffic, or keeps it."""
+def judge(evidence: Evidence, policy: Rollout, *, final: bool = True, step: int = 0) -> tuple[Check, ...]:
+    """A check of each metric in play. `final`: what passes now gets all traffic, or keeps it.
+
+    Outcomes are of readers whom both arms answered in the same time: the last `step` that leaves the champion any
+    decides them for good, and after it they stand as they were shown.
+    """
+    shared = sum(share < ALL for share in policy.steps)
+    last, over = final or step + 1 >= shared, step >= shared
     return tuple(
-        _check(evidence, policy, metric=metric, budget=budget, final=final)
+        _check(evidence, policy, metric=metric, budget=budget, final=last, over=over)
+        if metric in policy.budgets.outcomes
+        else _check(evidence, policy, metric=metric, budget=budget, final=final)
         for metric, budget in budgets_of(policy).items()
     )
 
 
-def _check(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool) -> Check:
+def _check(
+    evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool, over: bool = False
+) -> Check:
     samples = _samples(evidence, metric)
     if metric not in evidence.tracks or samples < FEWEST:
         reason = f"{samples} observations in the smaller arm, {FEWEST} needed{_troubles(evidence)}"
@@ -40,7 +51,7 @@ def _check(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, f
         )
     alpha, track = alphas_of(policy)[metric], evidence.tracks[metric]
     low, high = track.interval(alpha, ALPHA - alpha)
-    decision, why = _decide(evidence, policy, metric=metric, budget=budget, final=final)
+    decision, why = _decide(evidence, policy, metric=metric, budget=budget, final=final, over=over)
     ours, theirs = _values(evidence, metric)
     return Comparison(
         metric=metric, candidate=ours, champion=theirs, difference=estimate(evidence.total, metric, policy),
@@ -49,13 +60,15 @@ def _check(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, f
     )  # fmt: skip
 
 
-def _decide(evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool) -> tuple[Decision, str]:
+def _decide(
+    evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool, over: bool
+) -> tuple[Decision, str]:
     alpha = alphas_of(policy)[metric]
     worse, better = evidence.tracks[metric].log_e(budget)
     if worse >= log(1 / alpha):
         return Decision.FAIL, f"shown to be more than allowed (e-value {_large(worse)}, {1 / alpha:.0f} needed)"
     needed = 1 / (ALPHA - alpha) if alpha < ALPHA else 1 / ALPHA
-    within = _looks_within(evidence, policy, metric, budget)
+    within = over or _looks_within(evidence, policy, metric, budget)
     if better >= log(needed) and within:
         return Decision.PASS, "shown to be within"
     if not final and within:
@@ -110,7 +123,10 @@ def _words(evidence: Evidence, policy: Rollout, metric: str, budget: float) -> s
         return _latency_words(evidence, policy, budget)
     if metric == DISAGREEMENT:
         return f"{ours.bad / ours.of:.1%} of {ours.of} shadowed pairs differ, {budget:.0%} allowed"
-    name = "errors" if metric == "error_rate" else metric.replace("_", " ")
+    if metric == CLICKS:
+        good = [f"{count.of - count.bad} of {count.of}" for count in (ours, theirs)]
+        return f"clicks on {good[0]} impressions against {good[1]}, {budget:.0%} fewer allowed"
+    name = "errors" if metric == ERRORS else metric.replace("_", " ")
     return f"{name} {_of(ours)} against {_of(theirs)}, {budget:.1%} more allowed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,9 +15,10 @@ from pressrun.config.problems import ConfigError, Problem
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef, RegistryError, follow
 from pressrun.rollout.changes import aborted, known_generation, submitted, wished
+from pressrun.rollout.outcomes import report
 from pressrun.rollout.overriding import override_of, remedy
 from pressrun.rollout.publish import publish
-from pressrun.rollout.records import leading, places
+from pressrun.rollout.records import Records, leading, places
 from pressrun.rollout.regions import ACTOR, Ask, Submit, ended_everywhere, next_moves
 from pressrun.rollout.telling import News, news
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
@@ -143,9 +145,10 @@ def outcome(environment: Environment, model: str, step_key: str) -> Outcome | No
 
 
 def carry_on(environment: Environment, model: str, step_key: str) -> None:
-    """What the clusters of one rollout cannot know of each other; whoever waits calls it again and again."""
+    """What clusters cannot know of each other, and a controller not of readers; whoever waits calls it ever again."""
     standing, found = _standing(environment, model), places(environment)
     if len(found) == 1:
+        _report_outcomes(environment, standing, found, step_key)
         return
     plan = next((r.plan for r in standing.values() if r and r.plan and r.plan.step_key == step_key), None)
     for move in next_moves(standing, step_key):
@@ -154,6 +157,17 @@ def carry_on(environment: Environment, model: str, step_key: str) -> None:
                 found[name].update(model, partial(submitted, plan=plan, now=_now()))
             case Ask(cluster=name, wish=wish, reason=reason):
                 found[name].update(model, partial(asked_of, step_key=step_key, wish=wish, reason=reason, now=_now()))
+
+
+def _report_outcomes(
+    environment: Environment,
+    standing: Mapping[str, RolloutRecord | None],
+    found: Mapping[str, Records],
+    step_key: str,
+) -> None:
+    for name, record in standing.items():
+        if record and record.active and record.plan and record.plan.step_key == step_key:
+            report(environment, found[name], record, _now())
 
 
 def asked_of(record: RolloutRecord, *, step_key: str, wish: Wish, reason: str, now: datetime) -> RolloutRecord:

@@ -22,17 +22,27 @@ from pressrun.stats.sequential import (
 )
 
 _BOTH = np.concatenate([LOG_ODDS, -LOG_ODDS])
+# What readers do changes by tenths, and not by doublings as errors do.
+OUTCOME_LOG_ODDS = np.log([1.05, 1.1, 1.2, 1.5, 2.0, 4.0])
+OUTCOME_WEIGHTS = np.log(np.full(6, 1 / 6))
 
 
-def counted(track: Track, window: Window, metric: str) -> Track:
-    """Errors, and what else is so many of so many, of both arms."""
+def counted(
+    track: Track, window: Window, metric: str, *, log_odds: Floats = LOG_ODDS, weights: Floats = LOG_ODDS_WEIGHTS
+) -> Track:
+    """Errors, and what else is so many of so many, of both arms; `log_odds` (k,) are bet on by log `weights` (k,)."""
     ours, theirs = (window.arm(arm).count(metric) for arm in (OURS, THEIRS))
     if not ours.of or not theirs.of:
         return track
-
-    log_e = allowed_e_values(_BOTH, ours.bad, ours.of, theirs.bad, theirs.of, allowances=track.margins)
+    both = np.concatenate([log_odds, -log_odds])
+    log_e = allowed_e_values(both, ours.bad, ours.of, theirs.bad, theirs.of, allowances=track.margins)
     residual = residuals([0, 1], [[ours.of - ours.bad, ours.bad]], [[theirs.of - theirs.bad, theirs.bad]])
-    return track.taken(log_e, LOG_ODDS_WEIGHTS, float(residual[0]))
+    return track.taken(log_e, weights, float(residual[0]))
+
+
+def outcome(track: Track, window: Window, metric: str) -> Track:
+    """A product's own counts: the margin is the share of what goes well at the champion that is lost."""
+    return counted(track, window, metric, log_odds=OUTCOME_LOG_ODDS, weights=OUTCOME_WEIGHTS)
 
 
 def latency(track: Track, window: Window, before: Tally, floor: float) -> Track:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from pressrun.rollout.evidence import Window
 from pressrun.rollout.machine import worst
 from pressrun.rollout.overridden import overridden, overridden_checks
 from pressrun.rollout.split import candidate_share
@@ -23,6 +25,9 @@ from pressrun.rollout.types import (
 )
 from pressrun.verdict import Verdict
 from pressrun.verdict.policy import policy_digest
+
+# An hour of minutes: longer than a controller is away without anybody's notice.
+MOST_REPORTED = 60
 
 
 def told(
@@ -69,6 +74,7 @@ def fresh(now: datetime) -> dict[str, Any]:
         "traffic": Traffic(),
         "evidence": None,
         "readings": {},
+        "reported": (),
         "last_words": (),
     }
 
@@ -94,6 +100,19 @@ def wished(record: RolloutRecord, wish: Wish, *, actor: str, reason: str, now: d
     intent = Intent(generation=generation, wish=wish, actor=actor, reason=reason, at=now)
     update = {"intents": (*record.intents, intent)}
     return told(record.model_copy(update=update), "intent", _asked(wish, actor, reason), now)
+
+
+def reported(record: RolloutRecord, windows: Sequence[Window], *, generation: int) -> RolloutRecord:
+    """The record with windows that its controller cannot count itself, each once and the newest `MOST_REPORTED`.
+
+    Unchanged unless that generation is under way and its budgets name an outcome.
+    """
+    plan = record.plan
+    if plan is None or not record.active or plan.generation != generation or not plan.policy.budgets.outcomes:
+        return record
+    known = {window.source: window.sequence for window in record.reported}
+    new = [window for window in windows if window.sequence > known.get(window.source, -1)]
+    return record.model_copy(update={"reported": (*record.reported, *new)[-MOST_REPORTED:]}) if new else record
 
 
 def switched(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> RolloutRecord:

@@ -8,11 +8,13 @@ numbers twice, spends no error probability twice.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pressrun.config.pipeline import Rollout
-from pressrun.rollout.bets import counted, disagreement, latency
+from pressrun.rollout.bets import counted, disagreement, latency, outcome
 from pressrun.rollout.tracks import Track, track_of
 from pressrun.rollout.windows import (
     ABSTENTION,
@@ -38,7 +40,8 @@ _PART = 1.0
 RATES = (-0.05, -0.01, 0.0, 0.01, 0.03, 0.1, 0.3)
 RATIOS = (0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0)
 SHARES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)
-MOST_SOURCES = 16
+# More than report at once: a source that is forgotten would count again what it has said before.
+MOST_SOURCES = 64
 
 
 class Evidence(BaseModel):
@@ -71,6 +74,14 @@ class Evidence(BaseModel):
             return known._noted(window.problem)
         return known._used(window, policy)
 
+    def caught_up(self, windows: Iterable[Window], policy: Rollout) -> Evidence:
+        """With those of a list that have not been taken yet; the list may be given again and again."""
+        found = self
+        for window in windows:
+            if window.sequence > found.sequences.get(window.source, -1):
+                found = found.take(window, policy)
+        return found
+
     def entered(self) -> Evidence:
         """At the beginning of a step: what was bet goes on, the step's own counts begin."""
         return self.model_copy(update={"step": Tally()})
@@ -95,7 +106,8 @@ class Evidence(BaseModel):
             return latency(track, window, self.total, policy.budgets.latency_floor_ms)
         if metric == DISAGREEMENT:
             return disagreement(self.tracks.get(metric) or track_of(SHARES, budget), window, self.total)
-        return counted(self.tracks.get(metric) or track_of(RATES, budget), window, metric)
+        bet = outcome if metric in policy.budgets.outcomes else counted
+        return bet(self.tracks.get(metric) or track_of(RATES, budget), window, metric)
 
     def _looked(self, policy: Rollout) -> Evidence:
         alphas = alphas_of(policy)
@@ -124,12 +136,22 @@ def alphas_of(policy: Rollout) -> dict[str, float]:
 
 
 def estimate(tally: Tally, metric: str, policy: Rollout) -> float | None:
-    """The difference of shares, the ratio of typical (geometric mean) latencies, or the share of pairs."""
+    """The difference of shares, the ratio of typical (geometric mean) latencies, or the share of pairs.
+
+    Of an outcome it is the share of what goes well at the champion that the candidate loses, below 0 if it wins.
+    """
     if metric == LATENCY:
         return _typical_ratio(tally, policy.budgets.latency_floor_ms)
     ours = tally.count(metric, OURS).share
     theirs = 0.0 if metric == DISAGREEMENT else tally.count(metric, THEIRS).share
-    return None if ours is None or theirs is None else ours - theirs
+    if ours is None or theirs is None:
+        return None
+    return _lost(ours, theirs) if metric in policy.budgets.outcomes else ours - theirs
+
+
+def _lost(ours: float, theirs: float) -> float:
+    """By shares of what goes badly; where it is better, of what goes well with itself."""
+    return 0.0 if ours == theirs else (ours - theirs) / (1 - min(ours, theirs))
 
 
 def _typical_ratio(tally: Tally, floor: float) -> float | None:

@@ -103,6 +103,7 @@ class Keeper:
 
     async def _advance(self, record: RolloutRecord, plan: RolloutPlan, state: RolloutState) -> None:
         self._measure.enter(plan, state, record.evidence)
+        self._measure.hear(record.reported, plan, state)
         arms = self._arms(plan)
         self._point(arms)
         observed = self._observe(record, plan, arms)

@@ -12,7 +12,7 @@ from pressrun.config.environment import Deploy
 from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
 from pressrun.rollout.counters import Reading
-from pressrun.rollout.evidence import Evidence
+from pressrun.rollout.evidence import Evidence, Window
 from pressrun.verdict import Check, Decision, Override, Verdict
 
 CHAMPION, BASELINE, CANDIDATE = "champion", "baseline", "candidate"
@@ -197,8 +197,8 @@ class RolloutRecord(_Frozen):
     """Everything known of one model's rollouts; `version` rises with each write.
 
     `champion` is what the router serves; `former_generation` made the objects of the one before. `queue` holds plans
-    that wait for the present one to end. `evidence` is what the present one's traffic says, and `readings` how far each
-    source of it has been taken in.
+    that wait for the present one to end. `reported` is what others than its controller counted of the present one.
+    `evidence` is what its traffic says, and `readings` how far each source of it has been taken in.
     """
 
     model: str
@@ -214,6 +214,7 @@ class RolloutRecord(_Frozen):
     submitted_at: datetime | None = None
     queue: tuple[RolloutPlan, ...] = ()
     intents: tuple[Intent, ...] = ()
+    reported: tuple[Window, ...] = ()
     last_words: tuple[LastWords, ...] = ()
     evidence: Evidence | None = None
     readings: dict[str, Reading] = Field(default_factory=dict)

@@ -14,6 +14,7 @@ from pressrun.stats.sequential import BOUNDS
 
 OURS, THEIRS, FRESH = "candidate", "champion", "baseline"
 ERRORS, LATENCY, DISAGREEMENT, ABSTENTION = "error_rate", "latency_ratio", "disagreement", "abstention"
+CLICKS = "clicks"
 Floats = NDArray[np.float64]
 
 

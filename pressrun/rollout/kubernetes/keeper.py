@@ -136,7 +136,7 @@ class ClusterKeeper:
 
     def _save(self, before: RolloutRecord, record: RolloutRecord, after: RolloutState) -> None:
         """State and evidence in one write. Raises Stale when another controller moved this rollout meanwhile."""
-        if before.state == after and before.readings == record.readings:
+        if (before.state, before.readings, before.evidence) == (after, record.readings, record.evidence):
             return
 
         def change(present: RolloutRecord) -> RolloutRecord:

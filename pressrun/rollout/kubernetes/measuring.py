@@ -55,7 +55,7 @@ def measure(
 
 
 def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
-    """The record with what came on since its last readings, as evidence where the rollout measures."""
+    """The record with what came on since its last readings, and what others reported, as evidence where it measures."""
     plan, state = record.plan, record.state
     if plan is None or state is None:
         return record
@@ -70,6 +70,8 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
             evidence = evidence.take(window, plan.policy)
         readings.pop(source, None)
         readings[source] = reading.model_copy(update={"number": number})
+    if state.phase in MEASURED:
+        evidence = evidence.caught_up(record.reported, plan.policy)
     kept = dict(list(readings.items())[-MOST_SOURCES:])
     return record.model_copy(update={"evidence": evidence, "readings": kept, "traffic": traffic(evidence)})
 
@@ -87,7 +89,7 @@ def checks(record: RolloutRecord, measured: Measured) -> tuple[Check, ...]:
         return ()
     last = state.phase is Phase.BAKING or state.step + 1 >= len(plan.policy.steps)
     hard = [*_unanswered(measured), *_lost_features(measured, plan.generation, record.champion_generation)]
-    return (*judge(record.evidence, plan.policy, final=last), *hard)
+    return (*judge(record.evidence, plan.policy, final=last, step=state.step), *hard)
 
 
 def requests(evidence: Evidence | None) -> int:

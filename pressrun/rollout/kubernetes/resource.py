@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pressrun.rollout.changes import fresh, wished
+from pressrun.rollout.changes import MOST_REPORTED, fresh, wished
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.names import GROUP, MANAGED, VERSION, model_name
 from pressrun.rollout.record import UnreadableRecord
@@ -18,7 +18,7 @@ from pressrun.rollout.types import CANDIDATE, WISHES, Phase, RolloutRecord, Roll
 from pressrun.rollout.wishes import in_words
 
 KIND, API_VERSION = "Rollout", f"{GROUP}/{VERSION}"
-_ASKED = ("model", "generations", "plan", "queue", "intents", "submitted_at")
+_ASKED = ("model", "generations", "plan", "queue", "intents", "reported", "submitted_at")
 _OURS = {"version", *_ASKED}
 
 
@@ -134,6 +134,7 @@ def definition() -> Object:
                     "plan": _plan_schema(),
                     "queue": {"type": "array", "items": _plan_schema()},
                     "intents": {"type": "array", "items": _intent_schema()},
+                    "reported": {"type": "array", "maxItems": MOST_REPORTED, "items": _window_schema()},
                 },
             },
             "status": open_object,
@@ -190,3 +191,13 @@ def _intent_schema() -> Object:
         "at": {"type": "string", "format": "date-time"},
     }
     return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _window_schema() -> Object:
+    properties = {"source": {"type": "string"}, "sequence": {"type": "integer", "minimum": 0}}
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
