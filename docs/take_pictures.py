@@ -52,6 +52,12 @@ def shoot(page: Page, name: str, *, height: int) -> None:
     print(PICTURES / f"{name}.png")
 
 
+def take_kept(page: Page, reports: Path, end: str, name: str, *, height: int) -> None:
+    """The newest rollout of that end: its page as it was kept with the verdict."""
+    kept = max(reports.glob(f"rollout-v*-{end}-*.html"), key=lambda path: path.stat().st_mtime)
+    take(page, kept.as_uri(), name, height=height)
+
+
 def newest(client: AirflowClient, dag_id: str) -> str:
     return str(next(run["dag_run_id"] for run in client.runs(dag_id) if run["state"] in ("success", "failed")))
 
@@ -59,7 +65,6 @@ def newest(client: AirflowClient, dag_id: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://localhost:8080")
-    parser.add_argument("--router", default="http://127.0.0.1:8000")
     parser.add_argument("--password", required=True)
     parser.add_argument("--model", default="topics")
     given = parser.parse_args()
@@ -75,7 +80,8 @@ def main() -> None:
         shoot(page, "airflow-graph", height=700)
         take(page, f"{given.url}/assets/1", "airflow-assets")
         take(page, f"{given.url}/pressrun/models/{given.model}", "model-page", height=1100)
-        take(page, f"{given.router}/rollouts/{given.model}", "rollout", height=800)
+        take_kept(page, reports, "promoted", "rollout-good", height=1200)
+        take_kept(page, reports, "rolled_back", "rollout-bad", height=1200)
         take(page, gate.as_uri(), "gate-report", height=1300)
         take(page, drift.as_uri(), "drift-report", height=1300)
 

@@ -146,7 +146,7 @@ def test_a_page_under_way_asks_for_itself_again_and_a_kept_one_never_does() -> N
 
 
 def test_a_model_that_never_had_a_rollout_has_a_page() -> None:
-    assert "Champion: none yet." in text_of(render_page(RolloutRecord(model="topics")))
+    assert "No champion serves yet." in text_of(render_page(RolloutRecord(model="topics")))
 
 
 def test_nothing_on_the_page_comes_from_elsewhere_and_nothing_can_act() -> None:
@@ -218,6 +218,26 @@ def test_each_metric_has_its_interval_its_budget_and_what_was_won() -> None:
     assert "+1.0% allowed" in said
     assert "errors 120 of 600" in said
     assert 'style="width:100.0%"' in page, "harm is shown, so its meter is full"
+
+
+def test_a_rollout_that_nobody_read_has_a_page_of_looks_without_a_window() -> None:
+    record = begun()
+    for number in range(3):
+        arms = {CHAMPION: ArmWindow(requests=20, latencies={40: 20})}
+        window = Window(source="router", sequence=number, arms=arms)
+        evidence = (record.evidence or Evidence()).take(window, POLICY)
+        record = record.model_copy(update={"evidence": evidence})
+    assert "n/a above the champion's" in text_of(render_page(record, at(60)))
+
+
+def test_what_fails_is_shown_first() -> None:
+    passed = Comparison(metric="error_rate", decision=Decision.PASS, reason="no errors")
+    failed = Comparison(metric="latency_ratio", decision=Decision.FAIL, reason="slow")
+    weights = {CHAMPION: 75, CANDIDATE: 25}
+    said = text_of(
+        render_page(at_phase(watched(begun()), 10, Phase.STEPPING, weights, checks=(passed, failed)), at(60))
+    )
+    assert said.index("Latency fail") < said.index("Disagreement insufficient") < said.index("Errors pass")
 
 
 def test_windows_left_out_are_told() -> None:

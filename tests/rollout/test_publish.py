@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from mlflow import MlflowClient
 
 from pressrun.config.environment import Environment, Mlflow
 from pressrun.links import stage_links
 from pressrun.registry import ModelRef
 from pressrun.rollout import Phase, finish, submit
-from pressrun.rollout.publish import NOT_TAKEN
+from pressrun.rollout.publish import NOT_DRAWN, NOT_TAKEN
 from tests.night import Night
 from tests.rollout.home import plan_of
 from tests.rollout.test_api import end
@@ -51,6 +52,22 @@ def test_the_next_rollout_does_not_take_its_place(night: Night) -> None:
     text = page.read_text(encoding="utf-8")
     assert "was promoted" in text
     assert "is starting" not in text
+
+
+def test_a_page_that_cannot_be_drawn_keeps_no_rollout_from_ending(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("pressrun.rollout.publish.render_kept", broken)
+    candidate = ModelRef.model_validate(night.results["train"].facts["model"])
+    step = night.step("rollout")
+    submit(night.environment, plan_of(str(step.key), candidate, None))
+    end(night.environment, Phase.PROMOTED)
+    verdict = finish(step, night.results["train"], night.results["gate"]).verdict
+    assert verdict is not None
+    assert (verdict.report, verdict.notes) == (None, (NOT_DRAWN,))
 
 
 def test_an_mlflow_that_is_away_is_noted_and_the_page_is_there(night: Night) -> None:

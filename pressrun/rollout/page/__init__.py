@@ -52,7 +52,7 @@ def _parts(shown: Shown, record: RolloutRecord, verdict: Html | None = None) -> 
 
 
 def _champion(record: RolloutRecord) -> str:
-    serves = f"Champion: version {record.champion.version}." if record.champion else "Champion: none yet."
+    serves = f"Serving now: champion v{record.champion.version}." if record.champion else "No champion serves yet."
     waiting = ", ".join(f"v{plan.candidate.version}" for plan in record.queue)
     return f"{serves} Waiting for their turn: {waiting}." if waiting else serves
 

@@ -12,13 +12,17 @@ from pressrun.rollout.page.scale import Values, values_around
 from pressrun.rollout.page.shown import Shown
 from pressrun.rollout.tracks import Look, Track
 from pressrun.rollout.windows import DISAGREEMENT, LATENCY
-from pressrun.verdict import Comparison
+from pressrun.verdict import Comparison, Decision
 
 _NAMES = {"error_rate": "Errors", LATENCY: "Latency", DISAGREEMENT: "Disagreement", "abstention": "Abstention"}
 _MEANS = {
-    LATENCY: "times the champion's",
+    LATENCY: "the champion's",
     DISAGREEMENT: "of shadowed pairs differ",
 }
+
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_APART = 14.0
+_URGENT = (Decision.ERROR, Decision.FAIL, Decision.INSUFFICIENT, Decision.PASS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,17 +40,21 @@ class Meter:
 
 
 def metric_charts(shown: Shown) -> Html | None:
-    """A card for each metric in play; None where nothing is known of them any more."""
+    """A card for each metric in play, those that do not pass first; None where nothing is known of them any more."""
     plan, evidence = shown.plan, shown.evidence
     if plan is None or evidence is None or not evidence.tracks:
         return None
     checks = {check.metric: check for check in shown.checks if isinstance(check, Comparison)}
     cards = [
         _card(plan.policy, metric, budget, evidence.tracks.get(metric), checks.get(metric))
-        for metric, budget in budgets_of(plan.policy).items()
+        for metric, budget in sorted(budgets_of(plan.policy).items(), key=lambda one: _urgency(checks.get(one[0])))
     ]
     key = "the line is the estimate, the band what it can still be, the dashed line what is allowed; red is too much"
     return joined(element("h2", "Evidence", element("small", key)), element("div", *cards, class_="cards"))
+
+
+def _urgency(check: Comparison | None) -> int:
+    return _URGENT.index(check.decision) if check else _URGENT.index(Decision.INSUFFICIENT)
 
 
 def meters_of(policy: Rollout, metric: str, budget: float, track: Track) -> tuple[Meter, Meter]:
@@ -87,15 +95,14 @@ def _card(policy: Rollout, metric: str, budget: float, track: Track | None, chec
 
 def _now(metric: str, budget: float, track: Track) -> Html:
     look = track.looks[-1]
-    interval = f" {_interval(metric, look)} "
-    means = _MEANS.get(metric, "above the champion's")
     value = element("b", in_words(metric, look.estimate) if look.estimate is not None else "n/a")
-    return element("p", value, interval, means, f"; {in_words(metric, budget)} allowed", class_="now")
+    means = _MEANS.get(metric, "above the champion's")
+    return element("p", value, f" {means} {_interval(metric, look)}, {in_words(metric, budget)} allowed", class_="now")
 
 
 def _interval(metric: str, look: Look) -> str:
     low, high = in_words(metric, look.low), in_words(metric, look.high)
-    if look.low is not None and look.high is not None and look.low > look.high:
+    if look.low is not None and look.high is not None and look.low >= look.high:
         return f"(it changed: above {low} at one time, below {high} at another)"
     return f"[{low}, {high}]"
 
@@ -103,9 +110,13 @@ def _interval(metric: str, look: Look) -> str:
 def _plot(metric: str, budget: float, track: Track) -> Html:
     axis, looks = axis_of(metric, budget, track.looks), track.looks
     allowed = axis.at(budget)
-    marks = [(budget, "allowed"), (1.0 if metric == LATENCY else 0.0, "")]
-    labels = [element("span", in_words(metric, value), style=f"top:{axis.at(value):.2f}%") for value, _ in marks]
-    null = axis.at(marks[1][0])
+    equal = 1.0 if metric == LATENCY else 0.0
+    null = axis.at(equal)
+    labels = [
+        element("span", in_words(metric, value), style=f"top:{place:.2f}%")
+        for value, place in ((budget, allowed), (equal, null))
+        if value == budget or abs(place - allowed) > _APART
+    ]
     drawing = element(
         "svg",
         element("title", f"{metric} over {track.number} windows"),
@@ -139,7 +150,7 @@ def _bounds(looks: tuple[Look, ...]) -> list[float | None]:
 def _places(looks: tuple[Look, ...]) -> list[float]:
     first, last = looks[0].number, looks[-1].number
     if first == last:
-        return [100.0]
+        return [100.0 for _ in looks]
     return [(look.number - first) / (last - first) * 100 for look in looks]
 
 
@@ -175,4 +186,5 @@ def _meter(meter: Meter) -> Html:
 
 
 def _large(logarithm: float) -> str:
-    return f"{exp(logarithm):.3g}" if logarithm < 13 else f"10^{logarithm / log(10):.0f}"
+    """Beyond a million the power of ten alone."""
+    return f"{exp(logarithm):.3g}" if logarithm < 13 else f"10{f'{logarithm / log(10):.0f}'.translate(_RAISED)}"

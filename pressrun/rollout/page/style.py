@@ -20,17 +20,18 @@ font-size:.85rem;font-weight:400;margin-left:.8rem;white-space:nowrap;vertical-a
 font-size:1.1rem;background:color-mix(in srgb,currentColor 9%,var(--back))}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th{font-weight:500}th,td{text-align:left;border-bottom:1px solid var(--line);padding:.3rem .8rem .3rem 0;
-vertical-align:top;overflow-wrap:break-word}tr.fail{font-weight:600}.wide td:not(:last-child){white-space:nowrap}
+vertical-align:top;overflow-wrap:break-word}.wide td:not(:last-child){white-space:nowrap}
 .chart{padding-left:3.6rem}.plot{position:relative;height:8rem}.plot.tall{height:15rem;margin-top:1.6rem}
 .plot svg{position:absolute;inset:0;width:100%;height:100%;border:1px solid var(--line)}
 .plot svg *{vector-effect:non-scaling-stroke}
 .scale span{position:absolute;right:100%;margin-right:.4rem;transform:translateY(-50%);font-size:.8rem;
 color:var(--dim);white-space:nowrap}
 .name{position:absolute;bottom:100%;font-size:.8rem;color:var(--dim);overflow:hidden;white-space:nowrap;
-text-overflow:ellipsis;padding-left:.25rem}
+text-overflow:ellipsis;padding-left:.25rem;background:var(--back)}
 .name.rolling_back{color:var(--fail)}.name.baking,.name.promoting{color:var(--pass)}
 .ticks{position:relative;height:1.4rem;font-size:.8rem;color:var(--dim)}
-.ticks span{position:absolute;transform:translateX(-50%)}
+.ticks span{position:absolute;transform:translateX(-50%);white-space:nowrap}
+.ticks .first{transform:none}.ticks .last{transform:translateX(-100%)}
 .ends{display:flex;justify-content:space-between;font-size:.8rem;color:var(--dim)}
 .grid{stroke:var(--line)}.band{fill:none;stroke:var(--line)}.band.starting{fill:var(--none);fill-opacity:.08}
 .band.stepping{fill:var(--link);fill-opacity:.05}.band.baking{fill:var(--pass);fill-opacity:.1}
@@ -47,8 +48,11 @@ font-size:.75rem;font-weight:600}
 .key.candidate{background:color-mix(in srgb,var(--link) 20%,var(--back))}
 .key.baseline{border-top:2px dashed var(--dim);height:.35rem}.key.rest{border:1px solid var(--line)}
 .events{list-style:none;padding:0;margin:.6rem 0}
+.events .mark{justify-self:start;width:1.25rem}
 .events li{display:grid;grid-template-columns:1.6rem 4.6rem 1fr;gap:.4rem;padding:.15rem 0;align-items:start}
-time{color:var(--dim);font-variant-numeric:tabular-nums}
+.lines{list-style:none;padding:0;margin:.4rem 0}
+.lines li{display:grid;grid-template-columns:5rem 1fr;padding:.2rem 0;border-bottom:1px solid var(--line)}
+.lines li.fail{font-weight:600}time{color:var(--dim);font-variant-numeric:tabular-nums}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));gap:1rem}
 .card{border:1px solid var(--line);border-left:.35rem solid var(--now);border-radius:.5rem;padding:.8rem 1rem;
 background:var(--soft);color:var(--text);--now:var(--none)}
@@ -57,7 +61,8 @@ background:var(--soft);color:var(--text);--now:var(--none)}
 .now b{font-size:1.25rem;color:var(--now)}
 .interval{fill:var(--now);fill-opacity:.25}.estimate{fill:none;stroke:var(--now);stroke-width:2}
 .budget{stroke:var(--fail);stroke-width:1.5;stroke-dasharray:6 4}.beyond{fill:var(--fail);fill-opacity:.07}
-.meter{display:grid;grid-template-columns:10.5rem 1fr auto;gap:.6rem;align-items:center;font-size:.85rem;
+.meter span:last-child{text-align:right;white-space:nowrap}
+.meter{display:grid;grid-template-columns:9.5rem 1fr 11.5rem;gap:.6rem;align-items:center;font-size:.85rem;
 color:var(--dim)}.bar{height:.5rem;border-radius:.3rem;background:var(--line);overflow:hidden}
 .bar i{display:block;height:100%}.harm i{background:var(--fail)}.fine i{background:var(--pass)}
 .why{font-size:.9rem;margin-top:.5rem}

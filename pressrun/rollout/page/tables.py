@@ -12,26 +12,35 @@ from pressrun.verdict import Assertion
 
 MOST_OUTCOMES, MOST_LINES = 20, 100
 _LOUD = ("force", "abort")
+_DID = {
+    "pause": "paused it",
+    "resume": "let it go on",
+    "promote": "promoted it",
+    "force": "FORCED it, whatever the checks say",
+    "abort": "aborted it",
+    "release": "let its bake end",
+}
 
 
 def people(shown: Shown) -> Html | None:
     """Who stepped in, when, and why."""
     rows = [_override(shown), *(_asked(intent) for intent in shown.intents)]
     found = [row for row in rows if row is not None]
-    return joined(element("h2", "Who did what"), table(("UTC", "who", "did", "why"), found)) if found else None
+    return joined(element("h2", "Who did what"), element("ul", *found, class_="lines")) if found else None
 
 
 def _override(shown: Shown) -> Html | None:
     made = shown.plan.override if shown.plan else None
     if made is None:
         return None
-    did = f"overrode the gate until {made.expiry:%Y-%m-%d %H:%M}"
-    return _row(f"{made.at:%H:%M:%S}", made.actor, did, made.reason, class_="fail")
+    did = f"overrode the gate until {made.expiry:%Y-%m-%d %H:%M}: {made.reason}"
+    return _line(f"{made.at:%H:%M:%S}", element("b", made.actor), f" {did}", class_="fail")
 
 
 def _asked(intent: Intent) -> Html:
     loud = "fail" if intent.wish in _LOUD else None
-    return _row(f"{intent.at:%H:%M:%S}", intent.actor, intent.wish, intent.reason, class_=loud)
+    said = f" {_DID[intent.wish]}: {intent.reason}"
+    return _line(f"{intent.at:%H:%M:%S}", element("b", intent.actor), said, class_=loud)
 
 
 def counts(shown: Shown) -> Html:
@@ -120,11 +129,19 @@ def _outcome(outcome: Outcome) -> Html:
 
 def story(history: tuple[Event, ...], *, folded: bool) -> Html:
     """Every line of it, the newest first."""
-    rows = [_row(f"{e.at:%H:%M:%S}", str(e.generation), e.kind, e.text) for e in reversed(history[-MOST_LINES:])]
+    rows = [_told(event) for event in reversed(history[-MOST_LINES:])]
     told = element("summary", f"{len(rows)} lines")
-    lines = table(("UTC", "rollout", "what", ""), rows)
+    lines = element("ul", *rows, class_="lines")
     return joined(element("h2", "The whole story"), element("details", told, lines, open=None if folded else "open"))
 
 
-def _row(*cells: str, class_: str | None = None) -> Html:
-    return element("tr", *(element("td", cell) for cell in cells), class_=class_)
+def _told(event: Event) -> Html:
+    return _line(f"{event.at:%H:%M:%S}", element("small", f"{event.generation} {event.kind} "), event.text)
+
+
+def _line(at: str, *said: str, class_: str | None = None) -> Html:
+    return element("li", element("time", at), element("span", *said), class_=class_)
+
+
+def _row(*cells: str) -> Html:
+    return element("tr", *(element("td", cell) for cell in cells))

@@ -9,12 +9,13 @@ from datetime import datetime
 from pressrun.rollout.page.html import Html, element, joined
 from pressrun.rollout.page.scale import Times
 from pressrun.rollout.page.shown import Shown
-from pressrun.rollout.types import BASELINE, CANDIDATE, Event, Phase
+from pressrun.rollout.types import BASELINE, CANDIDATE, ENDS, Event, Phase
 
 MOST_MARKS = 30
 _APART = 6.0
 _LANES = 4
-_NAMED = 4.0
+_LETTER = 1.0
+_EDGE = 5.0
 _BASELINE = re.compile(rf"\b{BASELINE} (\d+)%")
 _STEP = re.compile(r"(\d+)% of the traffic")
 _PHASES = {phase.value.replace("_", " "): phase for phase in Phase}
@@ -53,9 +54,7 @@ def traffic_chart(shown: Shown) -> Html | None:
     plot = element(
         "div", _labels(), _drawing(shown, times, marks), *_names(shown, times), *map(_pin, marks), class_="plot tall"
     )
-    ticks = element(
-        "div", *(element("span", word, style=f"left:{at:.2f}%") for at, word in times.ticks()), class_="ticks"
-    )
+    ticks = element("div", *(_tick(at, word) for at, word in times.ticks()), class_="ticks")
     return joined(
         element("h2", "Traffic over time", _key(shown)), element("div", plot, ticks, class_="chart"), _list(marks)
     )
@@ -97,7 +96,8 @@ def _phase(event: Event) -> tuple[Phase, str] | None:
     if step := _STEP.match(event.text):
         return Phase.STEPPING, f"{step[1]}%"
     words = event.text.partition(":")[0]
-    return (_PHASES[words], words) if words in _PHASES else None
+    phase = _PHASES.get(words)
+    return (phase, words) if phase and phase not in ENDS else None
 
 
 def _share(event: Event, arm: str) -> int:
@@ -116,6 +116,11 @@ def _colour(event: Event) -> str:
     if event.kind == "phase" or event.text.startswith(("force ", "abort ")):
         return "fail"
     return _COLOURS.get(event.kind, "link")
+
+
+def _tick(at: float, word: str) -> Html:
+    edge = "first" if at < _EDGE else "last" if at > 100 - _EDGE else None
+    return element("span", word, class_=edge, style=f"left:{at:.2f}%")
 
 
 def _labels() -> Html:
@@ -162,9 +167,10 @@ def _names(shown: Shown, times: Times) -> list[Html]:
 
 def _name(span: Span, times: Times, *, last: bool) -> Html | None:
     left, width = times.at(span.begin), times.at(span.end) - times.at(span.begin)
-    if width < _NAMED and not last:
+    fits = width >= len(span.words) * _LETTER
+    if not fits and not last:
         return None
-    style = f"left:{left:.2f}%;width:{width:.2f}%" if width >= _NAMED else "right:0"
+    style = f"left:{left:.2f}%;width:{width:.2f}%" if fits else "right:0;padding:0"
     title = f"{span.words} from {span.begin:%H:%M:%S} to {span.end:%H:%M:%S}"
     return element("span", span.words, class_=f"name {span.phase.value}", style=style, title=title)
 
