@@ -10,6 +10,7 @@ from tests.rollout.model.keys import Advance, Setting
 from tests.rollout.model.mutants import MUTANTS, Gone, Mutant, mutated
 from tests.rollout.model.rules import Violation
 
+AWAY = frozenset({"a champion's pod is lost", "a candidate's pod fails"})
 PEOPLE = frozenset({"pause", "force", "promote", "a check fails", "a candidate's pod fails"})
 # The cheapest first: who is caught there is explored no further.
 BOUNDS = (
@@ -19,6 +20,7 @@ BOUNDS = (
     (Setting("a first champion", first=True), 0),
     (Setting("held", hold=True), 0),
     (Setting("people", replicas=1, kinds=PEOPLE), 2),
+    (Setting("a cluster that loses all pods", replicas=1, kinds=AWAY), 2),
     (Setting("weights"), 1),
     (Setting("baseline", steps=(10, 50, 100), baseline=True), 1),
     (Setting("one by replicas", split="replicas", replicas=1), 1),

@@ -89,10 +89,16 @@ MUTANTS = (
         "a candidate that nobody reaches stays",
     ),
     Mutant(
-        "machine",
-        "absent = state.phase is not Phase.STARTING and not candidate.ready",
-        "absent = state.phase is Phase.STEPPING and not candidate.ready",
+        "clocks",
+        "return state.phase in _NEEDED and not",
+        "return state.phase is Phase.STEPPING and not",
         "a candidate that goes away in the bake is waited for",
+    ),
+    Mutant(
+        "clocks",
+        "ready and comparable",
+        "ready",
+        "a cluster that calls every pod unready ends the rollout",
     ),
     Mutant(
         "machine",

@@ -156,7 +156,7 @@ def _of_harm(
     if before.back or sight.switched:
         return
     harm = sight.crashed or sight.check in (Decision.FAIL, Decision.ERROR)
-    away = before.phase is not Phase.STARTING and not sight.pods[CANDIDATE][1]
+    away = before.phase is not Phase.STARTING and _away(setting, sight)
     lost = away and (after.worn or not setting.patient)
     stopped = sight.intents.abort or ((harm or lost) and not sight.intents.force)
     yield "harm, absence and an abort send the candidate back", after.back or not stopped
@@ -229,10 +229,14 @@ def _of_people(
         yield "a pause holds the clock", decided or after.paused == _paused(sight)
         same = (after.phase, after.step) == (before.phase, before.step)
         yield "a pause given or taken back moves no clock", not same or after.age == before.age
-        away = not sight.pods[CANDIDATE][1]
         clocked = before.phase in (*_MEASURING, Phase.PROMOTING)
-        yield "the candidate's absence is clocked", after.absent == (clocked and away)
+        yield "the candidate's absence is clocked", after.absent == (clocked and _away(setting, sight))
         yield "an absence is not forgotten", after.worn or not before.worn
+
+
+def _away(setting: Setting, sight: Sight) -> bool:
+    """The candidate's pods are unready and not the champion's: with all of them so, the cluster is at fault."""
+    return not sight.pods[CANDIDATE][1] and (setting.first or bool(sight.pods[CHAMPION][1]))
 
 
 def wanted(sight: Sight) -> str | None:
