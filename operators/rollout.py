@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperatorLink, conf
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.base import StageOperator, truth
+from operators.errors import VerdictStopped
 from operators.links import ModelPageLink, RolloutLink, RolloutReportLink
 from operators.tell import tell_rollout
 from operators.triggers import RolloutTrigger
@@ -102,6 +103,15 @@ class RolloutOperator(StageOperator):
             raise AirflowSkipException("Nothing new: the candidate is the model that serves already")
         if truth(self.judge_only):
             raise AirflowSkipException("Dry run: it ends after the gate, traffic is left alone")
+
+    def _judge(self, result: StageResult, step: Step, context: Context) -> None:
+        """A candidate that a person forced serves, whatever its checks said: the task has done what was asked of it."""
+        try:
+            super()._judge(result, step, context)
+        except VerdictStopped as stopped:
+            if result.verdict is None or not (result.verdict.forced and result.facts.get("promoted")):
+                raise
+            self.log.warning("The candidate was forced and serves, although: %s", stopped)
 
     def _concluded(self, step: Step) -> StageResult | None:
         from pressrun.rollout import concluded
