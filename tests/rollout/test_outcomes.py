@@ -14,7 +14,7 @@ import pytest
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.lake import Lake, rows_of
-from pressrun.rollout import changes
+from pressrun.rollout import carry_on, changes, status
 from pressrun.rollout.analysis import judge
 from pressrun.rollout.evidence import Evidence
 from pressrun.rollout.kubernetes.measuring import Measured, absorbed, checks
@@ -266,6 +266,19 @@ def test_whoever_waits_reports_each_minute_once(environment: Environment, site: 
     assert second.reported[0] == first.reported[0]
 
 
+def test_waiting_for_the_step_itself_reports_and_waiting_for_another_does_not(
+    environment: Environment, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pressrun.rollout.api._now", lambda: due(1))
+    RecordStore(environment).update("topics", lambda _: record_in(tmp_path))
+    site.read(1, ours=0.2, theirs=0.2)
+    for step_key, reported in (("d/another/t/-1", 0), ("d/2/t/-1", 1), ("d/2/t/-1", 1)):
+        carry_on(environment, "topics", step_key)
+        record = status(environment, "topics")
+        assert record is not None
+        assert len(record.reported) == reported
+
+
 @pytest.mark.parametrize(
     "update",
     [
@@ -315,10 +328,10 @@ def test_reports_bind_the_generation_under_way_and_stay_few(tmp_path: Path) -> N
 def test_what_was_reported_is_asked_for_and_survives_the_cluster(tmp_path: Path) -> None:
     record = changes.reported(record_in(tmp_path), [window(n) for n in range(60)], generation=OURS)
     resource = resource_of(record, "pressrun")
-    status = {**status_of(record, BEGAN), "generation": OURS}
-    back = record_of({**resource, "metadata": {**resource["metadata"], "generation": 1}, "status": status})
+    said = {**status_of(record, BEGAN), "generation": OURS}
+    back = record_of({**resource, "metadata": {**resource["metadata"], "generation": 1}, "status": said})
     assert back.reported == record.reported
-    assert "reported" not in status["record"]
+    assert "reported" not in said["record"]
     schema = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
     assert schema["reported"]["maxItems"] == len(record.reported)
 
