@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -59,3 +61,18 @@ class Mlflows:
             os.killpg(self.process.pid, 15)
             self.process.wait(20)
             self.process = None
+
+
+def kill_container(pod: dict[str, Any], container: str) -> None:
+    """SIGKILL for a container's first process, found on this node by its cgroup."""
+    statuses = pod["status"]["containerStatuses"]
+    number = next(each for each in statuses if each["name"] == container)["containerID"].rpartition("/")[2]
+    found = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and number in _cgroup(entry)]
+    os.kill(min(found), signal.SIGKILL)
+
+
+def _cgroup(process: Path) -> str:
+    try:
+        return (process / "cgroup").read_text()
+    except OSError:
+        return ""

@@ -152,7 +152,7 @@ def mlflow(node_is_here: None, gateway_url: str, tmp_path_factory: pytest.TempPa
     server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def sites(
     kube: client.ApiClient, kubeconfig: Path, mlflow: Mlflows, images: Images, gateway_url: str, metrics_url: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -174,9 +174,9 @@ def sites(
         yield make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(sites: Callable[..., Site]) -> Site:
-    """One that the module's tests share, each with a rollout of its own."""
+    """One that many tests share, each with a rollout of its own. Each leaves a champion that answers rightly."""
     return sites()
 
 

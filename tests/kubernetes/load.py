@@ -26,6 +26,7 @@ class Request:
     arm: str = ""
     version: str = ""
     error: str = ""
+    number: int = 0
 
     @property
     def failed(self) -> bool:
@@ -116,7 +117,7 @@ class LoadClient:
             seen = {"status": status, "arm": arm, "version": str(said.get("model_version", ""))}
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             seen = {"status": NO_ANSWER, "error": f"{type(error).__name__}: {error}"}
-        self.requests.append(Request(at=at, seconds=time.monotonic() - due, **seen))
+        self.requests.append(Request(at=at, seconds=time.monotonic() - due, number=number, **seen))
 
 
 async def _json(answer: aiohttp.ClientResponse) -> dict[str, Any]:

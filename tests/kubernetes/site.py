@@ -27,6 +27,7 @@ from pressrun.config.environment import (
 from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.registry import ModelRef, register
 from pressrun.rollout import Outcome, RolloutPlan, RolloutRecord, outcome, served, status, submit
+from pressrun.rollout.api import carry_on
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
 from pressrun.rollout.kubernetes.install import controller_objects
 from pressrun.rollout.kubernetes.names import arm_labels, arm_name
@@ -38,6 +39,9 @@ POLICY = Rollout(
     steps=[20, 50, 100], min_requests=40, max_step=timedelta(seconds=120), bake=timedelta(seconds=8), shadow=0.5,
     budgets=Budgets(error_rate=0.02, latency_ratio=3.0, latency_floor_ms=20.0),
 )  # fmt: skip
+
+# The first step takes a quarter of a minute at least, so that there is a middle of it.
+LONG = POLICY.model_copy(update={"steps": [20, 100], "min_requests": 150, "bake": timedelta(seconds=4)})
 
 
 @dataclass
@@ -151,12 +155,17 @@ class Site:
         return status(self.environment, "topics")
 
     def ended(self, step: str, *, seconds: float = 180.0) -> Outcome:
-        self.until(lambda record: outcome(self.environment, "topics", step), seconds=seconds)
+        """Waits for the rollout's end, and does meanwhile what a waiting task does for several clusters."""
+        self.until(lambda record: self.carried_on(step), seconds=seconds)
         found = outcome(self.environment, "topics", step)
         assert found is not None
         if found.phase is Phase.PROMOTED:
             self.champion = served(self.environment, "topics")
         return found
+
+    def carried_on(self, step: str) -> Outcome | None:
+        carry_on(self.environment, "topics", step)
+        return outcome(self.environment, "topics", step)
 
     def moves(self, generation: int) -> list[tuple[float, int]]:
         """When (seconds since the epoch) the candidate's weight was set to how much (percent)."""

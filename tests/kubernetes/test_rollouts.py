@@ -41,6 +41,7 @@ def rolled_back_in_time(site: Site, load: LoadClient, found: Incident, outcome: 
 
 def test_a_good_candidate_gets_each_steps_share_and_becomes_champion(site: Site, load: LoadClient) -> None:
     old, new, since = site.champion, site.model(slope=2.1), time.time()
+    former = site.record().champion_generation
     outcome = site.ended(site.roll(new))
     load.wait_for(50)
     moves = site.moves(outcome.generation)
@@ -54,7 +55,7 @@ def test_a_good_candidate_gets_each_steps_share_and_becomes_champion(site: Site,
         assert of_new == pytest.approx(weight / 100, abs=0.02), (weight, counted)
     bake = next(e for e in site.record().history if e.generation == outcome.generation and e.text == "promoting")
     assert bake.at.timestamp() - moves[-1][0] >= POLICY.bake.total_seconds()
-    site.gone(outcome.generation - 1)
+    site.gone(former)
 
 
 @pytest.mark.parametrize(
