@@ -60,6 +60,7 @@ class GatewayMetrics(_Section):
     url: str = Field(description="its Prometheus endpoint, as the controller's pod reaches it")
     requests: str = "traefik_service_requests_total"
     seconds: str = "traefik_service_request_duration_seconds"
+    unit: Literal["seconds", "milliseconds"] = Field(default="seconds", description="of that histogram's bounds")
     code_label: str = "code"
     backend_label: str = "service"
     backend: str = Field(

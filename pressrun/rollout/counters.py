@@ -30,7 +30,7 @@ class ArmCounters(BaseModel):
     disagreements: int = 0
 
     def since(self, earlier: ArmCounters) -> ArmCounters | None:
-        """What came on; None where a counter fell, since then its source began anew in between."""
+        """What came on; None where a counter fell, or a part outgrew its whole: then its source began anew between."""
         latencies = {b: n - earlier.latencies.get(b, 0) for b, n in self.latencies.items()}
         lost = any(bucket not in self.latencies for bucket in earlier.latencies)
         came = ArmCounters(
@@ -42,7 +42,8 @@ class ArmCounters(BaseModel):
             disagreements=self.disagreements - earlier.disagreements,
         )
         numbers = (came.requests, came.errors, came.unanswered, came.pairs, came.disagreements, *latencies.values())
-        return None if lost or min(numbers) < 0 else came
+        parted = came.unanswered <= came.errors <= came.requests and came.disagreements <= came.pairs
+        return came if parted and not lost and min(numbers) >= 0 else None
 
 
 class Reading(BaseModel):

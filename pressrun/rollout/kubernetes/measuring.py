@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from pressrun.config.environment import Deploy
@@ -13,6 +13,7 @@ from pressrun.rollout.evidence import Evidence
 from pressrun.rollout.kubernetes.names import PORT, arm_name
 from pressrun.rollout.kubernetes.scraping import (
     GATEWAY,
+    SHADOW,
     NotRead,
     feature_rows,
     gateway_reading,
@@ -21,7 +22,16 @@ from pressrun.rollout.kubernetes.scraping import (
 )
 from pressrun.rollout.kubernetes.seeing import Look, Pod
 from pressrun.rollout.split import ALL, candidate_share
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutRecord, RolloutState, Traffic
+from pressrun.rollout.types import (
+    BASELINE,
+    CANDIDATE,
+    CHAMPION,
+    Phase,
+    RolloutPlan,
+    RolloutRecord,
+    RolloutState,
+    Traffic,
+)
 from pressrun.rollout.windows import DISAGREEMENT, ERRORS, Window
 from pressrun.verdict import Assertion, Check, Decision
 
@@ -34,10 +44,19 @@ _readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="reading")
 
 
 class Measured:
-    """One round of readings. A source that did not answer is left out, and makes up for it at its next reading."""
+    """One round of readings. A source that did not answer is left out, and makes up for it at its next reading.
 
-    def __init__(self, readings: Mapping[str, Reading], features: Mapping[int, Mapping[str, tuple[int, int]]]) -> None:
-        self.readings, self.features = readings, features
+    `alone`: no gateway can compare the arms now, so how servers' shadowed requests were answered is evidence, too.
+    """
+
+    def __init__(
+        self,
+        readings: Mapping[str, Reading],
+        features: Mapping[int, Mapping[str, tuple[int, int]]],
+        *,
+        alone: bool = False,
+    ) -> None:
+        self.readings, self.features, self.alone = readings, features, alone
 
 
 def measure(
@@ -48,10 +67,28 @@ def measure(
     texts = dict(zip(seen.pods, _readers.map(_metrics_of, seen.pods), strict=True))
     said = {pod: text for pod, text in texts.items() if text}
     alone = candidate_share(plan, state) == ALL or plan.split == "replicas"
-    found = [server_reading(pod.name, text, rollout=plan.generation, with_requests=alone) for pod, text in said.items()]
-    if (gateway := _gateway(model, plan.deploy, generations, namespace)) is not None:
-        found.append(gateway)
-    return Measured({one.source: one for one in found if one.arms}, feature_rows(said.values()))
+    found = [*_servers(model, said, plan.generation), _gateway(model, plan.deploy, generations, namespace)]
+    # A baseline's servers have the candidate's generation, and the champion's features.
+    features = _features(model, [text for pod, text in said.items() if pod.role != BASELINE])
+    return Measured({one.source: one for one in found if one and one.arms}, features, alone=alone)
+
+
+def _servers(model: str, said: Mapping[Pod, str], rollout: int) -> list[Reading]:
+    found = []
+    for pod, text in said.items():
+        try:
+            found.append(server_reading(pod.name, text, rollout=rollout))
+        except NotRead as error:
+            _log.warning("%s: what %s counted is missing: %s", model, pod.name, error)
+    return found
+
+
+def _features(model: str, texts: Sequence[str]) -> dict[int, dict[str, tuple[int, int]]]:
+    try:
+        return feature_rows(texts)
+    except NotRead as error:
+        _log.warning("%s: the counts of features are missing: %s", model, error)
+        return {}
 
 
 def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
@@ -61,7 +98,7 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
         return record
     evidence, readings = record.evidence or Evidence(), dict(record.readings)
     for source, reading in measured.readings.items():
-        window = window_of(reading, readings.get(source))
+        window = _compared(window_of(reading, readings.get(source)), alone=measured.alone)
         number = readings[source].number if source in readings else evidence.sequences.get(source, 0)
         if window is not None and _says_something(window, state):
             number = window.sequence
@@ -74,6 +111,13 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
         evidence = evidence.caught_up(record.reported, plan.policy)
     kept = dict(list(readings.items())[-MOST_SOURCES:])
     return record.model_copy(update={"evidence": evidence, "readings": kept, "traffic": traffic(evidence)})
+
+
+def _compared(window: Window | None, *, alone: bool) -> Window | None:
+    """Where the gateway compares the arms, servers' shadows say only whether answers agree."""
+    if window is None or alone or not window.source.startswith(SHADOW):
+        return window
+    return window.model_copy(update={"arms": {}})
 
 
 def _says_something(window: Window, state: RolloutState) -> bool:
