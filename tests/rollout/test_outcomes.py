@@ -157,8 +157,8 @@ def test_an_impression_counts_once_in_the_minute_it_was_first_shown(site: Site) 
         "predictions", [site.answer("mine", OURS, 1), site.answer("mine", OURS, 1), site.answer("its", BEFORE, 1)]
     )
     seen = [site.impression("mine", 1, clicked=False), site.impression("mine", 1.5, clicked=True)]
-    again = [site.impression("mine", 2, clicked=False), site.impression("its", 1, clicked=False)]
-    site.ship("interactions", [*seen, *again, *again])
+    again = [site.impression(name, minute, clicked=False) for name in ("mine", "its") for minute in (2, 1, 2)]
+    site.ship("interactions", [*seen, *again])
     assert counted(site.windows(due(2))) == [(0, 1, 1, 1), (0, 0, 0, 0)]
     assert counted(site.windows(due(2), after=FIRST + 1)) == [(0, 0, 0, 0)]
 
@@ -243,7 +243,11 @@ def test_the_last_step_with_both_arms_decides_and_after_it_that_stands(site: Sit
     assert [at_step(alone, step) for step in (1, 2, 3)] == [Decision.INSUFFICIENT, Decision.PASS, Decision.PASS]
 
 
-def test_whoever_waits_reports_each_minute_once(environment: Environment, site: Site, tmp_path: Path) -> None:
+def test_whoever_waits_reports_each_minute_once_and_looks_into_the_lake_no_oftener(
+    environment: Environment, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Environment] = []
+    monkeypatch.setattr("pressrun.rollout.outcomes.open_lake", lambda asked: opened.append(asked) or site.lake)
     store = RecordStore(environment)
     store.update("topics", lambda _: record_in(tmp_path))
     site.read(1, ours=0.2, theirs=0.2)
@@ -264,6 +268,10 @@ def test_whoever_waits_reports_each_minute_once(environment: Environment, site: 
     second = look(due(2))
     assert [w.sequence for w in second.reported] == [FIRST + 1, FIRST + 2]
     assert second.reported[0] == first.reported[0]
+    evidence = Evidence().caught_up(second.reported, POLICY)
+    store.update("topics", lambda record: record.model_copy(update={"evidence": evidence, "reported": ()}))
+    assert look(due(2)).reported == ()
+    assert len(opened) == 2
 
 
 def test_waiting_for_the_step_itself_reports_and_waiting_for_another_does_not(
