@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.agreement import said
+from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.rollout.alone import Canaried, canary
 from pressrun.rollout.endpoint import Endpoint, read_requests
 from pressrun.verdict import Decision
