@@ -64,6 +64,7 @@ def test_a_good_candidate_gets_each_steps_share_and_becomes_champion(site: Site,
         ("crash:60", {"crashes", "unanswered", "error_rate"}, "the tokenizer met an article that it cannot bear"),
         ("errors:0", {"error_rate"}, "the model cannot answer this article"),
     ],
+    ids=["crash", "errors"],
 )
 def test_a_candidate_that_fails_goes_back(
     site: Site, load: LoadClient, faulty: Callable[[str], str], fault: str, metrics: set[str], words: str
