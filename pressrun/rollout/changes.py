@@ -28,6 +28,8 @@ from pressrun.verdict.policy import policy_digest
 
 # An hour of minutes: longer than a controller is away without anybody's notice.
 MOST_REPORTED = 60
+# In characters: a resource in a cluster may have about a megabyte, and whoever steps in must never be refused for it.
+MOST_OF_ACTOR, MOST_OF_REASON = 64, 500
 
 
 def told(
@@ -88,7 +90,10 @@ def aborted(record: RolloutRecord, *, actor: str, reason: str, step_key: str, no
 
 
 def wished(record: RolloutRecord, wish: Wish, *, actor: str, reason: str, now: datetime) -> RolloutRecord:
-    """The record with one more intent for the rollout under way; unchanged when there is none, or it stands already."""
+    """The record with one more intent for the rollout under way; unchanged when there is none, or it stands already.
+
+    Of pauses and resumes the last two are kept, as the last one alone holds; long words are cut.
+    """
     if record.plan is None or not record.active:
         return record
     generation = record.plan.generation
@@ -97,9 +102,19 @@ def wished(record: RolloutRecord, wish: Wish, *, actor: str, reason: str, now: d
     stands = held == [wish] if wish in ("pause", "resume") else wish in mine
     if stands or (wish == "resume" and not held):
         return record
+    actor, reason = _cut(actor, MOST_OF_ACTOR), _cut(reason, MOST_OF_REASON)
     intent = Intent(generation=generation, wish=wish, actor=actor, reason=reason, at=now)
-    update = {"intents": (*record.intents, intent)}
+    update = {"intents": _bounded((*record.intents, intent))}
     return told(record.model_copy(update=update), "intent", _asked(wish, actor, reason), now)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _bounded(intents: tuple[Intent, ...]) -> tuple[Intent, ...]:
+    held = [at for at, intent in enumerate(intents) if intent.wish in ("pause", "resume")]
+    return tuple(intent for at, intent in enumerate(intents) if at not in held[:-2])
 
 
 def reported(record: RolloutRecord, windows: Sequence[Window], *, generation: int) -> RolloutRecord:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pressrun.rollout.changes import MOST_REPORTED, fresh, wished
+from pressrun.rollout.changes import MOST_OF_ACTOR, MOST_OF_REASON, MOST_REPORTED, fresh, wished
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.names import GROUP, MANAGED, VERSION, model_name
 from pressrun.rollout.record import UnreadableRecord
@@ -186,8 +186,8 @@ def _intent_schema() -> Object:
     properties = {
         "generation": {"type": "integer", "minimum": 1},
         "wish": {"type": "string", "enum": [*WISHES, "release"]},
-        "actor": {"type": "string", "minLength": 1},
-        "reason": {"type": "string", "minLength": 1},
+        "actor": {"type": "string", "minLength": 1, "maxLength": MOST_OF_ACTOR},
+        "reason": {"type": "string", "minLength": 1, "maxLength": MOST_OF_REASON},
         "at": {"type": "string", "format": "date-time"},
     }
     return {"type": "object", "required": list(properties), "properties": properties}
