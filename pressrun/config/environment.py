@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from pressrun.config.explain import wrong_at
 from pressrun.config.redact import without_userinfo
 
 
@@ -73,6 +74,9 @@ class Gateway(_Section):
 
     name: str = "pressrun"
     namespace: str | None = Field(default=None, description="by default the models'")
+    pods_namespace: str | None = Field(
+        default=None, description="of the pods that carry its traffic, which may come in; by default the Gateway's own"
+    )
     hostnames: list[str] = Field(default_factory=list)
     metrics: GatewayMetrics | None = None
     sticky_header: str | None = Field(
@@ -96,7 +100,9 @@ class Deploy(_Section):
     server_image: str
     fetch_image: str
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
-    tracking_uri: str = Field(description="MLflow as pods reach it; only the fetching container asks it")
+    tracking_uri: str = Field(
+        description="MLflow as pods reach it; only the fetching container asks it, and signs in by `secret`"
+    )
     split: Literal["weights", "replicas"] = Field(
         default="weights", description="an HTTPRoute's weights, exact; or the number of replicas behind one Service"
     )
@@ -117,6 +123,17 @@ class Kubernetes(_Section):
     clusters: list[Cluster] = Field(min_length=1)
     deploy: Deploy
     controller_image: str
+
+    @model_validator(mode="after")
+    def _nobody_signs_in_by_the_plan(self) -> Kubernetes:
+        """Whoever may read Rollouts and pods would read the password in them."""
+        if urlsplit(self.deploy.tracking_uri).username is not None:
+            reason = (
+                "it holds a user or password, which would stand in every Rollout and pod; take them out, put "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD into a Secret and name it in deploy.secret"
+            )
+            raise wrong_at("deploy", "tracking_uri", reason=reason)
+        return self
 
 
 class Environment(_Section):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pressrun.config.environment import Environment
@@ -11,14 +12,34 @@ from pressrun.config.uses import Finding
 HALF, ALL = 50, 100
 _STEPS = ("rollout", "steps")
 _OUTCOMES = ("rollout", "budgets", "outcomes")
+_ABSTENTION = ("rollout", "budgets", "abstention")
+_ARM = re.compile(r"_g\d+(_baseline)?$")
 
 
 def misfits(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
     """What is wrong with the two together, each with its path in the pipeline file and a remedy."""
+    yield from _taken_name(pipeline, environment)
     yield from _more_than_half(pipeline, environment)
+    yield from _cluster_only(pipeline, environment)
+    yield from _not_counted(pipeline, environment)
     if pipeline.rollout.budgets.outcomes:
         yield from _never_beside(pipeline)
         yield from _clusters_in_one(environment)
+
+
+def _taken_name(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
+    """A model's Service, route and policy bear its name with hyphens, and must be no other model's arm's."""
+    if environment.kubernetes is None:
+        return
+    reason = None
+    if arm := _ARM.search(pipeline.model):
+        reason = f"in a cluster an arm of the model {pipeline.model[: arm.start()]} may be named so"
+    elif pipeline.model.startswith("pressrun_"):
+        reason = "in a cluster the names that begin with pressrun are the controller's own"
+    elif pipeline.model.endswith("_"):
+        reason = "in a cluster no name ends with a hyphen, which the last underscore becomes"
+    if reason:
+        yield Finding(path=("model",), reason=f"{reason}; give the model another name, for example news_topics")
 
 
 def _more_than_half(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
@@ -32,6 +53,21 @@ def _more_than_half(pipeline: Pipeline, environment: Environment) -> Iterator[Fi
                 f"full size; take it out, or set kubernetes.deploy.split of {environment.name} to weights"
             )
             yield Finding(path=(*_STEPS, index), reason=reason)
+
+
+def _cluster_only(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
+    if pipeline.rollout.baseline and environment.kubernetes is None:
+        reason = f"{environment.name} serves by processes of one machine, which have no baseline; take it out"
+        yield Finding(path=("rollout", "baseline"), reason=reason)
+
+
+def _not_counted(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
+    if pipeline.rollout.budgets.abstention is not None and environment.kubernetes is not None:
+        reason = (
+            f"in the clusters of {environment.name} nobody counts answers that decline, so it would never be shown to "
+            "hold; take it out"
+        )
+        yield Finding(path=_ABSTENTION, reason=reason)
 
 
 def _never_beside(pipeline: Pipeline) -> Iterator[Finding]:

@@ -243,6 +243,10 @@ class Rollout(Section):
     max_step: Duration = Field(default=timedelta(minutes=30), description="with too few requests by then: insufficient")
     bake: Duration = timedelta(minutes=30)
     shadow: Share = Field(default=0.2, description="of requests sent to both arms, to compare answers")
+    baseline: bool = Field(
+        default=False,
+        description="in a cluster: compare with a fresh deployment of the champion, as young as the candidate's",
+    )
     budgets: Budgets = Budgets()
 
     @field_validator("steps")

@@ -21,7 +21,7 @@ from pressrun.rollout.publish import publish
 from pressrun.rollout.records import Records, leading, places
 from pressrun.rollout.regions import ACTOR, Ask, Submit, ended_everywhere, next_moves
 from pressrun.rollout.telling import News, news
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
+from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
 from pressrun.step import Step, run_once
 from pressrun.verdict import Decision, Verdict
 
@@ -56,6 +56,8 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         if verdict.champion_digest != (champion.digest if champion else None):
             raise NotShippable(_other_champion(verdict, champion))
     arms = [Arm(name=CHAMPION, model=champion)] if champion else []
+    if champion and step.pipeline.rollout.baseline and step.environment.kubernetes:
+        arms.append(Arm(name=BASELINE, model=champion))
     return RolloutPlan(
         model=step.pipeline.model,
         pipeline=step.pipeline.model,

@@ -8,6 +8,7 @@ import pytest
 
 from pressrun.config.environment import Cluster, Deploy, Environment, Kubernetes
 from pressrun.config.fit import misfits
+from pressrun.config.load import load_environment
 from pressrun.config.pipeline import Budgets, Pipeline, Rollout
 from pressrun.config.problems import ConfigError
 from pressrun.lake import Lake, StageResult, StepKey
@@ -24,6 +25,18 @@ kubernetes:
   controller_image: controller:1
   deploy: {server_image: server:1, fetch_image: fetch:1, tracking_uri: "http://mlflow", split: {split}}
 """
+
+KEY = StepKey(dag_id="d", run_id="1", task_id="rollout")
+CANDIDATE = ModelRef(name="topics", version="2", digest="2" * 64, run_id="r2", bundle="b2")
+TRAINED = StageResult(stage="train", step_key="d/1/train/-1", facts={"model": CANDIDATE.model_dump(mode="json")})
+
+
+def gated(champion: ModelRef | None) -> StageResult:
+    """A gate that passed the candidate beside that champion."""
+    passed = Assertion(metric="macro_f1", decision=Decision.PASS, reason="as the test says")
+    digest = champion.digest if champion else None
+    verdict = Verdict(kind="gate", pipeline="topics", checks=(passed,), champion_digest=digest)
+    return StageResult(stage="gate", step_key="d/1/gate/-1", verdict=verdict)
 
 
 def served_by(project: Project, *, split: str, more: str = "") -> None:
@@ -80,6 +93,92 @@ def test_outcomes_cannot_be_told_apart_by_cluster(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("topics_g3", "an arm of the model topics may be named so"),
+        ("topics_g3_baseline", "an arm of the model topics may be named so"),
+        ("pressrun_controller", "the controller's own"),
+        ("topics_", "no name ends with a hyphen"),
+    ],
+)
+def test_a_model_may_not_bear_the_name_of_anothers_objects(
+    name: str, said: str, environment: Environment, pipeline: Pipeline
+) -> None:
+    asked = pipeline.model_copy(update={"model": name})
+    (found,) = misfits(asked, in_clusters(environment, "weights", "north"))
+    assert found.path == ("model",)
+    assert said in found.reason
+    assert found.reason.endswith("give the model another name, for example news_topics")
+    assert not list(misfits(asked, environment))
+
+
+def test_names_that_only_look_like_it_are_fine(environment: Environment, pipeline: Pipeline) -> None:
+    for name in ("topics_g", "topics_g3_news", "g3", "pressrun"):
+        asked = pipeline.model_copy(update={"model": name})
+        assert not list(misfits(asked, in_clusters(environment, "replicas", "north")))
+
+
+def test_a_baseline_needs_a_cluster(project: Project) -> None:
+    line = project.spoil(STEPS, f"{STEPS}\n  baseline: true")
+    (message,) = project.check()
+    assert message.startswith(f"{PIPELINE}:{line + 1}: rollout.baseline is true; laptop serves by processes")
+    served_by(project, split="weights")
+    assert project.check() == []
+
+
+def test_declined_answers_are_no_budget_in_a_cluster(project: Project) -> None:
+    project.spoil(STEPS, f"{STEPS}\n  budgets: {{abstention: 0.1}}")
+    assert project.check() == []
+    served_by(project, split="weights")
+    (message,) = project.check()
+    assert "rollout.budgets.abstention is 0.1; in the clusters of laptop nobody counts" in message
+    assert message.endswith("take it out.")
+
+
+def test_pods_do_not_sign_in_by_what_everybody_may_read(project: Project) -> None:
+    served_by(project, split="weights")
+    file = "config/environments/laptop.yaml"
+    text = (project.folder / file).read_text(encoding="utf-8")
+    project.write(text.replace("http://mlflow", "http://ann:hunter22@mlflow"), file=file)
+    (message,) = project.check()
+    assert "kubernetes.deploy.tracking_uri" in message
+    assert message.endswith("name it in deploy.secret.")
+
+
+@pytest.mark.parametrize("pods", [None, "http://mlflow.news:5000"])
+def test_pods_may_reach_mlflow_by_an_address_of_their_own(
+    pods: str | None, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow")
+    if pods:
+        monkeypatch.setenv("PRESSRUN_PODS_TRACKING_URI", pods)
+    found = load_environment("kubernetes")
+    assert found.kubernetes is not None
+    assert found.kubernetes.deploy.tracking_uri == (pods or "http://mlflow")
+    assert found.mlflow.tracking_uri == "http://mlflow"
+    assert not found.kubernetes.deploy.secret
+
+
+@pytest.mark.parametrize(
+    ("asked", "arms"), [(True, ["champion", "baseline", "candidate"]), (False, ["champion", "candidate"])]
+)
+def test_a_baseline_that_was_asked_for_is_an_arm_of_the_plan(
+    asked: bool, arms: list[str], environment: Environment, pipeline: Pipeline, lake: Lake,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("pressrun.rollout.api._submitted", lambda step: False)
+    place = in_clusters(environment, "weights", "north")
+    policy = Rollout(baseline=asked)
+    step = Step(key=KEY, pipeline=pipeline.model_copy(update={"rollout": policy}), environment=place, lake=lake)
+    champion = ModelRef(name="topics", version="1", digest="1" * 64, run_id="r1", bundle="b1")
+    plan = make_plan(step, TRAINED, gated(champion), champion)
+    assert [arm.name for arm in plan.arms] == arms
+    assert all(arm.model == champion for arm in plan.arms[:-1])
+    first = make_plan(step, TRAINED, gated(None), None)
+    assert [arm.name for arm in first.arms] == ["candidate"]
+
+
+@pytest.mark.parametrize(
     ("policy", "names", "said"),
     [
         (Rollout(steps=[60, 100]), ("north",), r"rollout.steps\[0\]: .* divides by replicas"),
@@ -93,14 +192,8 @@ def test_no_plan_is_made_of_what_cannot_be_rolled_out(
     monkeypatch.setattr("pressrun.rollout.api._submitted", lambda step: False)
     place = in_clusters(environment, "replicas", *names)
     asked = pipeline.model_copy(update={"rollout": policy})
-    key = StepKey(dag_id="d", run_id="1", task_id="rollout")
-    step = Step(key=key, pipeline=asked, environment=place, lake=lake)
-    model = ModelRef(name="topics", version="2", digest="2" * 64, run_id="r2", bundle="b2")
-    passed = Assertion(metric="macro_f1", decision=Decision.PASS, reason="as the test says")
-    verdict = Verdict(kind="gate", pipeline="topics", checks=(passed,))
-    trained = StageResult(stage="train", step_key="d/1/train/-1", facts={"model": model.model_dump(mode="json")})
-    gated = StageResult(stage="gate", step_key="d/1/gate/-1", verdict=verdict)
+    step = Step(key=KEY, pipeline=asked, environment=place, lake=lake)
     with pytest.raises(ConfigError, match=said):
-        make_plan(step, trained, gated, None)
+        make_plan(step, TRAINED, gated(None), None)
     fine = asked.model_copy(update={"rollout": Rollout(max_step=timedelta(minutes=1))})
     assert not list(misfits(fine, place))
