@@ -63,7 +63,7 @@ def submitted(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> Rollou
 
 def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
     """The record with the next queued plan begun, when none is under way."""
-    if record.active or not record.queue:
+    if record.active or not record.queue or ended(record, now) != record:
         return record
     begin = {"plan": record.queue[0], "queue": record.queue[1:], "intents": (), "submitted_at": now}
     return record.model_copy(update={**begin, **fresh(now)})
@@ -169,7 +169,11 @@ def _asked(wish: Wish, actor: str, reason: str) -> str:
 
 
 def ended(record: RolloutRecord, now: datetime) -> RolloutRecord:
-    """The record with the outcome of the rollout that has just ended, and the next one begun."""
+    """The record with the outcome of the rollout that has just ended.
+
+    The next plan begins in a write of its own (`begun`): where plan and outcome are kept apart, a crash between the two
+    would lose the outcome.
+    """
     plan, state = record.plan, record.state
     if (
         plan is None
@@ -178,8 +182,7 @@ def ended(record: RolloutRecord, now: datetime) -> RolloutRecord:
         or any(o.generation == plan.generation for o in record.outcomes)
     ):
         return record
-    outcomes = (*record.outcomes, _outcome(record, plan, state, now))
-    return begun(record.model_copy(update={"outcomes": outcomes}), now)
+    return record.model_copy(update={"outcomes": (*record.outcomes, _outcome(record, plan, state, now))})
 
 
 def _outcome(record: RolloutRecord, plan: RolloutPlan, state: RolloutState, now: datetime) -> Outcome:

@@ -29,7 +29,7 @@ def grow(
         model, arm, ref, deploy, generation=generation, replicas=replicas, namespace=api.namespace
     )  # fmt: skip
     for body in (*network_policies(model, api.namespace, deploy.gateway.namespace), *objects):
-        api.apply(body)
+        api.apply(_owned(body, seen.owner))
     if seen.arm(generation, arm).replicas < replicas:
         api.scale(arm_name(model, generation, arm), replicas)
 
@@ -58,7 +58,7 @@ def divide(
     was, note = weights_of(seen.traffic, model, generations), uuid4().hex[:12]
     for arm in (arm for arm, weight in weights.items() if weight and not was.get(arm)):
         api.mark("Deployment", arm_name(model, generations[arm], arm), note, version="apps/v1")
-    api.apply(_of_version(wanted, seen.traffic, note))
+    api.apply(_owned(_of_version(wanted, seen.traffic, note), seen.owner))
     return not as_written(seen.traffic, wanted)
 
 
@@ -72,6 +72,10 @@ def steady(api: ClusterApi, model: str, deploy: Deploy, *, generation: int, unde
         wanted = autoscaler(model, "", deploy, generation=generation, replicas=found["spec"]["minReplicas"],
                             namespace=api.namespace, shrinks=not under_way)  # fmt: skip
         api.apply(wanted)
+
+
+def _owned(body: Object, owner: Object | None) -> Object:
+    return {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}} if owner else body
 
 
 def _of_version(wanted: Object, found: Object | None, note: str) -> Object:

@@ -239,7 +239,9 @@ class ClusterKeeper:
 
 
 def _upkept(record: RolloutRecord, now: datetime) -> RolloutRecord:
-    return changes.noticed(changes.begun(changes.ended(record, now), now), now)
+    """With an outcome that is due, or else the next plan begun: never both in one write (see `changes.ended`)."""
+    concluded = changes.ended(record, now)
+    return changes.noticed(concluded if concluded != record else changes.begun(record, now), now)
 
 
 def _stands(record: RolloutRecord) -> tuple[object, ...]:

@@ -33,7 +33,7 @@ def traffic_object(
     parent |= {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
     spec: Object = {"parentRefs": [parent], "rules": _rules(model, weights, generations, gateway)}
     if gateway.hostnames:
-        spec["hostnames"] = list(gateway.hostnames)
+        spec["hostnames"] = [name.replace("{model}", model_name(model)) for name in gateway.hostnames]
     return {"apiVersion": ROUTE_API, "kind": "HTTPRoute", "metadata": metadata, "spec": spec}
 
 
@@ -44,8 +44,8 @@ def weights_of(found: Object | None, model: str, generations: Mapping[str, int])
     if found["kind"] == "Service":
         return _selected(found, generations)
     names = {arm_name(model, generation, arm): arm for arm, generation in generations.items()}
-    backends = found["spec"]["rules"][-1].get("backendRefs", [])
-    weights = {names.get(b["name"], b["name"]): b.get("weight", 1) for b in backends}
+    rules = found["spec"].get("rules") or [{}]
+    weights = {names.get(name, name): weight for name, weight, *_ in _backends_of(rules[-1])}
     return {arm: weight for arm, weight in weights.items() if weight}
 
 
@@ -55,37 +55,60 @@ def as_written(found: Object | None, wanted: Object) -> bool:
 
 
 def _core(body: Object) -> object:
+    """All that says where a request goes. People may have written anything there, so nothing is taken for granted."""
+    spec = body.get("spec") or {}
     if body["kind"] == "Service":
-        return body["spec"]["selector"]
-    rules = body["spec"]["rules"]
-    parents = [(p["name"], p.get("namespace")) for p in body["spec"]["parentRefs"]]
-    return parents, [(_headers_of(rule), _backends_of(rule)) for rule in rules]
+        ports = [(port.get("port"), str(port.get("targetPort"))) for port in spec.get("ports") or []]
+        return spec.get("selector") or {}, ports
+    parents = [(parent.get("name"), parent.get("namespace")) for parent in spec.get("parentRefs") or []]
+    rules = [(_matches_of(rule), _backends_of(rule), rule.get("filters") or []) for rule in spec.get("rules") or []]
+    return parents, sorted(spec.get("hostnames") or []), rules
 
 
-def _headers_of(rule: Object) -> list[tuple[str, str]]:
-    matches = rule.get("matches") or []
-    return [(h["name"].lower(), h["value"]) for match in matches for h in match.get("headers") or []]
+def _matches_of(rule: Object) -> list[object]:
+    return [(_path_of(match), _headers_of(match), match.get("method")) for match in rule.get("matches") or []]
 
 
-def _backends_of(rule: Object) -> list[tuple[str, int]]:
-    return sorted((b["name"], b.get("weight", 1)) for b in rule.get("backendRefs", []) if b.get("weight", 1))
+def _path_of(match: Object) -> tuple[str, str]:
+    path = match.get("path") or {}
+    return path.get("type", "PathPrefix"), path.get("value", "/")
+
+
+def _headers_of(match: Object) -> list[tuple[str, ...]]:
+    headers = match.get("headers") or []
+    return [(str(h.get("name")).lower(), str(h.get("type", "Exact")), str(h.get("value"))) for h in headers]
+
+
+def _backends_of(rule: Object) -> list[tuple[str, int, object, str, str]]:
+    """Name, weight, port, kind and namespace of each backend that gets anything."""
+    backends = [
+        (str(b.get("name")), int(b.get("weight", 1)), b.get("port"), b.get("kind", "Service"), b.get("namespace") or "")
+        for b in rule.get("backendRefs") or []
+    ]
+    return sorted((backend for backend in backends if backend[1]), key=str)
 
 
 def _rules(model: str, weights: Mapping[str, int], generations: Mapping[str, int], gateway: Gateway) -> list[Object]:
     """First each arm's buckets, so that a reader keeps an arm; last everybody else by weight."""
     arms = [arm for arm in _ORDER if weights.get(arm)]
+    path = {"type": "PathPrefix", "value": _path(model, gateway)}
     split = {"backendRefs": [_backend(model, arm, weights[arm], generations) for arm in arms]}
-    split["matches"] = [{"path": {"type": "PathPrefix", "value": "/"}}]
+    split["matches"] = [{"path": path}]
     if gateway.sticky_header is None or len(arms) < 2:
         return [split]
     rules, begin = [], 0
     for arm in arms:
         buckets = _buckets(begin, begin + weights[arm], max(generations.values()))
         match = {"type": "RegularExpression", "name": gateway.sticky_header, "value": _pattern(buckets)}
-        rules.append({"matches": [{"path": {"type": "PathPrefix", "value": "/"}, "headers": [match]}]})
+        rules.append({"matches": [{"path": path, "headers": [match]}]})
         rules[-1]["backendRefs"] = [_backend(model, arm, 1, generations)]
         begin += weights[arm]
     return [*rules, split]
+
+
+def _path(model: str, gateway: Gateway) -> str:
+    """Models that share a host are told apart by the protocol's path; one with a host of its own has all of it."""
+    return "/" if any("{model}" in name for name in gateway.hostnames) else f"/v2/models/{model}"
 
 
 def _buckets(begin: int, end: int, generation: int) -> list[int]:

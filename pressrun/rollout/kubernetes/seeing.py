@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
-from pressrun.rollout.kubernetes.names import GENERATION, MODEL, PORT, ROLE, model_name, role_of
+from pressrun.rollout.kubernetes.names import GENERATION, GROUP, MODEL, PORT, ROLE, VERSION, model_name, role_of
 from pressrun.rollout.kubernetes.route import ROUTE_API
 from pressrun.rollout.seen import ArmSeen
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, RolloutRecord
@@ -32,12 +32,16 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One look. `traffic` is the HTTPRoute or the Service that divides the requests."""
+    """One look. `traffic` is the HTTPRoute or the Service that divides the requests.
+
+    `owner` refers to the Rollout: what is made for it goes with it, and a later one of its name finds nothing left.
+    """
 
     deployments: Mapping[tuple[int, str], Object]
     addresses: Mapping[tuple[int, str], str]
     pods: tuple[Pod, ...]
     traffic: Object | None
+    owner: Object | None = None
 
     def of(self, generation: int, arm: str) -> tuple[Pod, ...]:
         """The arm's pods that are there to stay."""
@@ -68,10 +72,19 @@ def look(api: ClusterApi, model: str, *, split: str) -> Look:
     labels, name = {MODEL: model_name(model)}, model_name(model)
     kind, version = ("Service", "v1") if split == "replicas" else ("HTTPRoute", ROUTE_API)
     traffic = api.get(kind, name, version=version)
-    pods = tuple(_pod(found) for found in api.find("Pod", labels))
-    deployments = {_identity(found): found for found in api.find("Deployment", labels, version="apps/v1")}
-    addresses = {_identity(s): f"http://{s['spec']['clusterIP']}:{PORT}" for s in api.find("Service", labels)}
-    return Look(deployments=deployments, addresses=addresses, pods=pods, traffic=traffic)
+    pods = tuple(_pod(found, identity) for identity, found in _ours(api.find("Pod", labels)))
+    deployments = dict(_ours(api.find("Deployment", labels, version="apps/v1")))
+    services = _ours(api.find("Service", labels))
+    addresses = {identity: f"http://{found['spec'].get('clusterIP')}:{PORT}" for identity, found in services}
+    owner = _reference(api.get("Rollout", name, version=f"{GROUP}/{VERSION}"))
+    return Look(deployments=deployments, addresses=addresses, pods=pods, traffic=traffic, owner=owner)
+
+
+def _reference(found: Object | None) -> Object | None:
+    if found is None:
+        return None
+    named = {"apiVersion": found["apiVersion"], "kind": found["kind"], "name": found["metadata"]["name"]}
+    return {**named, "uid": found["metadata"]["uid"], "controller": True}
 
 
 def generations_of(record: RolloutRecord) -> dict[str, int]:
@@ -95,13 +108,22 @@ def hard_checks(seen: Look, generation: int) -> tuple[Assertion, ...]:
     return (Assertion(metric="crashes", value=restarts, decision=Decision.FAIL, reason=reason),)
 
 
-def _identity(found: Object) -> tuple[int, str]:
-    labels = found["metadata"]["labels"]
-    return int(labels[GENERATION]), labels[ROLE]
+def _ours(found: Iterable[Object]) -> list[tuple[tuple[int, str], Object]]:
+    """The objects that carry an arm's labels, each with its generation and role; others that only look like it are out.
+
+    A person's debugging pod with a model's label must not stop the model's rollout.
+    """
+    named = [((one["metadata"].get("labels") or {}), one) for one in found]
+    roles = (role_of(BASELINE), role_of(CANDIDATE))
+    return [
+        ((int(labels[GENERATION]), labels[ROLE]), one)
+        for labels, one in named
+        if labels.get(GENERATION, "").isdecimal() and labels.get(ROLE) in roles
+    ]
 
 
-def _pod(found: Object) -> Pod:
-    generation, role = _identity(found)
+def _pod(found: Object, identity: tuple[int, str]) -> Pod:
+    generation, role = identity
     status: dict[str, Any] = found.get("status") or {}
     server: dict[str, Any] = next((c for c in status.get("containerStatuses") or [] if c["name"] == SERVER), {})
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
