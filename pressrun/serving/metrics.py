@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from pressrun.serving.protocol import Identity
 
+M = TypeVar("M", Counter, Histogram)
 _LABELS = ("model", "version", "arm")
 _SHADOW = ("rollout", "arm")
+# Answers of a rollout that has just ended may still be on their way when the next one begins.
+MOST_ROLLOUTS = 2
 # A sixth apart each, from a millisecond to ten seconds: fine enough to compare two arms by.
 _FINE = tuple(round(0.001 * 1.18**step, 6) for step in range(57))
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -42,6 +46,7 @@ class Metrics:
         self._pairs = Counter(
             "pressrun_shadow_pairs", "Answers compared with another arm's.", (*_SHADOW, "agree"), registry=self.registry
         )
+        self._series: dict[int, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
         self._pending = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
 
     def answered(self, *, arm: str, shadow: bool, status: int, seconds: float) -> None:
@@ -61,18 +66,27 @@ class Metrics:
                 self._features.labels(str(self._identity.generation), name, zero).inc()
 
     def shadowed(self, *, rollout: int, arm: str, failed: bool, seconds: float) -> None:
-        self._shadowed.labels(str(rollout), arm, "failed" if failed else "answered").inc()
+        self._of(self._shadowed, rollout, arm, "failed" if failed else "answered").inc()
         if not failed:
-            self._shadow_seconds.labels(str(rollout), arm).observe(seconds)
+            self._of(self._shadow_seconds, rollout, arm).observe(seconds)
 
     def paired(self, *, rollout: int, arm: str, agree: bool) -> None:
-        self._pairs.labels(str(rollout), arm, str(agree).lower()).inc()
+        self._of(self._pairs, rollout, arm, str(agree).lower()).inc()
 
     def pending(self, count: int) -> None:
         self._pending.labels(*self._names(self._identity.arm)).set(count)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
+
+    def _of(self, counted: M, rollout: int, *more: str) -> M:
+        """The rollout's series. A server outlives many rollouts: series of those before the last one are dropped."""
+        labels = (str(rollout), *more)
+        self._series.setdefault(rollout, set()).add((counted, labels))
+        while len(self._series) > MOST_ROLLOUTS:
+            for one, past in self._series.pop(next(iter(self._series))):
+                one.remove(*past)
+        return counted.labels(*labels)
 
     def _names(self, arm: str) -> tuple[str, str, str]:
         return (self._identity.model, self._identity.version, arm)
