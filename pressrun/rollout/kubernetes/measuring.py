@@ -36,7 +36,7 @@ from pressrun.rollout.windows import DISAGREEMENT, ERRORS, Window
 from pressrun.verdict import Assertion, Check, Decision
 
 MEASURED = (Phase.STEPPING, Phase.BAKING)
-MOST_SOURCES = 40
+MOST_PAST = 40
 ENOUGH_ROWS, ENOUGH_REQUESTS = 50, 20
 MOST_UNANSWERED = 0.1
 _log = logging.getLogger(__name__)
@@ -109,7 +109,8 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
         readings[source] = reading.model_copy(update={"number": number})
     if state.phase in MEASURED:
         evidence = evidence.caught_up(record.reported, plan.policy)
-    kept = dict(list(readings.items())[-MOST_SOURCES:])
+    # This round's stand last. A pod that did not answer this time is among the few before them.
+    kept = dict(list(readings.items())[-(len(measured.readings) + MOST_PAST) :])
     return record.model_copy(update={"evidence": evidence, "readings": kept, "traffic": traffic(evidence)})
 
 

@@ -227,4 +227,14 @@ def test_readings_of_pods_that_came_and_went_do_not_pile_up(said: Said) -> None:
         passing = pod(f"p{number}", 2)
         said.server(passing, pairs("champion", 4))
         record = absorbed(record, measured(record, look_of(passing)))
-    assert len(record.readings) == measuring.MOST_SOURCES
+    assert len(record.readings) == 1 + measuring.MOST_PAST
+
+
+def test_every_one_of_many_pods_counts(said: Said) -> None:
+    pods, record = [pod(f"p{number}", 2) for number in range(100)], under_way()
+    for number in (4, 9):
+        for one in pods:
+            said.server(one, pairs("champion", number))
+        record = absorbed(record, measured(record, look_of(*pods)))
+    assert len(record.readings) == len(pods)
+    assert record.traffic.pairs == 5 * len(pods)
