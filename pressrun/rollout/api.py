@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,11 +15,12 @@ from pressrun.config.problems import ConfigError, Problem
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef, RegistryError, follow
 from pressrun.rollout.changes import aborted, known_generation, submitted, wished
+from pressrun.rollout.everywhere import Everywhere
 from pressrun.rollout.outcomes import report
 from pressrun.rollout.overriding import override_of, remedy
 from pressrun.rollout.publish import publish
-from pressrun.rollout.records import Records, leading, places
-from pressrun.rollout.regions import ACTOR, Ask, Submit, ended_everywhere, next_moves
+from pressrun.rollout.records import Records, leading
+from pressrun.rollout.regions import ACTOR, Ask, Standing, Submit, ended_everywhere, next_moves
 from pressrun.rollout.telling import News, news
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
 from pressrun.step import Step, run_once
@@ -126,50 +127,70 @@ def served(environment: Environment, model: str) -> ModelRef | None:
 
 
 def abort(environment: Environment, model: str, *, actor: str, reason: str, step_key: str) -> bool:
-    """Asks for the step's rollout to go back; True if there was one to stop. It changes no other step's rollout."""
+    """Asks for the step's rollout to go back; True if there was one to stop. It changes no other step's rollout.
+
+    Raises Unreachable or Refused, naming the clusters that did not hear it, once every one was tried.
+    """
 
     def change(record: RolloutRecord) -> RolloutRecord:
         return aborted(record, actor=actor, reason=reason, step_key=step_key, now=_now())
 
-    stopped = False
-    for records in places(environment).values():
+    def stop(records: Records) -> bool:
         before = records.read(model)
-        stopped |= before is not None and records.update(model, change).version != before.version
-    return stopped
+        return before is not None and records.update(model, change).version != before.version
+
+    where = Everywhere(environment)
+    stopped = where.ask_all(stop)
+    where.confess()
+    return any(stopped.values())
 
 
 def outcome(environment: Environment, model: str, step_key: str) -> Outcome | None:
-    """How the step's rollout ended; None while it has not. Of several clusters the one that failed tells."""
-    ended = ended_everywhere(_standing(environment, model), step_key)
+    """How the step's rollout ended; None while it has not, or a cluster is silent. Of several the failed one tells."""
+    where = Everywhere(environment)
+    standing = where.read(model)
+    where.bear()
+    ended = {} if where.failed else ended_everywhere(standing, step_key)
     back = [outcome for outcome in ended.values() if outcome.phase is Phase.ROLLED_BACK]
     decided = [outcome for outcome in back if not outcome.aborted]
     return next(iter([*decided, *back, *ended.values()]), None)
 
 
 def carry_on(environment: Environment, model: str, step_key: str) -> None:
-    """What clusters cannot know of each other, and a controller not of readers; whoever waits calls it ever again."""
-    standing, found = _standing(environment, model), places(environment)
-    if len(found) == 1:
-        _report_outcomes(environment, standing, found, step_key)
-        return
+    """What clusters cannot know of each other, and a controller not of readers; whoever waits calls it ever again.
+
+    Clusters that do not answer for now are left out, and no bake is released before they do.
+    """
+    where = Everywhere(environment)
+    standing = where.read(model)
+    if len(standing) == 1:
+        _report_outcomes(environment, where, standing, step_key)
+    else:
+        _move(where, standing, model, step_key)
+    where.bear()
+
+
+def _move(where: Everywhere, standing: Standing, model: str, step_key: str) -> None:
     plan = next((r.plan for r in standing.values() if r and r.plan and r.plan.step_key == step_key), None)
-    for move in next_moves(standing, step_key):
+    for move in next_moves(standing, step_key, unknown=tuple(where.failed)):
         match move:
             case Submit(cluster=name) if plan is not None:
-                found[name].update(model, partial(submitted, plan=plan, now=_now()))
+                change = partial(submitted, plan=plan, now=_now())
             case Ask(cluster=name, wish=wish, reason=reason):
-                found[name].update(model, partial(asked_of, step_key=step_key, wish=wish, reason=reason, now=_now()))
+                change = partial(asked_of, step_key=step_key, wish=wish, reason=reason, now=_now())
+            case _:
+                continue
+        where.ask(name, partial(_updated, model=model, change=change))
 
 
-def _report_outcomes(
-    environment: Environment,
-    standing: Mapping[str, RolloutRecord | None],
-    found: Mapping[str, Records],
-    step_key: str,
-) -> None:
+def _updated(records: Records, *, model: str, change: Callable[[RolloutRecord], RolloutRecord]) -> RolloutRecord:
+    return records.update(model, change)
+
+
+def _report_outcomes(environment: Environment, where: Everywhere, standing: Standing, step_key: str) -> None:
     for name, record in standing.items():
         if record and record.active and record.plan and record.plan.step_key == step_key:
-            report(environment, found[name], record, _now())
+            where.ask(name, partial(report, environment, record=record, now=_now()))
 
 
 def asked_of(record: RolloutRecord, *, step_key: str, wish: Wish, reason: str, now: datetime) -> RolloutRecord:
@@ -179,13 +200,9 @@ def asked_of(record: RolloutRecord, *, step_key: str, wish: Wish, reason: str, n
     return wished(record, wish, actor=ACTOR, reason=reason, now=now)
 
 
-def _standing(environment: Environment, model: str) -> dict[str, RolloutRecord | None]:
-    return {name: records.read(model) for name, records in places(environment).items()}
-
-
 def news_of(environment: Environment, model: str, step_key: str) -> tuple[News, ...]:
     """What there is to tell people of the step's rollouts so far, in every place, the oldest first."""
-    return news(_standing(environment, model), step_key)
+    return news(Everywhere(environment).read(model), step_key)
 
 
 def finish(step: Step, trained: StageResult, gated: StageResult) -> StageResult:
@@ -211,7 +228,9 @@ def _result(step: Step, trained: StageResult, ended: Outcome) -> StageResult:
 
 def _record_of(step: Step, ended: Outcome) -> RolloutRecord:
     """Of several clusters' records the one that tells how it ended."""
-    found = _standing(step.environment, step.pipeline.model).values()
+    where = Everywhere(step.environment)
+    found = where.read(step.pipeline.model).values()
+    where.confess()
     return next(r for r in found if r and any(o.verdict.verdict_id == ended.verdict.verdict_id for o in r.outcomes))
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from pressrun.config.environment import Environment
 from pressrun.rollout.changes import wished
-from pressrun.rollout.records import Records, places
+from pressrun.rollout.everywhere import Everywhere
+from pressrun.rollout.records import Records
 from pressrun.rollout.types import RolloutPlan, RolloutRecord, Wish
 
 
@@ -15,10 +16,12 @@ def intervene(environment: Environment, model: str, wish: Wish, *, actor: str, r
     several clusters each one that has a rollout of the model hears it.
 
     The intent binds the generation that was under way: one that begins meanwhile goes on. The same wish a second time
-    changes nothing.
+    changes nothing. Raises Unreachable or Refused, naming the clusters that did not hear it, once every one was tried.
     """
-    stopped = [_intervene(records, model, wish, actor, reason) for records in places(environment).values()]
-    return next((plan for plan in stopped if plan is not None), None)
+    where = Everywhere(environment)
+    heard = where.ask_all(lambda records: _intervene(records, model, wish, actor, reason))
+    where.confess()
+    return next((plan for plan in heard.values() if plan is not None), None)
 
 
 def _intervene(records: Records, model: str, wish: Wish, actor: str, reason: str) -> RolloutPlan | None:

@@ -7,7 +7,7 @@ old champion warm and all checks on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord, Wish
@@ -32,8 +32,11 @@ class Ask:
     reason: str
 
 
-def next_moves(standing: Standing, step_key: str) -> tuple[Submit | Ask, ...]:
-    """What to do about the step's rollouts; nothing when all is as it should be. The first cluster leads."""
+def next_moves(standing: Standing, step_key: str, *, unknown: Collection[str] = ()) -> tuple[Submit | Ask, ...]:
+    """What to do about the step's rollouts; nothing when all is as it should be. The first cluster leads.
+
+    `unknown` did not answer, their records are None: nothing is asked of them, and nothing released until they do.
+    """
     failed = next((name for name, record in standing.items() if _ended(record, step_key) is Phase.ROLLED_BACK), None)
     if failed is not None:
         others = [name for name, record in standing.items() if _plan(record, step_key)]
@@ -44,7 +47,7 @@ def next_moves(standing: Standing, step_key: str) -> tuple[Submit | Ask, ...]:
     lead, *rest = standing
     if not _settled(standing[lead], step_key):
         return ()
-    return tuple(Submit(cluster=name) for name in rest if not _knows(standing[name], step_key))
+    return tuple(Submit(cluster=name) for name in rest if name not in unknown and not _knows(standing[name], step_key))
 
 
 def ended_everywhere(standing: Standing, step_key: str) -> dict[str, Outcome]:
