@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from aiohttp import web
+from kubernetes.dynamic.exceptions import NotFoundError
 
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Refused, Unreachable
 from pressrun.rollout.kubernetes.keeper import ClusterKeeper
@@ -18,6 +22,8 @@ from pressrun.rollout.kubernetes.records import ClusterRecords
 from pressrun.rollout.record import StaleRecord, UnreadableRecord
 
 TICK_SECONDS = 1.0
+# Threads that wait for the cluster; a model whose tick hangs keeps one of them.
+MOST_AT_ONCE = 64
 REST_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
@@ -31,13 +37,17 @@ class Controller:
         self._records = ClusterRecords(api, controls=True)
         self._due: dict[str, float] = {}
         self._failing: dict[str, str] = {}
+        self._ticks: dict[str, asyncio.Task[None]] = {}
+        self._workers = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="tick")
+        self._lists = ThreadPoolExecutor(1, thread_name_prefix="list")
+        self._rounded = time.monotonic()
 
     async def run(self, *, port: int = CONTROLLER_PORT) -> None:
         """Until SIGTERM or Ctrl-C. What it knows stands in the cluster, so it just leaves."""
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        runner = web.AppRunner(pages(self.keepers), access_log=None)
+        runner = web.AppRunner(pages(self.keepers, silence=self._silence), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, None, port).start()
         try:
@@ -49,14 +59,26 @@ class Controller:
             await runner.cleanup()
 
     async def _round(self) -> None:
-        if not self._leading.leads:
-            return
-        try:
-            models = await asyncio.to_thread(self._records.models)
-        except (Unreachable, Refused) as error:
-            self._tell_once("", error)
-            return
-        await asyncio.gather(*(self._tick(model) for model in models if self._is_due(model)))
+        if self._leading.leads:
+            try:
+                models = await asyncio.get_running_loop().run_in_executor(self._lists, self._records.models)
+                self._failing.pop("", None)
+                self._begin_ticks(models)
+            except (Unreachable, Refused, NotFoundError) as error:
+                self._tell_once("", error)
+            except Exception as error:
+                self._tell_once("", error, trace=True)
+        self._rounded = time.monotonic()
+
+    def _begin_ticks(self, models: Iterable[str]) -> None:
+        """One task a model: whoever still waits for the cluster, or hangs, is waited for by nobody else."""
+        for model in models:
+            busy = model in self._ticks and not self._ticks[model].done()
+            if not busy and self._is_due(model):
+                self._ticks[model] = asyncio.create_task(self._tick(model))
+
+    def _silence(self) -> float:
+        return time.monotonic() - self._rounded
 
     def _is_due(self, model: str) -> bool:
         return asyncio.get_running_loop().time() >= self._due.get(model, 0.0)
@@ -64,7 +86,7 @@ class Controller:
     async def _tick(self, model: str) -> None:
         keeper = self.keepers.setdefault(model, ClusterKeeper(self._api, self._records, model))
         try:
-            active = await asyncio.to_thread(keeper.tick)
+            active = await asyncio.get_running_loop().run_in_executor(self._workers, keeper.tick)
             self._failing.pop(model, None)
         except (Unreachable, Refused, StaleRecord, UnreadableRecord) as error:
             self._tell_once(model, error)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -12,12 +12,13 @@ from pressrun.rollout.kubernetes.seeing import generations_of
 from pressrun.rollout.page import render_page
 from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase
 
+MOST_SILENT_SECONDS = 60.0
 _SHADOWED = (Phase.STEPPING, Phase.BAKING)
 
 
-def pages(keepers: Mapping[str, ClusterKeeper]) -> web.Application:
-    """The aiohttp application over what the keepers saw last."""
-    surface = _Pages(keepers)
+def pages(keepers: Mapping[str, ClusterKeeper], *, silence: Callable[[], float]) -> web.Application:
+    """The aiohttp application over what the keepers saw last. `silence`: seconds since the main loop's last round."""
+    surface = _Pages(keepers, silence)
     app = web.Application()
     app.add_routes(
         [
@@ -30,11 +31,15 @@ def pages(keepers: Mapping[str, ClusterKeeper]) -> web.Application:
 
 
 class _Pages:
-    def __init__(self, keepers: Mapping[str, ClusterKeeper]) -> None:
-        self._keepers = keepers
+    def __init__(self, keepers: Mapping[str, ClusterKeeper], silence: Callable[[], float]) -> None:
+        self._keepers, self._silence = keepers, silence
 
     async def live(self, request: web.Request) -> web.Response:
-        return web.json_response({"live": True})
+        """A loop that stands still is mended by a restart. A round in which the API server says no is a round, too."""
+        silence = self._silence()
+        live = silence < MOST_SILENT_SECONDS
+        said = {"live": live, "seconds_since_last_round": round(silence, 1)}
+        return web.json_response(said, status=200 if live else 503)
 
     async def shadow(self, request: web.Request) -> web.Response:
         keeper = self._keepers.get(request.match_info["model"])
