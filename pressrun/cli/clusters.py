@@ -35,9 +35,8 @@ def controller(
     from pressrun.rollout.records import api_of
 
     kubernetes = kubernetes_of(load_environment(environment))
-    policy = kubernetes.deploy.pull_policy
     for place in kubernetes.clusters:
-        objects = controller_objects(place.namespace, kubernetes.controller_image, pull_policy=policy)
+        objects = controller_objects(place.namespace, kubernetes)
         if not apply:
             out.print(yaml.safe_dump_all(objects, sort_keys=False), markup=False, highlight=False, soft_wrap=True)
             continue

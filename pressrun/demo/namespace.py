@@ -26,8 +26,7 @@ def make_namespace(environment: Environment, name: str, *, spool: Path) -> None:
     _made(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     for body in _volume(name, spool):
         api.apply(body)
-    policy = kubernetes.deploy.pull_policy
-    for body in controller_objects(name, kubernetes.controller_image, pull_policy=policy):
+    for body in controller_objects(name, kubernetes):
         api.apply(body)
     _until(lambda: not silence(api), f"the controller in namespace {name}: {silence(api)}")
 

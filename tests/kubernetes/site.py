@@ -93,7 +93,7 @@ class Site:
     def install(self) -> None:
         assert self.environment.kubernetes is not None
         for cluster in self.environment.kubernetes.clusters:
-            for body in controller_objects(cluster.namespace, self.controller_image, pull_policy="Never"):
+            for body in controller_objects(cluster.namespace, self.environment.kubernetes):
                 api_of(cluster).apply(body)
 
     def begin(self) -> ModelRef:

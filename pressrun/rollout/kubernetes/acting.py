@@ -28,7 +28,7 @@ def grow(
     objects = arm_objects(
         model, arm, ref, deploy, generation=generation, replicas=replicas, namespace=api.namespace
     )  # fmt: skip
-    for body in (*network_policies(model, api.namespace, deploy.gateway.namespace), *objects):
+    for body in (*network_policies(model, api.namespace, deploy), *objects):
         api.apply(_owned(body, seen.owner))
     if seen.arm(generation, arm).replicas < replicas:
         api.scale(arm_name(model, generation, arm), replicas)

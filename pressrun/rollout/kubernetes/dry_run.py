@@ -55,7 +55,7 @@ def _objects(api: ClusterApi, plan: RolloutPlan, record: RolloutRecord | None) -
     deploy, generation = plan.deploy, (record.generations if record else 0) + 1
     if deploy is None:
         raise ValueError("the plan says nothing of how it is deployed: give the environment a section kubernetes")
-    yield from network_policies(plan.model, api.namespace, deploy.gateway.namespace)
+    yield from network_policies(plan.model, api.namespace, deploy)
     for arm in (a for a in plan.arms if a.name in (CANDIDATE, BASELINE)):
         yield from arm_objects(
             plan.model, arm.name, arm.model, deploy, generation=generation, replicas=1, namespace=api.namespace

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pressrun.config.environment import GatewayMetrics, Kubernetes
 from pressrun.rollout.kubernetes.cluster import Object
-from pressrun.rollout.kubernetes.manifests import USER
-from pressrun.rollout.kubernetes.names import CONTROLLER, CONTROLLER_PORT, GROUP, MANAGED
+from pressrun.rollout.kubernetes.manifests import DNS, USER, port_of
+from pressrun.rollout.kubernetes.names import CONTROLLER, CONTROLLER_PORT, GROUP, MANAGED, PORT
 from pressrun.rollout.kubernetes.resource import definition
 
-SUBMITTER = "pressrun-submitter"
+SUBMITTER, DENY = "pressrun-submitter", "pressrun-default-deny"
 _LABELS = {**MANAGED, "app.kubernetes.io/name": CONTROLLER}
-_WRITE = ["get", "list", "create", "patch", "delete"]
+# Of an API server: its Service's, and the one behind it that most clusters have.
+_API_PORTS = (443, 6443)
 
 
-def controller_objects(namespace: str, image: str, *, pull_policy: str = "IfNotPresent") -> list[Object]:
-    """The CustomResourceDefinition, ServiceAccount, Roles and RoleBindings, Deployment, Service and NetworkPolicy."""
+def controller_objects(namespace: str, kubernetes: Kubernetes) -> list[Object]:
+    """The CustomResourceDefinition, ServiceAccount, Roles and RoleBinding, Service, NetworkPolicies and Deployment."""
+    image, deploy = kubernetes.controller_image, kubernetes.deploy
     return [
         definition(),
         _object("v1", "ServiceAccount", CONTROLLER, namespace, {"automountServiceAccountToken": False}),
@@ -21,8 +24,11 @@ def controller_objects(namespace: str, image: str, *, pull_policy: str = "IfNotP
         _binding(CONTROLLER, namespace),
         _role(SUBMITTER, namespace, _submitter_rules()),
         _object("v1", "Service", CONTROLLER, namespace, {"spec": _service()}),
-        _object("networking.k8s.io/v1", "NetworkPolicy", CONTROLLER, namespace, {"spec": _network()}),
-        _object("apps/v1", "Deployment", CONTROLLER, namespace, {"spec": _deployment(image, pull_policy)}),
+        _object("networking.k8s.io/v1", "NetworkPolicy", DENY, namespace, {"spec": _nothing()}),
+        _object(
+            "networking.k8s.io/v1", "NetworkPolicy", CONTROLLER, namespace, {"spec": _network(deploy.gateway.metrics)}
+        ),
+        _object("apps/v1", "Deployment", CONTROLLER, namespace, {"spec": _deployment(image, deploy.pull_policy)}),
     ]
 
 
@@ -31,16 +37,17 @@ def _controller_rules() -> list[Object]:
     return [
         _rule(GROUP, ["rollouts"], ["get", "list", "update"]),
         _rule(GROUP, ["rollouts/status"], ["update"]),
-        _rule("apps", ["deployments"], _WRITE),
-        _rule("apps", ["deployments/scale"], ["patch"]),
-        _rule("", ["services"], _WRITE),
-        _rule("policy", ["poddisruptionbudgets"], _WRITE),
-        _rule("autoscaling", ["horizontalpodautoscalers"], _WRITE),
-        _rule("networking.k8s.io", ["networkpolicies"], ["get", "create", "patch"]),
+        _rule("apps", ["deployments"], ["list", "create", "patch", "delete"]),
+        _rule("", ["services"], ["get", "list", "create", "patch", "delete"]),
+        _rule("policy", ["poddisruptionbudgets"], ["create", "patch", "delete"]),
+        _rule("autoscaling", ["horizontalpodautoscalers"], ["get", "create", "patch", "delete"]),
+        _rule("networking.k8s.io", ["networkpolicies"], ["create", "patch"]),
         _rule("gateway.networking.k8s.io", ["httproutes"], ["get", "create", "patch"]),
-        _rule("", ["pods", "events"], ["get", "list"]),
+        _rule("", ["pods", "events"], ["list"]),
         _rule("", ["pods/log"], ["get"]),
-        _rule("coordination.k8s.io", ["leases"], ["get", "create", "update"]),
+        # What is not there yet has no name to hold a right to make it against.
+        _rule("coordination.k8s.io", ["leases"], ["create"]),
+        _lease(["get", "update"]),
     ]
 
 
@@ -48,8 +55,12 @@ def _submitter_rules() -> list[Object]:
     """What Airflow's account needs to submit, watch and step in."""
     return [
         _rule(GROUP, ["rollouts"], ["get", "list", "create", "update"]),
-        _rule("coordination.k8s.io", ["leases"], ["get"]),
+        _lease(["get"]),
     ]
+
+
+def _lease(verbs: list[str]) -> Object:
+    return {**_rule("coordination.k8s.io", ["leases"], verbs), "resourceNames": [CONTROLLER]}
 
 
 def _rule(group: str, resources: list[str], verbs: list[str]) -> Object:
@@ -77,11 +88,24 @@ def _service() -> Object:
     return {"selector": dict(_LABELS), "ports": [port]}
 
 
-def _network() -> Object:
+def _nothing() -> Object:
+    """For every pod of ours, whatever has no policy of its own yet; pods of others in the namespace are theirs."""
+    return {"podSelector": {"matchLabels": dict(MANAGED)}, "policyTypes": ["Ingress", "Egress"]}
+
+
+def _network(metrics: GatewayMetrics | None) -> Object:
     """Its probes and its servers may come in; it goes out to the API server, the gateway's counts and its servers."""
     servers = {"podSelector": {"matchLabels": dict(MANAGED)}}
     ingress = [{"from": [servers], "ports": [{"port": CONTROLLER_PORT, "protocol": "TCP"}]}]
-    return {"podSelector": {"matchLabels": dict(_LABELS)}, "policyTypes": ["Ingress"], "ingress": ingress}
+    # An API server and a gateway's metrics are no pods that a selector could name for every cluster.
+    anywhere = sorted({*_API_PORTS, *([port_of(metrics.url)] if metrics else [])})
+    egress = [
+        {"to": [servers], "ports": [{"port": PORT, "protocol": "TCP"}]},
+        {"ports": DNS},
+        {"ports": [{"port": port, "protocol": "TCP"} for port in anywhere]},
+    ]
+    selected = {"podSelector": {"matchLabels": dict(_LABELS)}, "policyTypes": ["Ingress", "Egress"]}
+    return {**selected, "ingress": ingress, "egress": egress}
 
 
 def _deployment(image: str, pull_policy: str) -> Object:

@@ -6,6 +6,8 @@ or a person's stay.
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pressrun.config.environment import Deploy
 from pressrun.registry import ModelRef
 from pressrun.rollout.kubernetes.cluster import Object
@@ -21,6 +23,7 @@ from pressrun.rollout.kubernetes.names import (
 
 USER = 10001
 DRAIN_SECONDS = 5
+DNS: list[Object] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 # A gateway hears of a ready pod a little later: before that it would answer 503 for it.
 SETTLE_SECONDS = 3
 _SECURE = {
@@ -166,21 +169,34 @@ _ZONE = "topology.kubernetes.io/zone"
 _CPU_TARGET = {"type": "Utilization", "averageUtilization": 70}
 
 
-def network_policies(model: str, namespace: str, gateway_namespace: str | None) -> list[Object]:
+def network_policies(model: str, namespace: str, deploy: Deploy) -> list[Object]:
     """Nothing in or out of a model's pods but the gateway's requests, each other's, their controller and the bundle."""
+    gateways = deploy.gateway.pods_namespace or deploy.gateway.namespace or namespace
     pods = {"matchLabels": {**MANAGED, "pressrun.dev/model": model_name(model)}}
     controller = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": CONTROLLER}}}
-    gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": gateway_namespace or namespace}}}
+    gateway = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": gateways}}}
     inward = [{"from": [gateway, controller, {"podSelector": pods}], "ports": [{"port": PORT, "protocol": "TCP"}]}]
     outward = [
         {"to": [{"podSelector": pods}], "ports": [{"port": PORT, "protocol": "TCP"}]},
         {"to": [controller], "ports": [{"port": CONTROLLER_PORT, "protocol": "TCP"}]},
-        {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]},
-        {"ports": [{"port": port, "protocol": "TCP"} for port in (80, 443, 5000)]},
+        {"ports": DNS},
+        # Only fetching the bundle needs these, from MLflow and from a bucket that MLflow names. A policy knows pods and
+        # not containers, so the server beside it has them, too.
+        {"ports": [{"port": port, "protocol": "TCP"} for port in _fetched_from(deploy.tracking_uri)]},
     ]
     spec = {"podSelector": pods, "policyTypes": ["Ingress", "Egress"], "ingress": inward, "egress": outward}
     metadata = {"name": model_name(model), "namespace": namespace, "labels": dict(MANAGED)}
     return [{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}]
+
+
+def _fetched_from(tracking_uri: str) -> list[int]:
+    return sorted({80, 443, port_of(tracking_uri)})
+
+
+def port_of(url: str) -> int:
+    """The port that the address names, or its scheme's."""
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _pod_security() -> Object:
