@@ -13,10 +13,11 @@ from urllib.parse import quote, unquote
 MASK = "***"
 SECRET_NAMES = ("TOKEN", "SECRET", "PASSWORD", "KEY")
 _SHORTEST = 6  # a shorter value would blot out ordinary words
-_USERINFO = r"(?P<scheme>\b[A-Za-z][\w+.-]*://)(?P<userinfo>[^\s/?#\"'<>]+)@"
+_USERINFO = r"(?P<scheme>\b[A-Za-z][\w+.-]{0,30}://)(?P<userinfo>[^\s/?#\"'<>]+)@"
 _ADDRESS = re.compile(_USERINFO)
+# A stranger' text must not take long: no pattern here begins with a run of any length.
 _NAMED = re.compile(
-    r"(?i)(?P<name>(?<![A-Za-z])[\w.-]*?(?:password|passwd|secret|token|api_?key|access_?key|secret_?key)['\"]?"
+    r"(?i)(?P<name>(?:password|passwd|secret|token|api_?key|access_?key|secret_?key)['\"]?"
     r"\s*(?:=|(?<=['\"]):)\s*['\"]?)[^\s\"',;&})\]]+"
 )
 _HEADER = re.compile(r"(?i)(?P<name>\bauthorization['\"]?\s*[:=]\s*['\"]?)(?:[A-Za-z]+ )?[^\s\"',]+")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,16 @@ def test_the_secrets_of_an_environment_file_are_known_once_it_is_read(
     assert redacted("of/the/desk of-the-lake of-mlflow") == "of/the/desk of-the-lake of-mlflow"
     load_environment(file)
     assert redacted("of/the/desk of-the-lake of-mlflow eu-north-1") == "*** *** *** eu-north-1"
+
+
+@pytest.mark.parametrize("run", ["é", "1", "_", "a.", "password", "authorization ", "x://", "xoxb-"])
+def test_what_strangers_wrote_takes_no_longer_than_it_is_long(run: str) -> None:
+    """A candidate's log lines are redacted by the process that rolls it back."""
+    began = time.monotonic()
+    redacted(run * 20_000)
+    assert time.monotonic() - began < 2
+
+
+def test_a_name_of_any_length_hides_what_follows_it() -> None:
+    for name in ("password", "db_password", "x" * 200 + "-password", "é.api_key", "9token"):
+        assert redacted(f"{name}=hunter2secret") == f"{name}=***"

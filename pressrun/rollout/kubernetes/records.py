@@ -17,11 +17,15 @@ from pressrun.rollout.kubernetes.resource import (
     status_of,
 )
 from pressrun.rollout.record import MOST_EVENTS, MOST_OUTCOMES, StaleRecord
-from pressrun.rollout.types import RolloutRecord
+from pressrun.rollout.types import RolloutRecord, RolloutState
 
 MOST_TRIES = 8
-# A resource may have about a megabyte: the logs of a failed candidate are kept of the newest rollouts alone.
-MOST_LAST_WORDS = 3
+# A resource may have about a megabyte. So many events, outcomes, and outcomes with the candidate's last words are kept
+# of the newest, fewer where that would be too much.
+MOST_BYTES = 900_000
+_KEPT = ((MOST_EVENTS, MOST_OUTCOMES, 3), (MOST_EVENTS, 50, 1), (100, 20, 1), (50, 5, 1), (50, 5, 0))
+# The API's own encoding writes each of these as six characters.
+_ESCAPED = "<>&"
 
 
 class ClusterRecords:
@@ -62,10 +66,13 @@ class ClusterRecords:
         if found and self._controls:
             wanted, asked = annotated(found, before, now)
         after = change(asked)
+        if self._controls and found and (last := _ended_in(asked, after)) is not None:
+            self._write_status(found, last, now)
+            return self._update(model, change)
         found = self._write_spec(found, wanted, after)
         if self._controls and found and after != before:
-            self._write_status(found, after, now)
-        return after
+            found = self._write_status(found, after, now)
+        return after.model_copy(update={"version": found["metadata"]["generation"]}) if found else after
 
     def _write_spec(self, found: Object | None, wanted: Object | None, after: RolloutRecord) -> Object | None:
         """The resource with what is asked for; the spec and the annotations change in one write."""
@@ -75,15 +82,44 @@ class ClusterRecords:
         same = found["spec"] == spec and (found["metadata"].get("annotations") or {}) == _notes(wanted)
         return found if same else self.api.replace({**wanted, "spec": spec})
 
-    def _write_status(self, found: Object, after: RolloutRecord, now: datetime) -> None:
-        self.api.replace({**found, "status": status_of(_bounded(after), now)}, status=True)
+    def _write_status(self, found: Object, after: RolloutRecord, now: datetime) -> Object:
+        return self.api.replace({**found, "status": status_of(_bounded(after), now)}, status=True)
+
+
+def _ended_in(before: RolloutRecord, after: RolloutRecord) -> RolloutRecord | None:
+    """How the last rollout ended, where the next one has begun in the same change; None where not so.
+
+    The next one's plan is in the spec, the last one's outcome in the status: whoever dies between the two writes would
+    lose the outcome, since a status of another generation than the spec's is void. So that is written first.
+    """
+    if before.plan is None or after.plan is None or before.plan.generation == after.plan.generation:
+        return None
+    ended = next((one for one in after.outcomes if one.generation == before.plan.generation), None)
+    if ended is None or ended in before.outcomes:
+        return None
+    state = (before.state or RolloutState(since=ended.at)).model_copy(update={"phase": ended.phase})
+    return before.model_copy(update={"state": state, "outcomes": after.outcomes, "history": after.history})
 
 
 def _bounded(record: RolloutRecord) -> RolloutRecord:
-    outcomes = list(record.outcomes[-MOST_OUTCOMES:])
-    for at in range(max(0, len(outcomes) - MOST_LAST_WORDS)):
-        outcomes[at] = outcomes[at].model_copy(update={"last_words": ()})
-    return record.model_copy(update={"history": record.history[-MOST_EVENTS:], "outcomes": tuple(outcomes)})
+    """As much of the record as a resource takes, the newest first."""
+    kept = record
+    for events, outcomes, words in _KEPT:
+        kept = _cut(record, events, outcomes, words)
+        text = kept.model_dump_json()
+        if len(text.encode()) + 5 * sum(text.count(one) for one in _ESCAPED) <= MOST_BYTES:
+            break
+    return kept
+
+
+def _cut(record: RolloutRecord, events: int, outcomes: int, words: int) -> RolloutRecord:
+    ended = list(record.outcomes[-outcomes:])
+    for at in range(max(0, len(ended) - words)):
+        ended[at] = ended[at].model_copy(update={"last_words": ()})
+    # What the outcome holds need not stand beside it once more.
+    said = () if record.plan and any(one.generation == record.plan.generation for one in ended) else record.last_words
+    kept = {"history": record.history[-events:], "outcomes": tuple(ended), "last_words": said if words else ()}
+    return record.model_copy(update=kept)
 
 
 def _notes(resource: Object) -> Object:
