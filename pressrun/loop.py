@@ -181,8 +181,12 @@ class _Watch:
 
     def _phase(self) -> str:
         from pressrun.rollout import status
+        from pressrun.rollout.everywhere import passing
 
-        record = status(self.step.environment, self.step.pipeline.model)
+        try:
+            record = status(self.step.environment, self.step.pipeline.model)
+        except passing(self.step.environment) as error:
+            return f"{error}. Waiting for it"
         if record is None or record.state is None:
             return "waiting for the rollout to begin"
         return f"{record.state.phase.value} at {record.state.weights.get('candidate', 0)}%"
