@@ -159,14 +159,16 @@ def _translated(error: DynamicApiError) -> Exception:
 
 def connect(place: Place) -> ClusterApi:
     """By kubeconfig and context, as kubectl would. Raises Refused when there is no such file or context."""
+    # The client reads KUBECONFIG once, when it is imported.
+    file = str(place.kubeconfig) if place.kubeconfig else os.environ.get("KUBECONFIG") or None
     try:
-        # The client reads KUBECONFIG once, when it is imported.
-        file = str(place.kubeconfig) if place.kubeconfig else os.environ.get("KUBECONFIG") or None
         return ClusterApi(config.new_client_from_config(config_file=file, context=place.context), place.namespace)
-    except config.ConfigException as error:
-        where = place.kubeconfig or "the default kubeconfig"
+    except Exception as error:
+        # The client parses whatever it is given, and fails by whatever then is missing.
+        said = f"{error}" if isinstance(error, config.ConfigException | OSError) else f"it is no kubeconfig: {error}"
+        where = file or "the default kubeconfig"
         raise Refused(
-            f"cluster {place.name}: {where} does not lead to it ({error}); set kubeconfig and context"
+            f"cluster {place.name}: {where} does not lead to it ({said}); set kubeconfig and context"
         ) from error
 
 
