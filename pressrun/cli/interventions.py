@@ -36,6 +36,7 @@ def override(
     from pressrun.step import open_lake
     from pressrun.verdict import Override
 
+    _refuse_blank(by, reason)
     place, now = load_environment(environment), datetime.now(UTC)
     pipeline, found = _verdict_of(place, verdict)
     _refuse_what_needs_none(found)
@@ -77,6 +78,7 @@ def _intervene(model: str, wish: Wish, becomes: str, by: str, reason: str, envir
     from pressrun.config.load import load_environment
     from pressrun.rollout import Vigil, intervene
 
+    _refuse_blank(by, reason)
     place, name = load_environment(environment), _model(model)
     plan = intervene(place, name, wish, actor=by, reason=reason)
     if plan is None:
@@ -85,6 +87,13 @@ def _intervene(model: str, wish: Wish, becomes: str, by: str, reason: str, envir
     out.print(said, markup=False, highlight=False, soft_wrap=True)
     if missing := Vigil(place, name).missing():
         err.print(f"{missing}. It is done when one runs", style="yellow", markup=False, soft_wrap=True)
+
+
+def _refuse_blank(by: str, reason: str) -> None:
+    """A decision without a name or a reason could not be told of later."""
+    for option, words, wanted in (("--by", by, "who decides"), ("--reason", reason, "why")):
+        if not words.strip():
+            raise ValueError(f"{option} is blank: say {wanted}; it is shown wherever the decision is")
 
 
 def moment(text: str, *, now: datetime) -> datetime:

@@ -137,3 +137,18 @@ def test_abort_with_nothing_to_stop_says_so(cli: CliRunner, environment: Environ
 def test_who_and_why_are_asked_for(cli: CliRunner, command: str) -> None:
     assert "--by" in cli.invoke(app, [command, "topics", "--reason", "x"]).output
     assert cli.invoke(app, [command, "topics", "--by", "ann"]).exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["abort", "pause", "resume", "promote", "override"])
+@pytest.mark.parametrize(("option", "blank"), [("--by", ""), ("--by", "  "), ("--reason", ""), ("--reason", " \t")])
+def test_blank_words_are_refused_before_anything_else(
+    cli: CliRunner, environment: Environment, tmp_path: Path, command: str, option: str, blank: str
+) -> None:
+    submit(environment, plan_of("d/1/t/-1", model_of(tmp_path, "7"), None))
+    words = {"--by": "ann", "--reason": "why", option: blank} | ({"--until": "2h"} if command == "override" else {})
+    arguments = [word for pair in words.items() for word in pair]
+    result = cli.invoke(app, [command, "topics", *arguments, "--environment", "no such one"])
+    assert (result.exit_code, f"{option} is blank" in result.output) == (2, True), result.output
+    record = status(environment, "topics")
+    assert record is not None
+    assert record.intents == ()
