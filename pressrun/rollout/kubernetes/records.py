@@ -17,7 +17,7 @@ from pressrun.rollout.kubernetes.resource import (
     status_of,
 )
 from pressrun.rollout.record import MOST_EVENTS, MOST_OUTCOMES, StaleRecord
-from pressrun.rollout.types import RolloutRecord, RolloutState
+from pressrun.rollout.types import RolloutRecord
 
 MOST_TRIES = 8
 # A resource may have about a megabyte. So many events, outcomes, and outcomes with the candidate's last words are kept
@@ -66,9 +66,6 @@ class ClusterRecords:
         if found and self._controls:
             wanted, asked = annotated(found, before, now)
         after = change(asked)
-        if self._controls and found and (last := _ended_in(asked, after)) is not None:
-            self._write_status(found, last, now)
-            return self._update(model, change)
         found = self._write_spec(found, wanted, after)
         if self._controls and found and after != before:
             found = self._write_status(found, after, now)
@@ -84,21 +81,6 @@ class ClusterRecords:
 
     def _write_status(self, found: Object, after: RolloutRecord, now: datetime) -> Object:
         return self.api.replace({**found, "status": status_of(_bounded(after), now)}, status=True)
-
-
-def _ended_in(before: RolloutRecord, after: RolloutRecord) -> RolloutRecord | None:
-    """How the last rollout ended, where the next one has begun in the same change; None where not so.
-
-    The next one's plan is in the spec, the last one's outcome in the status: whoever dies between the two writes would
-    lose the outcome, since a status of another generation than the spec's is void. So that is written first.
-    """
-    if before.plan is None or after.plan is None or before.plan.generation == after.plan.generation:
-        return None
-    ended = next((one for one in after.outcomes if one.generation == before.plan.generation), None)
-    if ended is None or ended in before.outcomes:
-        return None
-    state = (before.state or RolloutState(since=ended.at)).model_copy(update={"phase": ended.phase})
-    return before.model_copy(update={"state": state, "outcomes": after.outcomes, "history": after.history})
 
 
 def _bounded(record: RolloutRecord) -> RolloutRecord:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from pressrun.rollout.changes import aborted, begun, ended, submitted, told, wished
+from pressrun.rollout.changes import aborted, ended, submitted, told, wished
 from pressrun.rollout.kubernetes.cluster import Object, Unreachable
+from pressrun.rollout.kubernetes.keeper import _upkept
 from pressrun.rollout.kubernetes.last_words import MOST_LINES, last_words
 from pressrun.rollout.kubernetes.records import MOST_TRIES, ClusterRecords
 from pressrun.rollout.kubernetes.resource import record_of
@@ -47,8 +49,11 @@ def read(cluster: ClusterInMemory) -> RolloutRecord:
 
 
 def ending(phase: Phase = Phase.PROMOTED) -> Callable[[RolloutRecord], RolloutRecord]:
-    state = RolloutState(phase=phase, since=NOW, decided_at=NOW, checks=(PASSED,))
-    return lambda record: ended(record.model_copy(update={"state": state}), NOW)
+    return lambda record: ended(record.model_copy(update={"state": ended_state(phase)}), NOW)
+
+
+def ended_state(phase: Phase = Phase.PROMOTED) -> RolloutState:
+    return RolloutState(phase=phase, since=NOW, decided_at=NOW, checks=(PASSED,))
 
 
 def resource(cluster: ClusterInMemory) -> Object:
@@ -131,14 +136,6 @@ def test_an_annotation_and_its_intent_change_in_one_write(cluster: ClusterInMemo
     assert [(i.wish, i.actor, i.reason) for i in read(cluster).intents] == [("abort", "ann", "x")]
 
 
-def dying_at_the_status(cluster: ClusterInMemory) -> None:
-    def gone(verb: str, kind: str, name: str) -> None:
-        if verb == "status":
-            raise Unreachable("the controller dies here")
-
-    cluster.meanwhile = gone
-
-
 def test_a_controller_that_dies_between_spec_and_status_begins_the_next_rollout_with_nothing_of_the_last(
     cluster: ClusterInMemory,
 ) -> None:
@@ -151,34 +148,28 @@ def test_a_controller_that_dies_between_spec_and_status_begins_the_next_rollout_
     assert (second.evidence, second.readings, second.last_words) == (None, {}, ())
 
 
-def test_a_controller_that_dies_when_a_rollout_ends_and_the_next_waits_loses_no_outcome(
-    cluster: ClusterInMemory,
-) -> None:
+@pytest.mark.parametrize("dies", [True, False])
+def test_no_outcome_is_lost_when_the_next_rollout_waits_already(cluster: ClusterInMemory, dies: bool) -> None:
+    """The controller dies after the first write, or somebody else writes then."""
     submit(cluster)
     submit(cluster, "d/3/t/-1")
-    dying_at_the_status(cluster)
-    with pytest.raises(Unreachable):
-        controlling(cluster).update("topics", lambda record: begun(ending()(record), NOW))
-    cluster.meanwhile = lambda verb, kind, name: None
-    controlling(cluster).update("topics", lambda record: begun(ending()(record), NOW))
+    records, once = controlling(cluster), iter([True])
+    records.update("topics", lambda record: record.model_copy(update={"state": ended_state()}))
+
+    def disturbed(verb: str, kind: str, name: str) -> None:
+        if verb == "status" and next(once, False):
+            cluster.edit(kind, name, lambda one: one["metadata"].update(annotations={"team": "news"}))
+            if dies:
+                raise Unreachable("the controller dies here")
+
+    cluster.meanwhile = disturbed
+    for _ in range(4):
+        with suppress(Unreachable):
+            records.update("topics", lambda record: _upkept(record, NOW))
     found = read(cluster)
     assert [outcome.generation for outcome in found.outcomes] == [1]
     assert found.plan is not None
-    assert (found.plan.generation, found.queue) == (2, ())
-
-
-def test_somebody_who_writes_when_a_rollout_ends_loses_no_outcome(cluster: ClusterInMemory) -> None:
-    submit(cluster)
-    submit(cluster, "d/3/t/-1")
-    once = iter([True])
-
-    def somebody(verb: str, kind: str, name: str) -> None:
-        if verb == "status" and next(once, False):
-            cluster.edit(kind, name, lambda one: one["metadata"].update(annotations={"team": "news"}))
-
-    cluster.meanwhile = somebody
-    controlling(cluster).update("topics", lambda record: begun(ending()(record), NOW))
-    assert [outcome.generation for outcome in read(cluster).outcomes] == [1]
+    assert (found.plan.generation, found.queue, found.active) == (2, (), True)
 
 
 def loud_words(character: str) -> tuple[LastWords, ...]:
