@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ from pressrun.cli.options import EnvironmentName
 from pressrun.cli.terminal import err, out
 
 if TYPE_CHECKING:
-    from pressrun.config.environment import Environment, Kubernetes
+    from pressrun.config.environment import Cluster, Environment, Kubernetes
     from pressrun.rollout.kubernetes.dry_run import Change
     from pressrun.rollout.types import RolloutPlan
 
@@ -35,6 +36,8 @@ def controller(
     from pressrun.rollout.records import api_of
 
     kubernetes = kubernetes_of(load_environment(environment))
+    if apply:
+        _refuse(_without_namespace(place) for place in kubernetes.clusters)
     for place in kubernetes.clusters:
         objects = controller_objects(place.namespace, kubernetes)
         if not apply:
@@ -79,6 +82,54 @@ def tell_dry_run(environment: Environment, plan: RolloutPlan) -> None:
         for words in not_enforced(api):
             out.print(f"not enforced there: {words}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     out.print("Nothing was written.", highlight=False)
+
+
+def refuse_bare(environment: Environment, *, said: str = "") -> None:
+    """Raises ValueError where a cluster lacks the namespace or the custom resource, with the commands that bring it.
+
+    `said` is what is known already, and goes before.
+    """
+    if environment.kubernetes is not None:
+        places = environment.kubernetes.clusters
+        _refuse((_without_namespace(place) or _without_resource(place) for place in places), said=said)
+
+
+def _refuse(lacking: Iterable[str], *, said: str = "") -> None:
+    if words := [one for one in lacking if one]:
+        raise ValueError("\n".join([said, *words] if said else words))
+
+
+def _without_namespace(place: Cluster) -> str:
+    """Empty, too, where it cannot be told: for whoever may not look at namespaces, and of a cluster that is away."""
+    from pressrun.rollout.kubernetes.cluster import Refused, Unreachable
+    from pressrun.rollout.records import api_of
+
+    try:
+        there = api_of(place).get("Namespace", place.namespace) is not None
+    except (Refused, Unreachable):
+        return ""
+    create = f"`kubectl create namespace {place.namespace}`"
+    label = f"`kubectl label namespace {place.namespace} pod-security.kubernetes.io/enforce=restricted`"
+    remedy = f"{create} and {label}, then `pressrun controller --apply`"
+    return "" if there else f"cluster {place.name} has no namespace {place.namespace}: {remedy}"
+
+
+def _without_resource(place: Cluster) -> str:
+    from pressrun.rollout.kubernetes.cluster import Refused, Unreachable
+    from pressrun.rollout.kubernetes.resource import API_VERSION, KIND
+    from pressrun.rollout.records import api_of
+
+    try:
+        api = api_of(place)
+    except Refused:
+        return ""
+    try:
+        api.kinds_of(KIND, API_VERSION)
+    except Unreachable:
+        return ""
+    except Refused:
+        return f"cluster {place.name} does not know what a {KIND} is: `pressrun controller --apply` brings it there"
+    return ""
 
 
 def kubernetes_of(environment: Environment) -> Kubernetes:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pressrun.cli.clusters import refuse_bare
 from pressrun.cli.options import EnvironmentName
 from pressrun.cli.terminal import err, out
 
@@ -77,11 +78,19 @@ def promote(
 def _intervene(model: str, wish: Wish, becomes: str, by: str, reason: str, environment: str | None) -> None:
     from pressrun.config.load import load_environment
     from pressrun.rollout import Vigil, intervene
+    from pressrun.rollout.everywhere import passing
 
     _refuse_blank(by, reason)
     place, name = load_environment(environment), _model(model)
-    plan = intervene(place, name, wish, actor=by, reason=reason)
+    try:
+        plan = intervene(place, name, wish, actor=by, reason=reason)
+    except passing(place):
+        raise
+    except Exception as error:
+        refuse_bare(place, said=str(error))
+        raise
     if plan is None:
+        refuse_bare(place)
         raise ValueError(f"{name} has no rollout under way: there is nothing to {wish}")
     said = f"rollout {plan.generation} of {name} v{plan.candidate.version} {becomes}: {by}, {reason}"
     out.print(said, markup=False, highlight=False, soft_wrap=True)
