@@ -104,7 +104,8 @@ def _machine() -> str:
 
 
 _PAGE = """# Rollouts under faults, on a real cluster
-Made on {date} by `make test-kubernetes` with `PRESSRUN_TEST_FAULTS_TO=docs/benchmarks/rollout_faults.md`, on {machine}.
+Made on {date} on {machine}.
+`PRESSRUN_TEST_FAULTS_TO=docs/benchmarks/rollout_faults.md make test-kubernetes` makes it again.
 
 Readers send 50 requests a second to the gateway from before each fault until after its end; everything is counted at
 their end. "On the champion's share" are failures that the candidate's share of that moment does not explain. "After the
