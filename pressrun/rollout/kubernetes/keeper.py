@@ -32,6 +32,7 @@ from pressrun.rollout.types import (
 from pressrun.verdict import Assertion, Check, Decision
 
 _EDITED = "edited by others"
+MOST_OF_ERROR = 300
 MOST_LOOKS = 3
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class ClusterKeeper:
             return record, (*checks(record, measured), *hard_checks(seen, plan.generation))
         except Exception as error:
             _log.exception("%s: this rollout cannot be judged", self.model)
-            reason = f"it could not be judged: {type(error).__name__}: {error}; the controller's log has more"
+            said = f"{type(error).__name__}: {str(error)[:MOST_OF_ERROR]}"
+            reason = f"it could not be judged: {said}; the controller's log has more"
             return before, (Assertion(metric="analysis", decision=Decision.ERROR, reason=reason),)
 
     def _observed(
