@@ -43,12 +43,14 @@ class InterveneOperator(BaseOperator):
         from pressrun.rollout import intervene
         from pressrun.rollout.types import WISHES
 
-        if self.wish not in WISHES or not self.reason.strip():
-            raise NotUsable(f"a wish is one of {', '.join(WISHES)}, with a reason; got {self.wish!r}, {self.reason!r}")
+        if self.wish not in WISHES:
+            raise NotUsable(f"{self.wish!r} is no wish: it is one of {', '.join(WISHES)}")
+        if not self.reason.strip():
+            raise NotUsable("the reason is blank: say why; it is shown wherever the decision is")
         place, model = load_environment(self.environment), load_pipeline(self.pipeline).model
         connect_clusters(place)
         self.links = stage_links(None, place, model)
-        actor = context["dag_run"].triggering_user_name or "airflow"
+        actor = (context["dag_run"].triggering_user_name or "").strip() or "airflow"
         plan = intervene(place, model, self.wish, actor=actor, reason=self.reason.strip())
         if plan is None:
             raise NotUsable(f"{model} has no rollout under way: there is nothing to {self.wish}")
