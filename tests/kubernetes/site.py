@@ -67,7 +67,7 @@ class Site:
         deploy = Deploy(
             server_image=self.server_image, fetch_image=self.controller_image, pull_policy="Never",
             tracking_uri=self.tracking_uri, replicas=self.replicas, split=self.split, cpu="50m", memory="256Mi",
-            gateway=Gateway(name="web", namespace="gateway", hostnames=[self.host], metrics=metrics),
+            gateway=Gateway(name="web", namespace="gateway", hostnames=["{model}." + self.domain], metrics=metrics),
         )  # fmt: skip
         clusters = [
             Cluster(name=name, kubeconfig=self.kubeconfig, namespace=name)
@@ -82,6 +82,11 @@ class Site:
 
     @property
     def host(self) -> str:
+        """Where readers find the model."""
+        return f"topics.{self.domain}"
+
+    @property
+    def domain(self) -> str:
         """Tests share the gateway: each has a name of its own."""
         return f"{self.namespace}.example"
 
