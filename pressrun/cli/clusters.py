@@ -41,7 +41,12 @@ def controller(
     for place in kubernetes.clusters:
         objects = controller_objects(place.namespace, kubernetes)
         if not apply:
-            out.print(yaml.safe_dump_all(objects, sort_keys=False), markup=False, highlight=False, soft_wrap=True)
+            out.print(
+                yaml.safe_dump_all(objects, sort_keys=False, explicit_start=True),
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
+            )
             continue
         for body in objects:
             api_of(place).apply(body)
