@@ -26,4 +26,5 @@ def test_a_documented_command_can_be_typed(line: str) -> None:
 
 
 def test_every_judge_and_every_intervention_is_documented() -> None:
-    assert {shlex.split(line)[1] for line in COMMANDS} == {"gate", "canary", "drift", "override", "abort"}
+    judges, interventions = {"gate", "canary", "drift", "override"}, {"pause", "resume", "promote", "abort"}
+    assert {shlex.split(line)[1] for line in COMMANDS} == judges | interventions
