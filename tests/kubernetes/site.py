@@ -159,7 +159,7 @@ class Site:
     def record(self) -> RolloutRecord | None:
         return status(self.environment, "topics")
 
-    def ended(self, step: str, *, seconds: float = 180.0) -> Outcome:
+    def ended(self, step: str, *, seconds: float = 300.0) -> Outcome:
         """Waits for the rollout's end, and does meanwhile what a waiting task does for several clusters."""
         self.until(lambda record: self.carried_on(step), seconds=seconds)
         found = outcome(self.environment, "topics", step)
@@ -184,11 +184,11 @@ class Site:
         record = self.record()
         return [e.text for e in record.history if (e.generation, e.kind) == (generation, kind)] if record else []
 
-    def weighs(self, share: int, *, seconds: float = 60.0) -> RolloutRecord:
+    def weighs(self, share: int, *, seconds: float = 90.0) -> RolloutRecord:
         """Waits until the candidate has this weight (percent)."""
         return self.until(lambda r: r.state and r.state.weights.get(CANDIDATE, 0) == share, seconds=seconds)
 
-    def gone(self, generation: int, *, seconds: float = 45.0) -> None:
+    def gone(self, generation: int, *, seconds: float = 90.0) -> None:
         """Waits until nothing of the generation is left; its pods drain for some seconds."""
         self.until(lambda record: not self.pods(generation), seconds=seconds)
         for kind, version in (("Deployment", "apps/v1"), ("Service", "v1"), ("PodDisruptionBudget", "policy/v1")):

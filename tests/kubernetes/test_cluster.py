@@ -140,7 +140,7 @@ def test_two_arms_on_read_only_roots_share_the_gateways_traffic(
     assert counted.share("candidate") == pytest.approx(0.2, abs=0.03)
     assert counted.by_version.keys() == {"1"}
 
-    until(lambda: any((node_folder / "spool").glob("*.jsonl*")), "predictions are in the spool", seconds=10)
+    until(lambda: any((node_folder / "spool").glob("*.jsonl*")), "predictions are in the spool", seconds=45)
     counts = urlopen(metrics_url, timeout=5).read().decode()
     for arm in ("champion", "candidate"):
         assert f'service="{namespace}-{arm}-' in counts, counts

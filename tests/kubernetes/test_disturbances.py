@@ -87,7 +87,7 @@ def test_a_champions_server_is_killed_and_restarts_though_mlflow_is_away(
     try:
         killed_at = time.time()
         kill_container(pod, "server")
-        site.until(lambda _: restarted(site, pod["metadata"]["name"]), seconds=30)
+        site.until(lambda _: restarted(site, pod["metadata"]["name"]), seconds=60)
     finally:
         mlflow.start()
     outcome = site.ended(step)
@@ -183,9 +183,9 @@ def test_the_next_controller_goes_on_with_the_same_evidence(
         assert holder(site) == first
     killed_at = time.time()
     client.CoreV1Api(kube).delete_namespaced_pod(first, site.namespace, grace_period_seconds=0)
-    site.until(lambda r: holder(site) != first, seconds=45)
+    site.until(lambda r: holder(site) != first, seconds=90)
     before = counted(site)
-    record = site.until(lambda r: r.traffic.requests.get(CANDIDATE, 0) > before, seconds=20)
+    record = site.until(lambda r: r.traffic.requests.get(CANDIDATE, 0) > before, seconds=60)
     taken_over = time.time() - killed_at
     assert record.state.weights[CANDIDATE] == 20
     # Every request is in the evidence once, but for those since the last reading: a second or two of ten a second.

@@ -92,7 +92,7 @@ def test_a_fresh_baseline_gets_what_the_candidate_gets_and_goes_after_it(site: S
     abort(site.environment, "topics", actor="test", reason="seen enough", step_key=step)
     assert site.ended(step).aborted
     assert load.between(since).failed == 0
-    site.until(lambda _: not site.api.find("Pod", {"pressrun.dev/role": "baseline"}), seconds=45)
+    site.until(lambda _: not site.api.find("Pod", {"pressrun.dev/role": "baseline"}), seconds=90)
     assert site.api.get("Deployment", f"topics-g{generation}-baseline", version="apps/v1") is None
 
 
