@@ -1,7 +1,7 @@
 """Shadow traffic, sent by the servers themselves since gateways differ: a share of the requests goes to other arms too.
 
 Whoever sends counts: how many were answered, how fast, and whether the answer was its own. Readers never wait for it.
-The rollout's controller says whom to ask; a server that cannot reach it shadows nobody.
+The rollout's controller says whom to ask; a server that cannot reach it shadows nobody, and stays the arm that it was.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import asyncio
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,8 @@ from pressrun.serving.metrics import Metrics
 ASK_SECONDS = 2.0
 TIMEOUT_SECONDS = 3.0
 MOST_UNDER_WAY = 16
+# Another arm is another version: asked for this one, it would answer that there is no such path.
+_VERSION = re.compile(r"/versions/[^/]+(?=/infer$)")
 CANDIDATE, BASELINE = "candidate", "baseline"
 _log = logging.getLogger(__name__)
 
@@ -76,17 +79,18 @@ class Shadow:
         now = self.instructions
         if self._session is None or len(self._under_way) >= MOST_UNDER_WAY or random.random() >= now.share:
             return
-        task = asyncio.create_task(self._send(self._session, now, path, body, answer))
+        task = asyncio.create_task(self._send(self._session, now, _VERSION.sub("", path), body, answer))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
     async def _asked(self, session: aiohttp.ClientSession) -> Instructions:
         try:
-            async with session.get(self._url) as got:
-                return Instructions.read(await got.json()) if got.status == 200 else Instructions()
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            async with session.get(self._url, raise_for_status=True) as got:
+                return Instructions.read(await got.json())
+        # Whatever is said there, it is asked again: else this server would follow its last word for ever.
+        except Exception as error:
             _log.debug("the controller at %s does not answer: %s", self._url, error)
-            return Instructions()
+            return replace(self.instructions, share=0.0)
 
     async def _send(
         self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: object
