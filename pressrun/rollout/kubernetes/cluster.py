@@ -33,6 +33,13 @@ class Refused(Exception):
     """The cluster's API refuses what was asked; its words say why, and trying again does not help."""
 
 
+class _Client(DynamicClient):  # type: ignore[misc]  # the client has no types
+    """Every question has an end, those after the cluster's kinds, too."""
+
+    def request(self, method: str, path: str, body: Any = None, **params: Any) -> Any:
+        return super().request(method, path, body, **{"_request_timeout": TIMEOUT, **params})
+
+
 class ClusterApi:
     """One namespace of one cluster. `client` is any signed-in ApiClient: kubeconfig's, a pod's, or Airflow's hook's."""
 
@@ -114,14 +121,14 @@ class ClusterApi:
     def kinds_of(self, kind: str, version: str) -> Any:
         """The cluster's resource of that kind. Raises Refused when it has none."""
         try:
-            self._dynamic = self._dynamic or DynamicClient(self.client)
+            self._dynamic = self._dynamic or _Client(self.client)
             return self._dynamic.resources.get(api_version=version, kind=kind)
         except ResourceNotFoundError as error:
             self._dynamic = None
             raise Refused(f"the cluster has no {kind} of {version}: install what defines it first") from error
-        except _UNREACHABLE as error:
+        except (DynamicApiError, *_UNREACHABLE, *_NO_API) as error:
             self._dynamic = None
-            raise Unreachable(f"the cluster's API does not answer: {type(error).__name__}") from error
+            raise _translated(error) from error
 
     def _written(self, verb: str, body: Object, **more: Any) -> Object:
         try:
@@ -141,17 +148,20 @@ class ClusterApi:
             return getattr(target, verb)(**more, _request_timeout=TIMEOUT).to_dict()
         except (NotFoundError, ConflictError):
             raise
-        except DynamicApiError as error:
+        except (DynamicApiError, *_UNREACHABLE, AttributeError) as error:
             raise _translated(error) from error
-        except _UNREACHABLE as error:
-            raise Unreachable(f"the cluster's API does not answer: {type(error).__name__}") from error
 
 
 _UNREACHABLE = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+# The client looks for an API's words in whatever a proxy says in its place.
+_NO_API = (AttributeError, LookupError, TypeError, ValueError)
 
 
-def _translated(error: DynamicApiError) -> Exception:
-    """Overload and failures of the API server pass; what it says no to does not."""
+def _translated(error: Exception) -> Exception:
+    """Overload and failures of the API server pass, as does a proxy's page; what it says no to does not."""
+    if not isinstance(error, DynamicApiError):
+        kind = "says something else" if isinstance(error, _NO_API) else "does not answer"
+        return Unreachable(f"the cluster's API {kind}: {type(error).__name__}")
     words = f"the cluster's API answered {error.status} {error.reason}: {str(error.body)[:600]}"
     passing = error.status in (408, 429) or error.status is None or error.status >= 500
     return Unreachable(words) if passing else Refused(words)
