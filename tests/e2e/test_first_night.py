@@ -22,7 +22,7 @@ TASKS = ("ingest", "sample", "label", "train", "gate", "rollout")
 BUTTONS = {
     "train": {"MLflow run", "Model page"},
     "gate": {"Gate report", "Model page"},
-    "rollout": {"Rollout", "Model page"},
+    "rollout": {"Rollout", "Rollout report", "Model page"},
 }
 PATIENCE = 600
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -123,6 +123,7 @@ def test_every_button_of_a_task_opens_in_a_browser(night: FirstNight) -> None:
     assert "topics v1: gate pass" in shown["Gate report"]
     assert "Champion v1" in shown["Model page"]
     assert "first champion, no canary" in shown["Rollout"]
+    assert "topics v1 was promoted" in shown["Rollout report"]
 
 
 def test_clearing_train_repeats_neither_sample_nor_label_and_registers_no_second_version(night: FirstNight) -> None:
