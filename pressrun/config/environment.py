@@ -68,6 +68,18 @@ class GatewayMetrics(_Section):
         default="{namespace}-{service}-http-{port}@kubernetesgateway", description="what the label says of a Service"
     )
 
+    @model_validator(mode="after")
+    def _backends_can_be_named(self) -> GatewayMetrics:
+        """Else the first rollout finds out, which then cannot be judged."""
+        try:
+            named = self.backend.format(namespace="", service="{service}", port=0)
+        except (LookupError, ValueError, AttributeError):
+            named = ""
+        if "{service}" not in named:
+            reason = "it must hold {service}, and may hold {namespace} and {port}; other braces are none"
+            raise wrong_at("backend", reason=reason)
+        return self
+
 
 class Gateway(_Section):
     """The Gateway of the cluster that readers' requests come through; each model gets an HTTPRoute of it."""
@@ -123,6 +135,15 @@ class Kubernetes(_Section):
     clusters: list[Cluster] = Field(min_length=1)
     deploy: Deploy
     controller_image: str
+
+    @model_validator(mode="after")
+    def _names_are_told_apart(self) -> Kubernetes:
+        names = [cluster.name for cluster in self.clusters]
+        for at, name in enumerate(names):
+            if name in names[:at]:
+                reason = "another cluster has that name, and one of them would never hear of a rollout; give it its own"
+                raise wrong_at("clusters", at, "name", reason=reason)
+        return self
 
     @model_validator(mode="after")
     def _nobody_signs_in_by_the_plan(self) -> Kubernetes:

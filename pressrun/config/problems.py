@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pressrun.config.redact import redacted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -48,10 +50,10 @@ def shown_path(path: Path) -> str:
 
 
 def shown_value(value: object) -> str:
-    """The value as one short line of YAML-like text."""
+    """The value as one short line of YAML-like text, without a password that may stand in it."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = json.dumps(value, ensure_ascii=False, default=str)
+    text = redacted(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= 60 else text[:57] + "..."
