@@ -122,7 +122,7 @@ def test_every_button_of_a_task_opens_in_a_browser(night: FirstNight) -> None:
     assert broken == []
     assert "topics v1: gate pass" in shown["Gate report"]
     assert "Champion v1" in shown["Model page"]
-    assert "first champion, no canary" in shown["Rollout"]
+    assert "the first champion" in shown["Rollout"]
     assert "topics v1 was promoted" in shown["Rollout report"]
 
 
