@@ -14,7 +14,8 @@ from pressrun.rollout.kubernetes.manifests import arm_objects, network_policies
 from pressrun.rollout.kubernetes.route import traffic_object
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, RolloutPlan, RolloutRecord
 
-_NOISE = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp")
+# Who owns it is the same for all of them, and known by the Rollout alone.
+_NOISE = ("managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "ownerReferences")
 METRICS_API = "metrics.k8s.io/v1beta1"
 
 
