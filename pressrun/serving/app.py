@@ -7,9 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pressrun.agreement import said_in
 from pressrun.serving.log import PredictionLog
 from pressrun.serving.metrics import Metrics
 from pressrun.serving.protocol import (
@@ -24,7 +23,9 @@ from pressrun.serving.protocol import (
 )
 from pressrun.serving.records import Call, call_of, rows_of
 from pressrun.serving.scoring import Overloaded, Scored, Scorer, ScoringQueue
-from pressrun.serving.shadow import Shadow
+
+if TYPE_CHECKING:
+    from pressrun.serving.shadow import Shadow
 
 MAX_BODY = 4_000_000
 READ_TO_REFUSE = 4 * MAX_BODY
@@ -76,6 +77,9 @@ class App:
         }
 
     def _shadow(self, controller: str) -> Shadow:
+        # A server without a controller starts without the client that this takes.
+        from pressrun.serving.shadow import Shadow
+
         who = self.identity
         return Shadow(
             controller, model=who.model, generation=who.generation, started_as=who.arm, metrics=self._metrics
@@ -119,7 +123,7 @@ class App:
     def _consider(self, path: str, body: bytes, call: Call, reply: Reply) -> None:
         """What failed here is put to the other arm as well: there it may succeed."""
         if self.shadow is not None and not call.shadow and reply.status in (200, 500):
-            self.shadow.consider(path, body, said_in(reply.body) if reply.status == 200 else None)
+            self.shadow.consider(path, body, reply.body if reply.status == 200 else None)
 
     async def _infer(
         self, body: bytes, call: Call, parse: Callable[..., Inference], answer: Callable[..., Any]
@@ -138,7 +142,7 @@ class App:
     def _now_known_as(self) -> Identity:
         """A candidate that was promoted is the champion; only the controller knows."""
         arm = self.shadow.arm if self.shadow else None
-        return replace(self.identity, arm=arm) if arm else self.identity
+        return replace(self.identity, arm=arm) if arm and arm != self.identity.arm else self.identity
 
     def _protocol_answer(self, who: Identity, request_id: str, scored: Scored) -> Any:
         return render_inference(who, request_id, scored.labels, scored.probabilities, self._bundle.labels)

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from pressrun.agreement import said
+from pressrun.agreement import said, said_in
 from pressrun.serving.metrics import Metrics
 
 ASK_SECONDS = 2.0
@@ -56,26 +56,30 @@ class Shadow:
 
     def __init__(self, controller: str, *, model: str, generation: int, started_as: str, metrics: Metrics) -> None:
         self.instructions = Instructions()
+        self.arm: str | None = None
         self._url = f"{controller_url(controller)}/v1/models/{model}/shadow"
         self._generation, self._started_as, self._metrics = generation, started_as, metrics
         self._session: aiohttp.ClientSession | None = None
         self._under_way: set[asyncio.Task[None]] = set()
-
-    @property
-    def arm(self) -> str | None:
-        """Which arm this server is, as far as the controller has said."""
-        return self.instructions.arm_of(self._generation, started_as=self._started_as)
 
     async def follow(self) -> None:
         """Asks the controller again and again, until cancelled."""
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout) as self._session:
             while True:
-                self.instructions = await self._asked(self._session)
+                self.follow_these(await self._asked(self._session))
                 await asyncio.sleep(ASK_SECONDS)
 
-    def consider(self, path: str, body: bytes, answer: object) -> None:
-        """Perhaps puts the request to every arm of the rollout, in the background; `answer` is what was said here."""
+    def follow_these(self, instructions: Instructions) -> None:
+        """From now on; `arm` is which arm this server is by them, None where they do not say."""
+        self.instructions = instructions
+        self.arm = instructions.arm_of(self._generation, started_as=self._started_as)
+
+    def consider(self, path: str, body: bytes, answer: Any) -> None:
+        """Perhaps puts the request to every arm of the rollout, in the background.
+
+        `answer` is the document that was answered here, None where there was none.
+        """
         now = self.instructions
         if self._session is None or len(self._under_way) >= MOST_UNDER_WAY or random.random() >= now.share:
             return
@@ -93,17 +97,18 @@ class Shadow:
             return replace(self.instructions, share=0.0)
 
     async def _send(
-        self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: object
+        self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: Any
     ) -> None:
         """To its own arm as well, one after the other in an order of chance: both are then measured the same way."""
+        ours = said_in(answer)
         arms, mine = list(now.arms.items()), now.arm_of(self._generation, started_as=self._started_as)
         random.shuffle(arms)
         for arm, (_, url) in arms:
             mirrored = await self._ask(session, url + path, body, arm, now.generation)
             # Champion and baseline are one model: that they agree says nothing of the candidate.
             compared = arm != mine and CANDIDATE in (arm, mine)
-            if compared and mirrored is not None and answer is not None:
-                self._metrics.paired(rollout=now.generation, arm=arm, agree=mirrored == answer)
+            if compared and mirrored is not None and ours is not None:
+                self._metrics.paired(rollout=now.generation, arm=arm, agree=mirrored == ours)
 
     async def _ask(
         self, session: aiohttp.ClientSession, url: str, body: bytes, arm: str, rollout: int

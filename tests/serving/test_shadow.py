@@ -55,7 +55,7 @@ async def _shadowed_once(shadow: Shadow) -> None:
     port = runner.addresses[0][1]
     async with aiohttp.ClientSession() as session:
         body = json.dumps({"title": "a", "body": "b"}).encode()
-        await shadow._send(session, instructions(f"http://127.0.0.1:{port}"), "/predict", body, ["Sports"])
+        await shadow._send(session, instructions(f"http://127.0.0.1:{port}"), "/predict", body, {"label": "Sports"})
     await runner.cleanup()
 
 

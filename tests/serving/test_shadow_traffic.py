@@ -17,6 +17,7 @@ from pressrun.serving.protocol import Identity
 from pressrun.serving.shadow import MOST_UNDER_WAY, Shadow, controller_url
 
 PATH = "/v2/models/topics/infer"
+ANSWER = {"label": "Sports"}
 ANSWER = {"outputs": [{"name": "label", "datatype": "BYTES", "shape": [1], "data": ["Sports"]}]}
 
 
@@ -89,8 +90,8 @@ async def follows(sender: Shadow, cluster: Cluster, share: float = 1.0) -> None:
     await until(lambda: sender.instructions.share == share)
 
 
-async def shadow_one(sender: Shadow, path: str = PATH, answer: object = ("Sports",)) -> None:
-    sender.consider(path, b"{}", list(answer) if isinstance(answer, tuple) else answer)
+async def shadow_one(sender: Shadow, path: str = PATH, answer: object = ANSWER) -> None:
+    sender.consider(path, b"{}", answer)
     await until(lambda: not sender._under_way)
 
 
@@ -159,7 +160,7 @@ def test_a_slow_arm_holds_up_nobody_and_does_not_pile_up(cluster: Cluster) -> No
         await follows(sender, cluster)
         cluster.slow = 0.2
         for _ in range(200):
-            sender.consider(PATH, b"{}", ["Sports"])
+            sender.consider(PATH, b"{}", ANSWER)
         assert len(sender._under_way) == MOST_UNDER_WAY
         await until(lambda: not sender._under_way)
 
@@ -232,7 +233,7 @@ def test_a_dead_controller_shadows_nobody_and_harms_nobody() -> None:
         sender = Shadow("http://127.0.0.1:9", model="topics", generation=1, started_as="champion", metrics=metrics)
         following = asyncio.create_task(sender.follow())
         await asyncio.sleep(0.2)
-        sender.consider(PATH, b"{}", ["Sports"])
+        sender.consider(PATH, b"{}", ANSWER)
         assert (sender.arm, sender._under_way, following.done()) == (None, set(), False)
         following.cancel()
 
