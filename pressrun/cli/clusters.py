@@ -77,10 +77,10 @@ def ship(
 def tell_dry_run(environment: Environment, plan: RolloutPlan) -> None:
     """Each object that the rollout would write, as a diff against what is there, cluster by cluster."""
     from pressrun.rollout.kubernetes.dry_run import dry_run, not_enforced
-    from pressrun.rollout.records import api_of, places
+    from pressrun.rollout.records import api_of, records_at
 
     for place in kubernetes_of(environment).clusters:
-        api, records = api_of(place), places(environment)[place.name]
+        api, records = api_of(place), records_at(environment, place.name)
         out.print(f"cluster {place.name}, namespace {place.namespace}", style="bold", highlight=False)
         for change in dry_run(api, plan, records.read(plan.model)):
             _tell(change)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pressrun.config.environment import Environment
 from pressrun.demo.services import ServiceError
 from pressrun.rollout.kubernetes.alive import silence
-from pressrun.rollout.kubernetes.cluster import ClusterApi, Object, Stale
+from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.install import controller_objects
 from pressrun.rollout.records import api_of
 
@@ -20,15 +21,16 @@ def make_namespace(environment: Environment, name: str, *, spool: Path) -> None:
     """Makes it anew, and waits until its controller holds the Lease. Raises ServiceError, Unreachable and Refused."""
     kubernetes = environment.kubernetes
     assert kubernetes is not None
-    api = api_of(kubernetes.clusters[0])
+    place = kubernetes.clusters[0]
+    api = api_of(place)
     remove_namespace(environment, name)
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    _made(api, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
     for body in _volume(name, spool):
         api.apply(body)
     for body in controller_objects(name, kubernetes):
         api.apply(body)
-    _until(lambda: not silence(api), f"the controller in namespace {name}: {silence(api)}")
+    _until(lambda: not silence(place), f"the controller in namespace {name} has not begun")
 
 
 def remove_namespace(environment: Environment, name: str) -> None:
@@ -39,13 +41,6 @@ def remove_namespace(environment: Environment, name: str) -> None:
     api.delete("Namespace", name)
     _until(lambda: api.get("Namespace", name) is None, f"namespace {name} is still being removed")
     api.delete("PersistentVolume", name)
-
-
-def _made(api: ClusterApi, body: Object) -> None:
-    try:
-        api.create(body)
-    except Stale:
-        return
 
 
 def _volume(name: str, spool: Path) -> list[Object]:
@@ -71,8 +66,7 @@ def _volume(name: str, spool: Path) -> list[Object]:
     ]
 
 
-def _until(holds: object, what: str) -> None:
-    assert callable(holds)
+def _until(holds: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > deadline:

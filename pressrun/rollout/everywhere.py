@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pressrun.config.environment import Environment
 from pressrun.rollout.record import StaleRecord
-from pressrun.rollout.records import HERE, Records, places
+from pressrun.rollout.records import Records, places, records_at
 from pressrun.rollout.types import RolloutRecord
 
 Answer = TypeVar("Answer")
@@ -20,19 +20,19 @@ class Everywhere:
 
     def __init__(self, environment: Environment) -> None:
         self.failed: dict[str, Exception] = {}
-        self._environment, self._alone = environment, _alone(environment)
+        self._environment, self._names = environment, places(environment)
 
     def ask(self, name: str, question: Callable[[Records], Answer]) -> Answer | None:
         """What the place of that name answers; None when it does not, and `failed` tells why."""
         try:
-            return question(places(self._alone[name])[name])
+            return question(records_at(self._environment, name))
         except Exception as error:
             self.failed[name] = error
             return None
 
     def ask_all(self, question: Callable[[Records], Answer]) -> dict[str, Answer | None]:
         """What each place answers, in their order."""
-        return {name: self.ask(name, question) for name in self._alone}
+        return {name: self.ask(name, question) for name in self._names}
 
     def read(self, model: str) -> dict[str, RolloutRecord | None]:
         """Each place's record of the model, in their order; None where it has none or is in `failed`."""
@@ -50,7 +50,7 @@ class Everywhere:
         if not self.failed:
             return
         first = next(iter(self.failed.values()))
-        if len(self._alone) == 1:
+        if len(self._names) == 1:
             raise first
         from pressrun.rollout.kubernetes.cluster import Refused, Unreachable
 
@@ -59,7 +59,7 @@ class Everywhere:
 
     def _words(self) -> str:
         said = "; ".join(f"cluster {name}: {error}" for name, error in self.failed.items())
-        others = ", ".join(name for name in self._alone if name not in self.failed)
+        others = ", ".join(name for name in self._names if name not in self.failed)
         return f"{said}. {f'Heard by {others}' if others else 'No cluster heard it'}: try again"
 
 
@@ -70,14 +70,3 @@ def passing(environment: Environment) -> tuple[type[Exception], ...]:
     from pressrun.rollout.kubernetes.cluster import Unreachable
 
     return (StaleRecord, Unreachable)
-
-
-def _alone(environment: Environment) -> dict[str, Environment]:
-    """The environment as if each place were the only one: signing in may fail, too."""
-    kubernetes = environment.kubernetes
-    if kubernetes is None:
-        return {HERE: environment}
-    return {
-        place.name: environment.model_copy(update={"kubernetes": kubernetes.model_copy(update={"clusters": [place]})})
-        for place in kubernetes.clusters
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from pressrun.config.environment import Cluster, Environment
@@ -25,18 +25,27 @@ class Records(Protocol):
     def update(self, model: str, change: Callable[[RolloutRecord], RolloutRecord]) -> RolloutRecord: ...
 
 
-def places(environment: Environment) -> Mapping[str, Records]:
-    """The records by the names of the clusters, the first one leading; one place, `here`, without clusters."""
+def places(environment: Environment) -> tuple[str, ...]:
+    """The names of the clusters, the first one leading; one place, `here`, without clusters."""
+    kubernetes = environment.kubernetes
+    return tuple(place.name for place in kubernetes.clusters) if kubernetes else (HERE,)
+
+
+def records_at(environment: Environment, name: str) -> Records:
+    """The records of the place of that name. Only this one is signed in to: another's may be away.
+
+    Raises Refused where the kubeconfig does not lead there.
+    """
     if environment.kubernetes is None:
-        return {HERE: RecordStore(environment)}
+        return RecordStore(environment)
     from pressrun.rollout.kubernetes.records import ClusterRecords
 
-    return {place.name: ClusterRecords(api_of(place)) for place in environment.kubernetes.clusters}
+    return ClusterRecords(api_of(next(place for place in environment.kubernetes.clusters if place.name == name)))
 
 
 def leading(environment: Environment) -> Records:
     """The records of the first place, which sees each candidate first."""
-    return next(iter(places(environment).values()))
+    return records_at(environment, places(environment)[0])
 
 
 def api_of(place: Cluster) -> ClusterApi:

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from pressrun.config.environment import Environment, Kubernetes
 from pressrun.lake.types import StageResult
-from pressrun.rollout.records import api_of
 from pressrun.rollout.supervisor import supervisor_alive
 from pressrun.step import Step
 
@@ -69,7 +68,7 @@ class Vigil:
     def _silent(self, kubernetes: Kubernetes) -> str:
         from pressrun.rollout.kubernetes.alive import silence
 
-        said = {place.name: silence(api_of(place)) for place in kubernetes.clusters}
+        said = {place.name: silence(place) for place in kubernetes.clusters}
         missing = [f"cluster {name}: {words}" for name, words in said.items() if words]
         remedy = "install it, or look at its Deployment: `pressrun controller --help`"
         return f"{'; '.join(missing)}, so nothing of {self._model} moves there: {remedy}" if missing else ""

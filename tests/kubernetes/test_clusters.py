@@ -10,7 +10,7 @@ import pytest
 
 from pressrun.rollout.kubernetes.cluster import ClusterApi
 from pressrun.rollout.kubernetes.names import arm_labels
-from pressrun.rollout.records import api_of, places
+from pressrun.rollout.records import api_of, records_at
 from pressrun.rollout.types import Phase, RolloutRecord
 from tests.kubernetes.beside import kill_container
 from tests.kubernetes.incidents import TOLD, Incident
@@ -47,7 +47,7 @@ def loads(pair: Site, node_is_here: None) -> Iterator[list[LoadClient]]:
 
 
 def second(site: Site) -> RolloutRecord:
-    found = places(site.environment)[site.more_namespaces[0]].read("topics")
+    found = records_at(site.environment, site.more_namespaces[0]).read("topics")
     assert found is not None
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -60,11 +60,7 @@ def kubernetes(environment: Environment) -> Environment:
 def found(monkeypatch: pytest.MonkeyPatch) -> dict[str, Place]:
     places = three(Phase.BAKING)
 
-    def named(environment: Environment) -> Mapping[str, Place]:
-        assert environment.kubernetes is not None
-        return {one.name: places[one.name] for one in environment.kubernetes.clusters}
-
-    monkeypatch.setattr(everywhere_module, "places", named)
+    monkeypatch.setattr(everywhere_module, "records_at", lambda environment, name: places[name])
     return places
 
 
