@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pressrun.rollout.api import (
-        NotShippable,
         RolloutNotEnded,
         abort,
         carry_on,
         facts_of,
         finish,
-        make_plan,
         news_of,
         outcome,
         reconcile_aliases,
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
         submit,
     )
     from pressrun.rollout.intervening import intervene
+    from pressrun.rollout.planning import NotShippable, make_plan
     from pressrun.rollout.supervisor import AlreadySupervised, supervise, supervisor_alive
     from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord
     from pressrun.rollout.waiting import NobodySupervises, Vigil, concluded, start_command
@@ -56,7 +55,7 @@ __all__ = [
 _HOME = {
     "AlreadySupervised": "supervisor",
     "NobodySupervises": "waiting",
-    "NotShippable": "api",
+    "NotShippable": "planning",
     "Outcome": "types",
     "Phase": "types",
     "RolloutNotEnded": "api",
@@ -69,7 +68,7 @@ _HOME = {
     "facts_of": "api",
     "finish": "api",
     "intervene": "intervening",
-    "make_plan": "api",
+    "make_plan": "planning",
     "news_of": "api",
     "outcome": "api",
     "reconcile_aliases": "api",

@@ -9,7 +9,7 @@ from typing import Any
 from pressrun.rollout.evidence import Window
 from pressrun.rollout.machine import worst
 from pressrun.rollout.overridden import overridden, overridden_checks
-from pressrun.rollout.split import candidate_share
+from pressrun.rollout.split import candidate_share, in_words
 from pressrun.rollout.types import (
     CANDIDATE,
     Event,
@@ -52,13 +52,23 @@ def known_generation(record: RolloutRecord, step_key: str) -> int | None:
 
 
 def submitted(record: RolloutRecord, plan: RolloutPlan, now: datetime) -> RolloutRecord:
-    """The record with `plan` begun or queued; the same step a second time changes nothing."""
-    if known_generation(record, plan.step_key) is not None:
+    """The record with `plan` begun or queued; the same attempt of its step a second time changes nothing."""
+    if _stands(record, plan):
         return record
-    plan = plan.model_copy(update={"generation": record.generations + 1})
+    generation = record.generations + 1
+    plan = plan.model_copy(update={"generation": generation, "attempt": plan.attempt or generation})
     text = f"version {plan.candidate.version} by {plan.step_key}"
     record = record.model_copy(update={"generations": plan.generation, "queue": (*record.queue, plan)})
     return begun(told(record, "submitted", text, now, generation=plan.generation), now)
+
+
+def _stands(record: RolloutRecord, plan: RolloutPlan) -> bool:
+    """Whether the step is known here; the leading cluster's new attempt of it is not, whatever became of the last."""
+    known = known_generation(record, plan.step_key)
+    if known is None or not plan.attempt:
+        return known is not None
+    last = next((outcome for outcome in record.outcomes if outcome.generation == known), None)
+    return last is None or last.attempt == plan.attempt
 
 
 def begun(record: RolloutRecord, now: datetime) -> RolloutRecord:
@@ -189,6 +199,7 @@ def _outcome(record: RolloutRecord, plan: RolloutPlan, state: RolloutState, now:
     decided, back = state.decided_at, state.back_at
     return Outcome(
         generation=plan.generation,
+        attempt=plan.attempt,
         step_key=plan.step_key,
         phase=state.phase,
         aborted=state.aborted is not None,
@@ -236,7 +247,7 @@ def moved(record: RolloutRecord, state: RolloutState, now: datetime) -> RolloutR
     if (old.phase, old.step) != (state.phase, state.step):
         record = told(record, "phase", _phase_text(plan, state), now, weight=candidate_share(plan, state))
     if old.weights != state.weights:
-        text = ", ".join(f"{arm} {weight}%" for arm, weight in state.weights.items()) or "no arm is ready"
+        text = in_words(state.weights) or "no arm is ready"
         record = told(record, "weights", text, now, weight=state.weights.get(CANDIDATE, 0))
     return record
 

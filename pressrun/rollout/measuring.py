@@ -10,11 +10,10 @@ from pressrun.rollout.analysis import judge
 from pressrun.rollout.evidence import Evidence
 from pressrun.rollout.router import Route
 from pressrun.rollout.traffic import Counts
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase, RolloutPlan, RolloutState
+from pressrun.rollout.types import CANDIDATE, CHAMPION, MEASURED, Phase, RolloutPlan, RolloutState
 from pressrun.rollout.windows import ArmWindow, Window
 from pressrun.verdict import Check
 
-MEASURED = (Phase.STEPPING, Phase.BAKING)
 WINDOW_SECONDS = 1.0
 # A busy route's windows end earlier: so many requests of both arms say enough.
 MOST_IN_WINDOW = 1000

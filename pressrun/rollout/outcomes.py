@@ -19,7 +19,7 @@ from pressrun.config.environment import Environment
 from pressrun.lake.lake import Lake
 from pressrun.rollout.changes import MOST_REPORTED, reported
 from pressrun.rollout.records import Records
-from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Phase, RolloutRecord
+from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, MEASURED, RolloutRecord
 from pressrun.rollout.windows import CLICKS, ArmWindow, Count, Window
 from pressrun.step import open_lake
 
@@ -27,7 +27,6 @@ MINUTE = timedelta(minutes=1)
 LATENESS = timedelta(minutes=2)
 # How long an answer may lie before its reader sees it, and how far the clocks of a site may be apart.
 SLACK = timedelta(minutes=5)
-MEASURED = (Phase.STEPPING, Phase.BAKING)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # There are no latencies to put into buckets.
 _NO_BOUNDS = (1.0,)

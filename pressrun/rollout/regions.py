@@ -32,22 +32,44 @@ class Ask:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """A cluster's part in a step's newest attempt: the plan while it waits or is under way, then how it ended."""
+
+    plan: RolloutPlan | None = None
+    phase: Phase | None = None
+    outcome: Outcome | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.plan is not None or self.outcome is not None
+
+    @property
+    def end(self) -> Phase | None:
+        return self.outcome.phase if self.outcome and not self.plan else None
+
+    @property
+    def settled(self) -> bool:
+        """In its bake or beyond."""
+        return self.end is Phase.PROMOTED or self.phase in (Phase.BAKING, Phase.PROMOTING)
+
+
 def next_moves(standing: Standing, step_key: str, *, unknown: Collection[str] = ()) -> tuple[Submit | Ask, ...]:
     """What to do about the step's rollouts; nothing when all is as it should be. The first cluster leads.
 
     `unknown` did not answer, their records are None: nothing is asked of them, and nothing released until they do.
     """
-    failed = next((name for name, record in standing.items() if _ended(record, step_key) is Phase.ROLLED_BACK), None)
+    parts = _parts(standing, step_key)
+    under_way = [name for name, part in parts.items() if part.plan]
+    failed = next((name for name, part in parts.items() if part.end is Phase.ROLLED_BACK), None)
     if failed is not None:
-        others = [name for name, record in standing.items() if _plan(record, step_key)]
-        return tuple(Ask(cluster=name, wish="abort", reason=f"{failed} rolled back") for name in others)
-    if all(_settled(record, step_key) for record in standing.values()):
-        waiting = [name for name, record in standing.items() if _plan(record, step_key)]
-        return tuple(Ask(cluster=name, wish="release", reason="every cluster is in its bake") for name in waiting)
-    lead, *rest = standing
-    if not _settled(standing[lead], step_key):
+        return tuple(Ask(cluster=name, wish="abort", reason=f"{failed} rolled back") for name in under_way)
+    if all(part.settled for part in parts.values()):
+        return tuple(Ask(cluster=name, wish="release", reason="every cluster is in its bake") for name in under_way)
+    lead, *rest = parts
+    if not parts[lead].settled:
         return ()
-    return tuple(Submit(cluster=name) for name in rest if name not in unknown and not _knows(standing[name], step_key))
+    return tuple(Submit(cluster=name) for name in rest if name not in unknown and not parts[name].known)
 
 
 def ended_everywhere(standing: Standing, step_key: str) -> dict[str, Outcome]:
@@ -55,40 +77,32 @@ def ended_everywhere(standing: Standing, step_key: str) -> dict[str, Outcome]:
 
     After a failure the clusters that never had the plan do not get it.
     """
-    under_way = any(_plan(record, step_key) for record in standing.values())
-    found = {name: outcome for name, record in standing.items() if (outcome := outcome_of(record, step_key))}
+    parts = _parts(standing, step_key)
+    found = {name: part.outcome for name, part in parts.items() if part.outcome}
     failed = any(outcome.phase is Phase.ROLLED_BACK for outcome in found.values())
-    return found if not under_way and found and (failed or len(found) == len(standing)) else {}
+    whole = found and (failed or len(found) == len(parts)) and not any(part.plan for part in parts.values())
+    return found if whole else {}
 
 
-def outcome_of(record: RolloutRecord | None, step_key: str) -> Outcome | None:
-    """The newest outcome of the step there."""
-    return next((o for o in reversed(record.outcomes if record else ()) if o.step_key == step_key), None)
+def _parts(standing: Standing, step_key: str) -> dict[str, _Part]:
+    """What an earlier attempt left in a cluster says nothing of this one, which the leading cluster numbers."""
+    attempts = [one.attempt for record in standing.values() if record for one in _of_step(record, step_key)]
+    newest = max(attempts, default=0)
+    return {name: _part(record, step_key, newest) for name, record in standing.items()}
 
 
-def _ended(record: RolloutRecord | None, step_key: str) -> Phase | None:
-    outcome = outcome_of(record, step_key)
-    return outcome.phase if outcome and not _plan(record, step_key) else None
-
-
-def _plan(record: RolloutRecord | None, step_key: str) -> RolloutPlan | None:
-    """The step's plan that is under way or queued there."""
+def _part(record: RolloutRecord | None, step_key: str, attempt: int) -> _Part:
     if record is None:
-        return None
+        return _Part()
+    mine = [one for one in _of_step(record, step_key) if one.attempt == attempt]
+    plan = next((one for one in mine if isinstance(one, RolloutPlan)), None)
+    outcome = next((one for one in mine if isinstance(one, Outcome)), None)
+    begun = plan is not None and plan == record.plan and record.state is not None
+    return _Part(plan=plan, phase=record.state.phase if begun and record.state else None, outcome=outcome)
+
+
+def _of_step(record: RolloutRecord, step_key: str) -> list[RolloutPlan | Outcome]:
+    """The step's plans that wait or are under way, and its outcomes, the newest first."""
     plans = [*record.queue, *([record.plan] if record.plan and record.active else [])]
-    return next((plan for plan in plans if plan.step_key == step_key), None)
-
-
-def _knows(record: RolloutRecord | None, step_key: str) -> bool:
-    return _plan(record, step_key) is not None or outcome_of(record, step_key) is not None
-
-
-def _settled(record: RolloutRecord | None, step_key: str) -> bool:
-    """In its bake or beyond."""
-    if record is None or not _knows(record, step_key):
-        return False
-    plan = _plan(record, step_key)
-    if plan is None:
-        return _ended(record, step_key) is Phase.PROMOTED
-    begun = record.plan is not None and record.plan.step_key == step_key and record.state is not None
-    return begun and record.state is not None and record.state.phase in (Phase.BAKING, Phase.PROMOTING)
+    found: list[RolloutPlan | Outcome] = [*plans, *reversed(record.outcomes)]
+    return [one for one in found if one.step_key == step_key]

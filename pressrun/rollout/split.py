@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import ceil
 
 from pressrun.rollout.seen import Observed
@@ -78,6 +79,11 @@ def weights(plan: RolloutPlan, observed: Observed, state: RolloutState) -> dict[
     baseline = min(fresh, carried)
     split = {CANDIDATE: carried, BASELINE: baseline, CHAMPION: ALL - carried - baseline}
     return {arm: weight for arm, weight in split.items() if weight}
+
+
+def in_words(weights: Mapping[str, int]) -> str:
+    """The split as people read it: `candidate 5%, champion 95%`."""
+    return ", ".join(f"{arm} {weight}%" for arm, weight in weights.items())
 
 
 def reached(plan: RolloutPlan, observed: Observed, share: int) -> bool:

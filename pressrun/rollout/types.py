@@ -37,8 +37,8 @@ class RolloutPlan(_Frozen):
     `replicas` are those of an arm that carries everything; `split` says whether traffic is divided by weights or by the
     number of replicas; `unready_within` is how long the candidate may have none ready, in all, since a cluster moves
     pods for reasons of its own; `hold` keeps the bake until it is released. `generation` is given on submission:
-    whatever carries an older one has no effect. `override` is what lets the plan be although the gate said
-    `gate_decision`.
+    whatever carries an older one has no effect. `attempt` is the same in all clusters: the leading one's generation.
+    `override` is what lets the plan be although the gate said `gate_decision`.
     """
 
     model: str
@@ -47,6 +47,7 @@ class RolloutPlan(_Frozen):
     arms: tuple[Arm, ...]
     policy: Rollout
     generation: int = 0
+    attempt: int = 0
     start_within: timedelta = START_WITHIN
     unready_within: timedelta = timedelta()
     replicas: int = Field(default=1, ge=1)
@@ -86,6 +87,8 @@ class Phase(StrEnum):
 
 
 ENDS = (Phase.PROMOTED, Phase.ROLLED_BACK)
+# Both arms answer readers, or one's are shadowed by the other: what comes on is evidence.
+MEASURED = (Phase.STEPPING, Phase.BAKING)
 
 
 class RolloutState(_Frozen):
@@ -181,6 +184,7 @@ class Outcome(_Frozen):
     """How a rollout ended."""
 
     generation: int
+    attempt: int = 0
     step_key: str
     phase: Phase
     aborted: bool

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pressrun.rollout.api import asked_of
 from pressrun.rollout.changes import ended, submitted
-from pressrun.rollout.regions import Ask, Submit, ended_everywhere, next_moves, outcome_of
+from pressrun.rollout.regions import Ask, Submit, ended_everywhere, next_moves
 from pressrun.rollout.types import Phase, RolloutRecord, RolloutState
 from tests.rollout.kubernetes.plans import plan_of, served
 
@@ -27,7 +27,10 @@ class Clusters:
         self.submit(names[0])
 
     def submit(self, name: str) -> None:
-        self.records[name] = submitted(self.records[name] or served(), PLAN, NOW)
+        lead = next(iter(self.records.values()))
+        first = name == next(iter(self.records))
+        plan = PLAN if first or lead is None or lead.plan is None else lead.plan
+        self.records[name] = submitted(self.records[name] or served(), plan, NOW)
 
     def phase(self, name: str) -> Phase | None:
         record = self.records[name]
@@ -40,7 +43,8 @@ class Clusters:
     def enter(self, name: str, phase: Phase) -> None:
         record = self.records[name]
         assert record is not None
-        state = RolloutState(phase=phase, since=NOW, decided_at=NOW)
+        said = "aborted by pressrun" if "abort" in self.wishes(name) else None
+        state = RolloutState(phase=phase, since=NOW, decided_at=NOW, aborted=said)
         self.records[name] = ended(record.model_copy(update={"state": state}), NOW)
 
     def control(self, name: str, *, fails: bool = False) -> None:
@@ -114,12 +118,42 @@ def test_a_lead_that_fails_at_once_is_the_end_of_it() -> None:
     assert ended_everywhere(clusters.records, STEP).keys() == {"east"}
 
 
+def test_a_retry_after_an_abort_goes_through_all_clusters_anew() -> None:
+    clusters = Clusters("east", "west")
+    for _ in range(2):
+        clusters.control("east")
+    clusters.wait()
+    for record in ("east", "west"):
+        found = clusters.records[record]
+        assert found is not None
+        clusters.records[record] = asked_of(found, step_key=STEP, wish="abort", reason="readers complain", now=NOW)
+    clusters.settle()
+    assert [clusters.phase(name) for name in clusters.records] == [Phase.ROLLED_BACK] * 2
+    clusters.submit("east")
+    assert ended_everywhere(clusters.records, STEP) == {}
+    clusters.settle()
+    assert [clusters.phase(name) for name in clusters.records] == [Phase.PROMOTED] * 2
+
+
+def test_a_retry_after_a_failure_is_judged_in_every_cluster_again() -> None:
+    clusters = Clusters("east", "west")
+    for _ in range(2):
+        clusters.control("east")
+    clusters.wait()
+    clusters.control("west", fails=True)
+    clusters.settle()
+    assert clusters.phase("east") is Phase.ROLLED_BACK
+    clusters.submit("east")
+    clusters.settle()
+    assert [clusters.phase(name) for name in clusters.records] == [Phase.PROMOTED] * 2
+
+
 def test_other_steps_rollouts_are_left_alone() -> None:
     clusters = Clusters("east", "west")
     clusters.records["west"] = submitted(served(), plan_of("another/step", hold=True), NOW)
     clusters.enter("west", Phase.ROLLED_BACK)
     assert next_moves(clusters.records, STEP) == ()
-    assert outcome_of(clusters.records["west"], STEP) is None
+    assert "west" not in ended_everywhere({"west": clusters.records["west"]}, STEP)
     clusters.settle()
     assert clusters.phase("west") is Phase.PROMOTED
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 from pressrun.config.environment import Deploy
 from pressrun.registry import ModelRef
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
-from pressrun.rollout.kubernetes.manifests import arm_objects, autoscaler, network_policies, shrinks
+from pressrun.rollout.kubernetes.manifests import arm_objects, autoscaler, network_policy, shrinks
 from pressrun.rollout.kubernetes.names import DECIDED, arm_name
 from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
 from pressrun.rollout.kubernetes.seeing import Look
@@ -28,7 +28,7 @@ def grow(
     objects = arm_objects(
         model, arm, ref, deploy, generation=generation, replicas=replicas, namespace=api.namespace
     )  # fmt: skip
-    for body in (*network_policies(model, api.namespace, deploy), *objects):
+    for body in (network_policy(model, api.namespace, deploy), *objects):
         api.apply(_owned(body, seen.owner))
     if seen.arm(generation, arm).replicas < replicas:
         api.scale(arm_name(model, generation, arm), replicas)
@@ -62,7 +62,7 @@ def divide(
     return not as_written(seen.traffic, wanted)
 
 
-def steady(api: ClusterApi, model: str, deploy: Deploy, *, generation: int, under_way: bool) -> None:
+def steady(api: ClusterApi, seen: Look, model: str, deploy: Deploy, *, generation: int, under_way: bool) -> None:
     """Keeps the champion's autoscaler from shrinking it while a rollout is under way: all may come back to it."""
     if deploy.max_replicas is None or deploy.split != "weights":
         return
@@ -71,7 +71,7 @@ def steady(api: ClusterApi, model: str, deploy: Deploy, *, generation: int, unde
     if found is not None and shrinks(found) == under_way:
         wanted = autoscaler(model, "", deploy, generation=generation, replicas=found["spec"]["minReplicas"],
                             namespace=api.namespace, shrinks=not under_way)  # fmt: skip
-        api.apply(wanted)
+        api.apply(_owned(wanted, seen.owner))
 
 
 def _owned(body: Object, owner: Object | None) -> Object:

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object, Refused
-from pressrun.rollout.kubernetes.manifests import arm_objects, network_policies
+from pressrun.rollout.kubernetes.manifests import arm_objects, network_policy
 from pressrun.rollout.kubernetes.route import traffic_object
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, RolloutPlan, RolloutRecord
 
@@ -56,7 +56,7 @@ def _objects(api: ClusterApi, plan: RolloutPlan, record: RolloutRecord | None) -
     deploy, generation = plan.deploy, (record.generations if record else 0) + 1
     if deploy is None:
         raise ValueError("the plan says nothing of how it is deployed: give the environment a section kubernetes")
-    yield from network_policies(plan.model, api.namespace, deploy)
+    yield network_policy(plan.model, api.namespace, deploy)
     for arm in (a for a in plan.arms if a.name in (CANDIDATE, BASELINE)):
         yield from arm_objects(
             plan.model, arm.name, arm.model, deploy, generation=generation, replicas=1, namespace=api.namespace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pressrun.config.environment import GatewayMetrics, Kubernetes
 from pressrun.rollout.kubernetes.cluster import Object
-from pressrun.rollout.kubernetes.manifests import DNS, USER, port_of
+from pressrun.rollout.kubernetes.manifests import DNS, SECURE, pod_security, port_of, probe
 from pressrun.rollout.kubernetes.names import CONTROLLER, CONTROLLER_PORT, GROUP, MANAGED, PORT
 from pressrun.rollout.kubernetes.resource import definition
 
@@ -109,35 +109,29 @@ def _network(metrics: GatewayMetrics | None) -> Object:
 
 
 def _deployment(image: str, pull_policy: str) -> Object:
+    pod = {
+        "serviceAccountName": CONTROLLER,
+        "automountServiceAccountToken": True,
+        "securityContext": pod_security(),
+        "containers": [_container(image, pull_policy)],
+        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
+    }
+    template = {"metadata": {"labels": dict(_LABELS)}, "spec": pod}
+    return {"replicas": 1, "selector": {"matchLabels": dict(_LABELS)}, "template": template}
+
+
+def _container(image: str, pull_policy: str) -> Object:
     names = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"}
-    container = {
+    return {
         "name": "controller",
         "image": image,
         "imagePullPolicy": pull_policy,
         "command": ["python", "-m", "pressrun.rollout.kubernetes"],
         "env": [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in names.items()],
         "ports": [{"name": "http", "containerPort": CONTROLLER_PORT, "protocol": "TCP"}],
-        "readinessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 2},
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 10},
+        "readinessProbe": probe("/healthz", period=2, failures=3),
+        "livenessProbe": probe("/healthz", period=10, failures=3),
         "resources": {"requests": {"cpu": "50m", "memory": "192Mi"}, "limits": {"memory": "512Mi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": SECURE,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
-    pod = {
-        "serviceAccountName": CONTROLLER,
-        "automountServiceAccountToken": True,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
-    }
-    template = {"metadata": {"labels": dict(_LABELS)}, "spec": pod}
-    return {"replicas": 1, "selector": {"matchLabels": dict(_LABELS)}, "template": template}

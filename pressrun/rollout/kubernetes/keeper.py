@@ -19,6 +19,7 @@ from pressrun.rollout.kubernetes.seeing import Look, generations_of, hard_checks
 from pressrun.rollout.machine import advance
 from pressrun.rollout.record import StaleRecord
 from pressrun.rollout.seen import Action, Observed, RemoveArm, ScaleArm, SetWeights, SwitchChampion
+from pressrun.rollout.split import in_words
 from pressrun.rollout.types import (
     BASELINE,
     CANDIDATE,
@@ -55,6 +56,8 @@ class ClusterKeeper:
         """
         found = self._look()
         if found is None:
+            # Servers of a Rollout that is gone must not go on by its last word.
+            self.seen = self.record = None
             return False
         seen, record = self.seen, self.record = found
         try:
@@ -72,11 +75,12 @@ class ClusterKeeper:
         Else what was seen before a rollout's last step would be judged by the next one's rules.
         """
         for _ in range(MOST_LOOKS):
-            before = self._records.read(self.model)
-            deploy = _deploy(before) if before else None
-            if before is None or deploy is None:
+            found = self._records.found(self.model)
+            deploy = _deploy(found[0]) if found else None
+            if found is None or deploy is None:
                 return None
-            seen = look(self._api, self.model, split=deploy.split)
+            before, owner = found
+            seen = look(self._api, self.model, split=deploy.split, owner=owner)
             record = self._records.update(self.model, lambda record: _upkept(record, _now()))
             if _stands(before) == _stands(record):
                 return seen, record
@@ -92,7 +96,7 @@ class ClusterKeeper:
         self._sweep(seen, record)
         if record.champion_deploy and state.phase is Phase.STARTING:
             generation = record.champion_generation
-            acting.steady(self._api, self.model, record.champion_deploy, generation=generation, under_way=True)
+            acting.steady(self._api, seen, self.model, record.champion_deploy, generation=generation, under_way=True)
         for action in () if after.ended else actions:
             self._do(action, seen, record, plan, state)
 
@@ -211,7 +215,7 @@ class ClusterKeeper:
             if not seen.arm(record.champion_generation, CHAMPION).replicas:
                 self._restore(seen, record, deploy)
             acting.steady(
-                self._api, self.model, deploy, generation=record.champion_generation, under_way=False
+                self._api, seen, self.model, deploy, generation=record.champion_generation, under_way=False
             )  # fmt: skip
             wanted = traffic_object(self.model, {CHAMPION: 100}, generations, deploy, self._api.namespace)
             if not as_written(seen.traffic, wanted):
@@ -252,13 +256,12 @@ def _stands(record: RolloutRecord) -> tuple[object, ...]:
 
 
 def _deploy(record: RolloutRecord) -> Deploy | None:
+    """How the traffic is divided now: by the plan under way, else as the champion was deployed."""
+    if not record.active and record.champion_deploy:
+        return record.champion_deploy
     plans = [record.plan, *record.queue]
-    return next((plan.deploy for plan in plans if plan and plan.deploy), record.champion_deploy)
+    return next((plan.deploy for plan in plans if plan and plan.deploy), None)
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def in_words(weights: Mapping[str, int]) -> str:
-    return ", ".join(f"{arm} {weight}%" for arm, weight in weights.items())

@@ -26,7 +26,7 @@ DRAIN_SECONDS = 5
 DNS: list[Object] = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
 # A gateway hears of a ready pod a little later: before that it would answer 503 for it.
 SETTLE_SECONDS = 3
-_SECURE = {
+SECURE = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
@@ -78,7 +78,7 @@ class _Named:
             "metadata": {"labels": {**MANAGED, **self.selector}},
             "spec": {
                 "automountServiceAccountToken": False,
-                "securityContext": _pod_security(),
+                "securityContext": pod_security(),
                 "terminationGracePeriodSeconds": 30,
                 "topologySpreadConstraints": [self._spread("kubernetes.io/hostname"), self._spread(_ZONE)],
                 "initContainers": [self._fetch(ref, deploy)],
@@ -126,7 +126,7 @@ class _Named:
             "env": [{"name": "MLFLOW_TRACKING_URI", "value": deploy.tracking_uri}, {"name": "HOME", "value": "/tmp"}],
             "envFrom": sources,
             "resources": _resources("100m", "256Mi"),
-            "securityContext": _SECURE,
+            "securityContext": SECURE,
             "volumeMounts": [_mount("bundle", "/bundle"), _mount("tmp", "/tmp")],
         }
 
@@ -140,12 +140,12 @@ class _Named:
             "args": self._arguments(ref, deploy),
             "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
             "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-            "startupProbe": _probe("/healthz", period=1, failures=120),
-            "readinessProbe": _probe("/readyz", period=2, failures=2),
-            "livenessProbe": _probe("/healthz", period=10, failures=3),
+            "startupProbe": probe("/healthz", period=1, failures=120),
+            "readinessProbe": probe("/readyz", period=2, failures=2),
+            "livenessProbe": probe("/healthz", period=10, failures=3),
             "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
             "resources": _resources(deploy.cpu, deploy.memory),
-            "securityContext": _SECURE,
+            "securityContext": SECURE,
             "volumeMounts": [_mount("bundle", "/bundle", read_only=True), _mount("tmp", "/tmp"), *spool],
         }
 
@@ -169,7 +169,7 @@ _ZONE = "topology.kubernetes.io/zone"
 _CPU_TARGET = {"type": "Utilization", "averageUtilization": 70}
 
 
-def network_policies(model: str, namespace: str, deploy: Deploy) -> list[Object]:
+def network_policy(model: str, namespace: str, deploy: Deploy) -> Object:
     """Nothing in or out of a model's pods but the gateway's requests, each other's, their controller and the bundle."""
     gateways = deploy.gateway.pods_namespace or deploy.gateway.namespace or namespace
     pods = {"matchLabels": {**MANAGED, "pressrun.dev/model": model_name(model)}}
@@ -186,7 +186,7 @@ def network_policies(model: str, namespace: str, deploy: Deploy) -> list[Object]
     ]
     spec = {"podSelector": pods, "policyTypes": ["Ingress", "Egress"], "ingress": inward, "egress": outward}
     metadata = {"name": model_name(model), "namespace": namespace, "labels": dict(MANAGED)}
-    return [{"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}]
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 
 def _fetched_from(tracking_uri: str) -> list[int]:
@@ -199,7 +199,8 @@ def port_of(url: str) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _pod_security() -> Object:
+def pod_security() -> Object:
+    """What restricted Pod Security asks of a pod."""
     return {
         "runAsNonRoot": True,
         "runAsUser": USER,
@@ -224,7 +225,8 @@ def _mount(name: str, path: str, *, read_only: bool = False) -> Object:
     return {"name": name, "mountPath": path, **({"readOnly": True} if read_only else {})}
 
 
-def _probe(path: str, *, period: int, failures: int) -> Object:
+def probe(path: str, *, period: int, failures: int) -> Object:
+    """A question over HTTP each `period` seconds; so many failures in a row count."""
     return {
         "httpGet": {"path": path, "port": "http"},
         "periodSeconds": period,

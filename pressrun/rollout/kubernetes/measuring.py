@@ -26,6 +26,7 @@ from pressrun.rollout.types import (
     BASELINE,
     CANDIDATE,
     CHAMPION,
+    MEASURED,
     Phase,
     RolloutPlan,
     RolloutRecord,
@@ -35,7 +36,6 @@ from pressrun.rollout.types import (
 from pressrun.rollout.windows import DISAGREEMENT, ERRORS, Window
 from pressrun.verdict import Assertion, Check, Decision
 
-MEASURED = (Phase.STEPPING, Phase.BAKING)
 MOST_PAST = 40
 ENOUGH_ROWS, ENOUGH_REQUESTS = 50, 20
 MOST_UNANSWERED = 0.1
@@ -99,6 +99,8 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
     evidence, readings = record.evidence or Evidence(), dict(record.readings)
     for source, reading in measured.readings.items():
         window = _compared(window_of(reading, readings.get(source)), alone=measured.alone)
+        if window is not None and _waits(window, state, alone=measured.alone):
+            continue
         number = readings[source].number if source in readings else evidence.sequences.get(source, 0)
         if window is not None and _says_something(window, state):
             number = window.sequence
@@ -119,6 +121,16 @@ def _compared(window: Window | None, *, alone: bool) -> Window | None:
     if window is None or alone or not window.source.startswith(SHADOW):
         return window
     return window.model_copy(update={"arms": {}})
+
+
+def _waits(window: Window, state: RolloutState, *, alone: bool) -> bool:
+    """At little traffic one arm may have had no request yet: the gateway's window stays open until both had one.
+
+    How many requests an arm gets is the split's doing and says nothing of how they were answered, so a window that ends
+    by it is as fair as one that ends by the clock.
+    """
+    compares = window.source == GATEWAY and state.phase in MEASURED and not alone and window.problem is None
+    return compares and not _says_something(window, state)
 
 
 def _says_something(window: Window, state: RolloutState) -> bool:

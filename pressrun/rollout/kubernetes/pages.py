@@ -10,10 +10,9 @@ from aiohttp import web
 from pressrun.rollout.kubernetes.keeper import ClusterKeeper
 from pressrun.rollout.kubernetes.seeing import generations_of
 from pressrun.rollout.page import render_page
-from pressrun.rollout.types import CANDIDATE, CHAMPION, Phase
+from pressrun.rollout.types import CANDIDATE, CHAMPION, MEASURED
 
 MOST_SILENT_SECONDS = 60.0
-_SHADOWED = (Phase.STEPPING, Phase.BAKING)
 
 
 def pages(keepers: Mapping[str, ClusterKeeper], *, silence: Callable[[], float]) -> web.Application:
@@ -65,5 +64,5 @@ def shadowing(keeper: ClusterKeeper) -> dict[str, Any]:
     }
     share = 0.0
     if record.active and record.plan and record.state and {CANDIDATE, CHAMPION} <= set(arms):
-        share = record.plan.policy.shadow if record.state.phase in _SHADOWED else 0.0
+        share = record.plan.policy.shadow if record.state.phase in MEASURED else 0.0
     return {"generation": record.plan.generation if record.plan else 0, "share": share, "arms": arms}

@@ -12,6 +12,7 @@ from pressrun.rollout.kubernetes.resource import (
     KIND,
     annotated,
     record_of,
+    reference_to,
     resource_of,
     spec_of,
     status_of,
@@ -43,8 +44,13 @@ class ClusterRecords:
 
     def read(self, model: str) -> RolloutRecord | None:
         """The record as it stands in the cluster, or None. Raises Unreachable and Refused."""
+        found = self.found(model)
+        return found[0] if found else None
+
+    def found(self, model: str) -> tuple[RolloutRecord, Object] | None:
+        """The record, and what its objects say of their owner; None where there is none."""
         found = self.api.get(KIND, model_name(model), version=API_VERSION)
-        return record_of(found) if found else None
+        return (record_of(found), reference_to(found)) if found else None
 
     def update(self, model: str, change: Callable[[RolloutRecord], RolloutRecord]) -> RolloutRecord:
         """Reads, changes and writes, and begins anew when somebody else wrote meanwhile; `change` must be pure.

@@ -7,9 +7,8 @@ rollout topics pressrun.dev/abort="ann: readers complain"` steps in, as do pause
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from pressrun.rollout.changes import MOST_OF_ACTOR, MOST_OF_REASON, MOST_REPORTED, fresh, wished
+from pressrun.rollout.changes import MOST_OF_ACTOR, MOST_OF_REASON, MOST_REPORTED, fresh, told, wished
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.names import GROUP, MANAGED, VERSION, model_name
 from pressrun.rollout.record import UnreadableRecord
@@ -18,6 +17,17 @@ from pressrun.rollout.types import CANDIDATE, WISHES, Phase, RolloutRecord, Roll
 from pressrun.rollout.wishes import in_words
 
 KIND, API_VERSION = "Rollout", f"{GROUP}/{VERSION}"
+_OPEN: Object = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+_COLUMNS = (
+    ("Champion", ".status.champion", "string"),
+    ("Candidate", ".status.candidate", "string"),
+    ("Phase", ".status.phase", "string"),
+    ("Weight", ".status.weight", "integer"),
+    ("Requests", ".status.requests", "integer"),
+    ("Errors", ".status.errors", "integer"),
+    ("Verdict", ".status.verdict", "string"),
+    ("Age", ".metadata.creationTimestamp", "date"),
+)
 _ASKED = ("model", "generations", "plan", "queue", "intents", "reported", "submitted_at")
 _OURS = {"version", *_ASKED}
 
@@ -65,14 +75,22 @@ def resource_of(record: RolloutRecord, namespace: str) -> Object:
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec_of(record)}
 
 
+def reference_to(resource: Object) -> Object:
+    """What an object says of the Rollout that it was made for."""
+    named = {"apiVersion": API_VERSION, "kind": KIND, "name": resource["metadata"]["name"]}
+    return {**named, "uid": resource["metadata"]["uid"]}
+
+
 def annotated(resource: Object, record: RolloutRecord, now: datetime) -> tuple[Object, RolloutRecord]:
     """Turns what people annotated into intents; the resource that comes back has those annotations no more."""
     notes = dict(resource["metadata"].get("annotations") or {})
     for wish in WISHES:
         if (said := notes.pop(f"{GROUP}/{wish}", None)) is not None:
             actor, _, reason = said.partition(":") if ":" in said else ("kubectl", "", said)
-            words = reason.strip() or "no reason given"
-            record = wished(record, wish, actor=actor.strip() or "kubectl", reason=words, now=now)
+            words, who = reason.strip() or "no reason given", actor.strip() or "kubectl"
+            if not record.active:
+                record = told(record, "intent", f"{wish} by {who} came when nothing was under way", now)
+            record = wished(record, wish, actor=who, reason=words, now=now)
     return {**resource, "metadata": {**resource["metadata"], "annotations": notes}}, record
 
 
@@ -118,45 +136,14 @@ def _condition(kind: str, holds: bool, state: RolloutState | None, now: datetime
 
 def definition() -> Object:
     """The CustomResourceDefinition."""
-    open_object: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    text, number = {"type": "string"}, {"type": "integer"}
-    schema = {
-        "type": "object",
-        "required": ["spec"],
-        "properties": {
-            "spec": {
-                "type": "object",
-                "required": ["model"],
-                "properties": {
-                    "model": {**text, "pattern": "^[a-z][a-z0-9_]{0,39}$"},
-                    "generations": {**number, "minimum": 0},
-                    "submitted_at": {**text, "format": "date-time"},
-                    "plan": _plan_schema(),
-                    "queue": {"type": "array", "items": _plan_schema()},
-                    "intents": {"type": "array", "items": _intent_schema()},
-                    "reported": {"type": "array", "maxItems": MOST_REPORTED, "items": _window_schema()},
-                },
-            },
-            "status": open_object,
-        },
-    }
-    columns = [
-        ("Champion", ".status.champion", "string"),
-        ("Candidate", ".status.candidate", "string"),
-        ("Phase", ".status.phase", "string"),
-        ("Weight", ".status.weight", "integer"),
-        ("Requests", ".status.requests", "integer"),
-        ("Errors", ".status.errors", "integer"),
-        ("Verdict", ".status.verdict", "string"),
-        ("Age", ".metadata.creationTimestamp", "date"),
-    ]
+    properties = {"spec": _spec_schema(), "status": _OPEN}
     version = {
         "name": VERSION,
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": schema},
-        "additionalPrinterColumns": [{"name": n, "jsonPath": path, "type": kind} for n, path, kind in columns],
+        "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": properties}},
+        "additionalPrinterColumns": [{"name": n, "jsonPath": path, "type": kind} for n, path, kind in _COLUMNS],
     }
     names = {"kind": KIND, "plural": "rollouts", "singular": "rollout", "listKind": "RolloutList"}
     return {
@@ -165,6 +152,19 @@ def definition() -> Object:
         "metadata": {"name": f"rollouts.{GROUP}", "labels": dict(MANAGED)},
         "spec": {"group": GROUP, "scope": "Namespaced", "names": names, "versions": [version]},
     }
+
+
+def _spec_schema() -> Object:
+    properties = {
+        "model": {"type": "string", "pattern": "^[a-z][a-z0-9_]{0,39}$"},
+        "generations": {"type": "integer", "minimum": 0},
+        "submitted_at": {"type": "string", "format": "date-time"},
+        "plan": _plan_schema(),
+        "queue": {"type": "array", "items": _plan_schema()},
+        "intents": {"type": "array", "items": _intent_schema()},
+        "reported": {"type": "array", "maxItems": MOST_REPORTED, "items": _window_schema()},
+    }
+    return {"type": "object", "required": ["model"], "properties": properties}
 
 
 def _plan_schema() -> Object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
-from pressrun.rollout.kubernetes.names import GENERATION, GROUP, MODEL, PORT, ROLE, VERSION, model_name, role_of
+from pressrun.rollout.kubernetes.names import GENERATION, MODEL, PORT, ROLE, model_name, role_of
 from pressrun.rollout.kubernetes.route import ROUTE_API
 from pressrun.rollout.seen import ArmSeen
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, RolloutRecord
@@ -67,8 +67,8 @@ class Look:
         return ArmSeen(replicas=int(found["spec"].get("replicas", 1)), ready=min(ready, settled))
 
 
-def look(api: ClusterApi, model: str, *, split: str) -> Look:
-    """Reads everything. Raises Unreachable and Refused."""
+def look(api: ClusterApi, model: str, *, split: str, owner: Object | None = None) -> Look:
+    """Reads everything but the Rollout itself, which `owner` refers to. Raises Unreachable and Refused."""
     labels, name = {MODEL: model_name(model)}, model_name(model)
     kind, version = ("Service", "v1") if split == "replicas" else ("HTTPRoute", ROUTE_API)
     traffic = api.get(kind, name, version=version)
@@ -76,15 +76,7 @@ def look(api: ClusterApi, model: str, *, split: str) -> Look:
     deployments = dict(_ours(api.find("Deployment", labels, version="apps/v1")))
     services = _ours(api.find("Service", labels))
     addresses = {identity: f"http://{found['spec'].get('clusterIP')}:{PORT}" for identity, found in services}
-    owner = _reference(api.get("Rollout", name, version=f"{GROUP}/{VERSION}"))
     return Look(deployments=deployments, addresses=addresses, pods=pods, traffic=traffic, owner=owner)
-
-
-def _reference(found: Object | None) -> Object | None:
-    if found is None:
-        return None
-    named = {"apiVersion": found["apiVersion"], "kind": found["kind"], "name": found["metadata"]["name"]}
-    return {**named, "uid": found["metadata"]["uid"], "controller": True}
 
 
 def generations_of(record: RolloutRecord) -> dict[str, int]:

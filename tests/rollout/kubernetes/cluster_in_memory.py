@@ -39,6 +39,9 @@ class ClusterInMemory(ClusterApi):
             there = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": {"generation": 0}}
         elif body["metadata"].get("resourceVersion") not in (None, there["metadata"]["resourceVersion"]):
             raise Stale(f"{body['kind']} {body['metadata']['name']}")
+        if "ownerReferences" not in body["metadata"]:
+            # What a field manager applied once and applies no more is taken away.
+            there["metadata"].pop("ownerReferences", None)
         if body["kind"] == "Deployment":
             there.setdefault("spec", {}).setdefault("replicas", 1)
         if body["kind"] == "Service":
@@ -56,7 +59,9 @@ class ClusterInMemory(ClusterApi):
     def create(self, body: Object) -> Object:
         if self._called("create", body) is not None:
             raise Stale(f"{body['kind']} {body['metadata']['name']}")
-        return self._stored({**body, "metadata": {**body["metadata"], "generation": 0}})
+        return self._stored(
+            {**body, "metadata": {**body["metadata"], "generation": 0, "uid": body["metadata"]["name"]}}
+        )
 
     def scale(self, name: str, replicas: int) -> None:
         self._patched("scale", "Deployment", name, {"spec": {"replicas": replicas}})

@@ -15,6 +15,7 @@ from pressrun.rollout.kubernetes import keeper as keeping
 from pressrun.rollout.kubernetes import measuring
 from pressrun.rollout.kubernetes.cluster import Object, Unreachable
 from pressrun.rollout.kubernetes.keeper import ClusterKeeper
+from pressrun.rollout.kubernetes.pages import shadowing
 from pressrun.rollout.kubernetes.records import ClusterRecords
 from pressrun.rollout.kubernetes.resource import record_of, resource_of, status_of
 from pressrun.rollout.kubernetes.scraping import NotRead
@@ -255,10 +256,35 @@ def test_the_next_plan_waits_for_the_end_of_the_one_under_way(site: Site) -> Non
     assert [outcome.generation for outcome in site.record.outcomes] == [2]
 
 
-def test_a_resource_that_was_deleted_ends_nothing_that_serves(site: Site) -> None:
+def test_a_rollout_that_was_deleted_leaves_nothing_to_do_and_its_servers_without_a_word(site: Site) -> None:
+    site.stepping()
+    assert shadowing(site.keeper)["arms"].keys() == {"champion", "candidate"}
     site.cluster.objects.pop(("Rollout", "topics"))
     assert site.keeper.tick() is False
-    assert deployment_names(site.cluster) == {"topics-g1"}
+    assert site.cluster.calls == []
+    assert shadowing(site.keeper) == {}
+
+
+def test_all_that_is_made_for_a_rollout_names_it_as_owner_so_that_it_goes_with_it(site: Site) -> None:
+    autoscaled = QUIET.model_copy(update={"max_replicas": 5})
+    site.submit(plan_of(deploy=autoscaled, policy=PATIENT))
+    site.tick(5)
+    site.wish("promote")
+    site.tick(8)
+    site.submit(plan_of("d/3/t/-1", deploy=autoscaled, policy=PATIENT))
+    site.tick(5)
+    made = {key: found for key, found in site.cluster.objects.items() if key[0] not in ("Rollout", "Pod")}
+    owners = {key: [one["uid"] for one in found["metadata"]["ownerReferences"]] for key, found in made.items()}
+    assert ("HorizontalPodAutoscaler", "topics-g2") in owners
+    assert set(map(tuple, owners.values())) == {("u1",)}
+
+
+def test_one_tick_of_a_rollout_reads_its_record_twice_and_no_oftener(site: Site) -> None:
+    site.stepping()
+    read: list[str] = []
+    site.cluster.meanwhile = lambda verb, kind, name: read.append(kind) if verb in ("get", "list") else None
+    site.keeper.tick()
+    assert read.count("Rollout") == 2
 
 
 def test_a_wish_by_kubectl_stands_in_the_history_once(site: Site) -> None:

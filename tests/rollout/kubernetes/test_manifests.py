@@ -9,7 +9,7 @@ import pytest
 from pressrun.config.environment import Cluster, Gateway, Kubernetes
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.install import controller_objects
-from pressrun.rollout.kubernetes.manifests import arm_objects, network_policies
+from pressrun.rollout.kubernetes.manifests import arm_objects, network_policy
 from pressrun.rollout.types import BASELINE
 from tests.rollout.kubernetes.plans import DEPLOY, ref
 
@@ -27,7 +27,7 @@ def ports(rules: list[Any]) -> set[int]:
 
 def test_the_longest_names_fit() -> None:
     objects = arm_objects("m" * 40, BASELINE, ref("1"), DEPLOY, generation=99999, replicas=1, namespace="news")
-    for found in (*objects, *network_policies("m" * 40, "news", DEPLOY)):
+    for found in (*objects, network_policy("m" * 40, "news", DEPLOY)):
         metadata = found["metadata"]
         assert len(metadata["name"]) <= 63
         assert all(len(value) <= 63 for value in metadata["labels"].values())
@@ -43,7 +43,7 @@ def test_the_longest_names_fit() -> None:
     ],
 )
 def test_pods_reach_mlflow_at_the_port_that_it_has(address: str, opened: set[int]) -> None:
-    (policy,) = network_policies("topics", "news", DEPLOY.model_copy(update={"tracking_uri": address}))
+    policy = network_policy("topics", "news", DEPLOY.model_copy(update={"tracking_uri": address}))
     assert ports(policy["spec"]["egress"]) == {53, 8080, 8090, *opened}
 
 
@@ -56,7 +56,7 @@ def test_pods_reach_mlflow_at_the_port_that_it_has(address: str, opened: set[int
     ],
 )
 def test_requests_come_in_from_where_the_gateways_pods_are(gateway: Gateway, namespace: str) -> None:
-    (policy,) = network_policies("topics", "news", DEPLOY.model_copy(update={"gateway": gateway}))
+    policy = network_policy("topics", "news", DEPLOY.model_copy(update={"gateway": gateway}))
     named = [one["namespaceSelector"]["matchLabels"] for one in policy["spec"]["ingress"][0]["from"][:1]]
     assert named == [{"kubernetes.io/metadata.name": namespace}]
 

@@ -107,6 +107,19 @@ def test_the_gateways_counts_since_the_last_reading_are_evidence(said: Said) -> 
     assert again.evidence == record.evidence
 
 
+def test_at_little_traffic_a_window_stays_open_until_both_arms_had_a_request(said: Said) -> None:
+    said.gateway(champion=10, candidate=10)
+    record = absorbed(under_way(), measured(under_way()))
+    said.gateway(champion=40, candidate=10)
+    record = absorbed(record, measured(record))
+    assert evidence_of(record).total.windows == 0
+    said.gateway(champion=45, candidate=11)
+    record = absorbed(record, measured(record))
+    total = evidence_of(record).total
+    assert (total.count(ERRORS, THEIRS).of, total.count(ERRORS, OURS).of) == (35, 1)
+    assert (evidence_of(record).total.windows, evidence_of(record).missing) == (1, 0)
+
+
 def test_a_gateway_that_is_away_says_nothing_and_makes_up_for_it(said: Said) -> None:
     said.gateway(champion=10, candidate=10)
     record = absorbed(under_way(), measured(under_way()))
