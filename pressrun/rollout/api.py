@@ -16,7 +16,7 @@ from pressrun.rollout.everywhere import Everywhere
 from pressrun.rollout.outcomes import report
 from pressrun.rollout.publish import publish
 from pressrun.rollout.records import Records, leading
-from pressrun.rollout.regions import ACTOR, Ask, Standing, Submit, ended_everywhere, next_moves
+from pressrun.rollout.regions import ACTOR, Ask, Standing, Submit, ended_everywhere, next_moves, plan_for
 from pressrun.rollout.telling import News, news
 from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord, Wish
 from pressrun.step import Step, run_once
@@ -100,7 +100,7 @@ def _move(where: Everywhere, standing: Standing, model: str, step_key: str) -> N
     for move in next_moves(standing, step_key, unknown=tuple(where.failed)):
         match move:
             case Submit(cluster=name) if plan is not None:
-                change = partial(submitted, plan=plan, now=_now())
+                change = partial(submitted, plan=plan_for(plan, standing[name]), now=_now())
             case Ask(cluster=name, wish=wish, reason=reason):
                 change = partial(asked_of, step_key=step_key, wish=wish, reason=reason, now=_now())
             case _:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from pressrun.rollout.types import Outcome, Phase, RolloutPlan, RolloutRecord, Wish
+from pressrun.rollout.types import CANDIDATE, CHAMPION, Arm, Outcome, Phase, RolloutPlan, RolloutRecord, Wish
 
 ACTOR = "pressrun"
 Standing = Mapping[str, RolloutRecord | None]
@@ -70,6 +70,22 @@ def next_moves(standing: Standing, step_key: str, *, unknown: Collection[str] = 
     if not parts[lead].settled:
         return ()
     return tuple(Submit(cluster=name) for name in rest if name not in unknown and not parts[name].known)
+
+
+def plan_for(plan: RolloutPlan, record: RolloutRecord | None) -> RolloutPlan:
+    """The plan as that cluster gets it: against the champion that serves there.
+
+    It may be another than the leading cluster's, where a rollout failed after the others were released, or none yet in
+    a cluster that came later. So clusters that differ come together at the next promotion.
+    """
+    champion = record.champion if record else None
+    ours = tuple(
+        arm if arm.name == CANDIDATE or champion is None else arm.model_copy(update={"model": champion})
+        for arm in plan.arms
+        if arm.name == CANDIDATE or champion is not None
+    )
+    there = (Arm(name=CHAMPION, model=champion),) if champion and plan.champion is None else ()
+    return plan.model_copy(update={"arms": (*there, *ours)})
 
 
 def ended_everywhere(standing: Standing, step_key: str) -> dict[str, Outcome]:

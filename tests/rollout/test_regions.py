@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from pressrun.rollout.api import asked_of
 from pressrun.rollout.changes import ended, submitted
-from pressrun.rollout.regions import Ask, Submit, ended_everywhere, next_moves
-from pressrun.rollout.types import Phase, RolloutRecord, RolloutState
+from pressrun.rollout.regions import Ask, Submit, ended_everywhere, next_moves, plan_for
+from pressrun.rollout.types import Arm, Phase, RolloutRecord, RolloutState
 from tests.rollout.kubernetes.plans import plan_of, served
 
 NOW = datetime(2026, 1, 5, 3, tzinfo=UTC)
@@ -146,6 +146,21 @@ def test_a_retry_after_a_failure_is_judged_in_every_cluster_again() -> None:
     clusters.submit("east")
     clusters.settle()
     assert [clusters.phase(name) for name in clusters.records] == [Phase.PROMOTED] * 2
+
+
+def test_each_cluster_is_judged_against_the_champion_that_serves_there() -> None:
+    lead = PLAN.champion
+    assert lead is not None
+    other = lead.model_copy(update={"version": "9", "digest": "9" * 64})
+    baseline = PLAN.model_copy(update={"arms": (*PLAN.arms, Arm(name="baseline", model=lead))})
+    differs = plan_for(baseline, served().model_copy(update={"champion": other}))
+    assert {arm.name: arm.model.version for arm in differs.arms} == {
+        "champion": "9", "baseline": "9", "candidate": PLAN.candidate.version,
+    }  # fmt: skip
+    new = plan_for(baseline, None)
+    assert (new.champion, [arm.name for arm in new.arms]) == (None, ["candidate"])
+    first = PLAN.model_copy(update={"arms": (Arm(name="candidate", model=PLAN.candidate),)})
+    assert plan_for(first, served()).champion == served().champion
 
 
 def test_other_steps_rollouts_are_left_alone() -> None:
