@@ -166,7 +166,7 @@ def test_a_baseline_that_was_asked_for_is_an_arm_of_the_plan(
     asked: bool, arms: list[str], environment: Environment, pipeline: Pipeline, lake: Lake,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("pressrun.rollout.api._submitted", lambda step: False)
+    monkeypatch.setattr("pressrun.rollout.planning._submitted", lambda step: False)
     place = in_clusters(environment, "weights", "north")
     policy = Rollout(baseline=asked)
     step = Step(key=KEY, pipeline=pipeline.model_copy(update={"rollout": policy}), environment=place, lake=lake)
@@ -189,7 +189,7 @@ def test_no_plan_is_made_of_what_cannot_be_rolled_out(
     policy: Rollout, names: tuple[str, ...], said: str, environment: Environment, pipeline: Pipeline, lake: Lake,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("pressrun.rollout.api._submitted", lambda step: False)
+    monkeypatch.setattr("pressrun.rollout.planning._submitted", lambda step: False)
     place = in_clusters(environment, "replicas", *names)
     asked = pipeline.model_copy(update={"rollout": policy})
     step = Step(key=KEY, pipeline=asked, environment=place, lake=lake)
