@@ -12,7 +12,6 @@ from pressrun.config.uses import Finding
 HALF, ALL = 50, 100
 _STEPS = ("rollout", "steps")
 _OUTCOMES = ("rollout", "budgets", "outcomes")
-_ABSTENTION = ("rollout", "budgets", "abstention")
 _ARM = re.compile(r"_g\d+(_baseline)?$")
 
 
@@ -21,7 +20,6 @@ def misfits(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
     yield from _taken_name(pipeline, environment)
     yield from _more_than_half(pipeline, environment)
     yield from _cluster_only(pipeline, environment)
-    yield from _not_counted(pipeline, environment)
     if pipeline.rollout.budgets.outcomes:
         yield from _never_beside(pipeline)
         yield from _clusters_in_one(environment)
@@ -59,15 +57,6 @@ def _cluster_only(pipeline: Pipeline, environment: Environment) -> Iterator[Find
     if pipeline.rollout.baseline and environment.kubernetes is None:
         reason = f"{environment.name} serves by processes of one machine, which have no baseline; take it out"
         yield Finding(path=("rollout", "baseline"), reason=reason)
-
-
-def _not_counted(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
-    if pipeline.rollout.budgets.abstention is not None and environment.kubernetes is not None:
-        reason = (
-            f"in the clusters of {environment.name} nobody counts answers that decline, so it would never be shown to "
-            "hold; take it out"
-        )
-        yield Finding(path=_ABSTENTION, reason=reason)
 
 
 def _never_beside(pipeline: Pipeline) -> Iterator[Finding]:

@@ -229,8 +229,16 @@ class Budgets(Section):
     error_rate: Share = Field(default=0.01, description="absolute, above the champion's")
     latency_ratio: float = Field(default=1.5, gt=1, description="times the champion's, for typical and slow requests")
     latency_floor_ms: float = Field(default=5.0, gt=0, description="below it all is fast enough, whatever the ratio")
-    disagreement: Share = Field(default=0.4, description="of shadowed pairs whose top topic differs")
-    abstention: Share | None = Field(default=None, description="of answers that decline, above the champion's")
+    disagreement: Share = Field(
+        default=0.3, description="of shadowed pairs whose top topic differs, above what the gate saw of the two"
+    )
+    abstention: Share | None = Field(
+        default=None,
+        description="of shadowed pairs that only the candidate declines, above what the gate saw of the two",
+    )
+    declines_below: Share = Field(
+        default=0.5, description="an answer whose most likely topic is less likely than this declines"
+    )
     outcomes: dict[str, Share] = Field(
         default_factory=dict,
         description="what share of what goes well at the champion may be lost, by name; {clicks: 0.2}: a fifth",
@@ -255,6 +263,13 @@ class Rollout(Section):
         if steps != sorted(set(steps)) or steps[-1:] != [100]:
             raise ValueError(f"steps must rise and end with 100, got {steps}")
         return steps
+
+    @model_validator(mode="after")
+    def _abstention_is_seen(self) -> Rollout:
+        if self.budgets.abstention is not None and not self.shadow:
+            reason = "answers that decline are counted of shadowed pairs, and shadow is 0; raise it, or take this out"
+            raise wrong_at("budgets", "abstention", reason=reason)
+        return self
 
 
 class Drift(Section):

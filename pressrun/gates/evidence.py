@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pressrun.agreement import Expected
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 SLICES = ("source", "section", "language")
@@ -74,6 +76,21 @@ def evidence_of(candidate: pa.Table, champion: pa.Table | None = None, truth: pa
         slices={name: tuple(row.get(name) for row in known) for name in SLICES},
         titles=tuple(row.get("title") or row["article_id"] for row in known),
     )
+
+
+def expected_of(evidence: Evidence, *, below: float) -> Expected | None:
+    """How often candidate and champion disagree, and only the candidate is less sure of a topic than `below`.
+
+    None without a champion; the second is unknown where a model gave no probabilities.
+    """
+    candidate, champion = evidence.candidate, evidence.champion
+    if champion is None or not len(evidence):
+        return None
+    abstention, ours, theirs = None, candidate.confidence, champion.confidence
+    if ours is not None and theirs is not None:
+        abstention = float(((ours < below) & (theirs >= below)).mean())
+    differ = float((candidate.predicted != champion.predicted).mean())
+    return Expected(rows=len(evidence), disagreement=differ, abstention=abstention)
 
 
 def codes(values: Sequence[str]) -> Ints:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pressrun.gates.evidence import Evidence, expected_of
 from pressrun.gates.judge import verdict_of
 from pressrun.gates.models import judge_models
 from pressrun.gates.publish import alias_notes, champion_examples, publish
@@ -48,7 +49,7 @@ def gate(
     return run_once(
         step,
         stage=STAGE,
-        inputs=_inputs(upstream, candidate, champion),
+        inputs=_inputs(step, upstream, candidate, champion),
         section=step.pipeline.gate,
         work=lambda: _gate(step, upstream, candidate, champion),
         usable=_report_is_there,
@@ -71,7 +72,7 @@ def _report_is_there(earlier: StageResult) -> bool:
 
 
 def _inputs(
-    upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None
+    step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None
 ) -> Mapping[str, DatasetRef | str | None]:
     ingested, sampled, labeled, trained = upstream
     return {
@@ -81,6 +82,7 @@ def _inputs(
         "examples": trained.datasets.get("examples"),
         "candidate": f"{candidate.version}:{candidate.digest}",
         "champion": champion.digest if champion else None,
+        "declines_below": str(step.pipeline.rollout.budgets.declines_below),
     }
 
 
@@ -123,8 +125,19 @@ def _gate(step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, ch
         stage=STAGE,
         step_key=str(step.key),
         verdict=published,
-        facts={"rows": len(truth.rows), "trained_on": truth.trained_on, "report": published.report},
+        facts={
+            "rows": len(truth.rows),
+            "trained_on": truth.trained_on,
+            "report": published.report,
+            "expected": _expected(step, judged.evidence),
+        },
     )
+
+
+def _expected(step: Step, evidence: Evidence | None) -> dict[str, Any] | None:
+    """How candidate and champion differ here, which is what their canary holds readers' articles against."""
+    found = expected_of(evidence, below=step.pipeline.rollout.budgets.declines_below) if evidence else None
+    return found.model_dump() if found else None
 
 
 def _examples(step: Step, trained: StageResult, champion: ModelRef | None) -> tuple[list[DatasetRef], tuple[str, ...]]:

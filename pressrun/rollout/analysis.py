@@ -13,9 +13,21 @@ from __future__ import annotations
 
 from math import log
 
+from pressrun.agreement import Expected
 from pressrun.config.pipeline import Rollout
 from pressrun.rollout.evidence import ALPHA, Evidence, alphas_of, budgets_of, estimate
-from pressrun.rollout.windows import CLICKS, DISAGREEMENT, ERRORS, LATENCY, OURS, THEIRS, Count, Floats, histogram
+from pressrun.rollout.windows import (
+    CLICKS,
+    DISAGREEMENT,
+    ERRORS,
+    LATENCY,
+    OURS,
+    PAIRED,
+    THEIRS,
+    Count,
+    Floats,
+    histogram,
+)
 from pressrun.stats.sequential import BOUNDS, quantile_sequence
 from pressrun.verdict import Check, Comparison, Decision
 
@@ -24,25 +36,37 @@ FEWEST = 20
 ENOUGH_FOR_P99 = 100
 
 
-def judge(evidence: Evidence, policy: Rollout, *, final: bool = True, step: int = 0) -> tuple[Check, ...]:
+def judge(
+    evidence: Evidence, policy: Rollout, *, final: bool = True, step: int = 0, expected: Expected | None = None
+) -> tuple[Check, ...]:
     """A check of each metric in play. `final`: what passes now gets all traffic, or keeps it.
+
+    `expected` is what the gate saw, for the reasons' words: the budgets of `policy` hold it already.
 
     Outcomes are of readers whom both arms answered in the same time: the last `step` that leaves the champion any
     decides them for good, and after it they stand as they were shown.
     """
     shared = sum(share < ALL for share in policy.steps)
     last, over = final or step + 1 >= shared, step >= shared
-    return tuple(
+    checks = (
         _check(evidence, policy, metric=metric, budget=budget, final=last, over=over)
         if metric in policy.budgets.outcomes
         else _check(evidence, policy, metric=metric, budget=budget, final=final)
         for metric, budget in budgets_of(policy).items()
     )
+    return tuple(_beside_the_gate(check, expected) for check in checks)
+
+
+def _beside_the_gate(check: Comparison, expected: Expected | None) -> Comparison:
+    there = getattr(expected, check.metric, None) if check.metric in PAIRED else None
+    if expected is None or there is None:
+        return check
+    return check.model_copy(update={"reason": f"{check.reason}; at the gate {there:.1%} of {expected.rows}"})
 
 
 def _check(
     evidence: Evidence, policy: Rollout, *, metric: str, budget: float, final: bool, over: bool = False
-) -> Check:
+) -> Comparison:
     samples = _samples(evidence, metric)
     if metric not in evidence.tracks or samples < FEWEST:
         reason = f"{samples} observations in the smaller arm, {FEWEST} needed{_troubles(evidence)}"
@@ -102,7 +126,7 @@ def _large(log_e: float) -> str:
 def _samples(evidence: Evidence, metric: str, *, of_step: bool = False) -> int:
     """Of the smaller arm; in the present step the candidate's, since the champion may have no traffic left."""
     tally = evidence.step if of_step else evidence.total
-    arms = (OURS,) if of_step or metric == DISAGREEMENT else (OURS, THEIRS)
+    arms = (OURS,) if of_step or metric in PAIRED else (OURS, THEIRS)
     if metric == LATENCY:
         return min(sum(tally.latencies.get(arm, {}).values()) for arm in arms)
     return min(tally.count(metric, arm).of for arm in arms)
@@ -113,7 +137,7 @@ def _values(evidence: Evidence, metric: str) -> tuple[float | None, float | None
     if metric == LATENCY:
         found = [quantile_sequence(_latencies(evidence, arm), BOUNDS, 0.99).estimate for arm in (OURS, THEIRS)]
         return found[0], found[1]
-    theirs = None if metric == DISAGREEMENT else evidence.total.count(metric, THEIRS).share
+    theirs = None if metric in PAIRED else evidence.total.count(metric, THEIRS).share
     return evidence.total.count(metric, OURS).share, theirs
 
 
@@ -121,8 +145,9 @@ def _words(evidence: Evidence, policy: Rollout, metric: str, budget: float) -> s
     ours, theirs = (evidence.total.count(metric, arm) for arm in (OURS, THEIRS))
     if metric == LATENCY:
         return _latency_words(evidence, policy, budget)
-    if metric == DISAGREEMENT:
-        return f"{ours.bad / ours.of:.1%} of {ours.of} shadowed pairs differ, {budget:.0%} allowed"
+    if metric in PAIRED:
+        did = "differ" if metric == DISAGREEMENT else "are declined by the candidate alone"
+        return f"{ours.bad / ours.of:.1%} of {ours.of} shadowed pairs {did}, {budget:.0%} allowed"
     if metric == CLICKS:
         good = [f"{count.of - count.bad} of {count.of}" for count in (ours, theirs)]
         return f"clicks on {good[0]} impressions against {good[1]}, {budget:.0%} fewer allowed"
@@ -151,7 +176,7 @@ def _latencies(evidence: Evidence, arm: str) -> Floats:
 
 def _method(evidence: Evidence, metric: str) -> str:
     track = evidence.tracks[metric]
-    test = "binomial" if metric == DISAGREEMENT else "permutation"
+    test = "binomial" if metric in PAIRED else "permutation"
     widened = f", divided by a dispersion of {track.dispersion:.1f}" if track.dispersion > 1 else ""
     apart = f", {evidence.apart} against earlier windows of the champion" if evidence.apart else ""
     return f"{test} e-process over {track.number} windows{widened}{apart}"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from pressrun.rollout.tracks import Track
-from pressrun.rollout.windows import DISAGREEMENT, OURS, THEIRS, Count, Floats, Tally, Window, histogram, rebucketed
+from pressrun.rollout.windows import OURS, THEIRS, Count, Floats, Tally, Window, histogram, rebucketed
 from pressrun.stats.sequential import (
     LATENCY_WEIGHTS,
     LOG_ODDS,
@@ -67,22 +67,23 @@ def latency(track: Track, window: Window, before: Tally, floor: float) -> Track:
     return track.taken(_at_margins(track, at), LATENCY_WEIGHTS, float(residual[0]))
 
 
-def disagreement(track: Track, window: Window, before: Tally) -> Track:
+def paired(track: Track, window: Window, metric: str, before: Tally) -> Track:
     """Pairs against a share; beyond chance only what the pairs before let expect."""
-    if not window.pairs:
+    found = window.paired(metric)
+    if not found.of:
         return track
 
     def at(share: float) -> Floats:
         kept = min(max(share, 1e-9), 1 - 1e-9)
-        return np.asarray(budget_e_values(_BOTH, window.disagreements, window.pairs, budget=kept), np.float64)
+        return np.asarray(budget_e_values(_BOTH, found.bad, found.of, budget=kept), np.float64)
 
-    return track.taken(_at_margins(track, at), LOG_ODDS_WEIGHTS, _surprise(window, before.count(DISAGREEMENT, OURS)))
+    return track.taken(_at_margins(track, at), LOG_ODDS_WEIGHTS, _surprise(found, before.count(metric, OURS)))
 
 
 def _at_margins(track: Track, at: Callable[[float], Floats]) -> Floats:
     return np.stack([at(margin) for margin in track.margins])
 
 
-def _surprise(window: Window, before: Count) -> float:
-    share, of = (before.bad + 1) / (before.of + 2), window.pairs
-    return float((window.disagreements - of * share) / np.sqrt(of * share * (1 - share)))
+def _surprise(now: Count, before: Count) -> float:
+    share = (before.bad + 1) / (before.of + 2)
+    return float((now.bad - now.of * share) / np.sqrt(now.of * share * (1 - share)))

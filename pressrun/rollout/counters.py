@@ -28,6 +28,7 @@ class ArmCounters(BaseModel):
     latencies: dict[int, int] = Field(default_factory=dict)
     pairs: int = 0
     disagreements: int = 0
+    declined: int = 0
 
     def since(self, earlier: ArmCounters) -> ArmCounters | None:
         """What came on; None where a counter fell, or a part outgrew its whole: then its source began anew between."""
@@ -40,9 +41,20 @@ class ArmCounters(BaseModel):
             latencies={bucket: number for bucket, number in latencies.items() if number},
             pairs=self.pairs - earlier.pairs,
             disagreements=self.disagreements - earlier.disagreements,
+            declined=self.declined - earlier.declined,
         )
-        numbers = (came.requests, came.errors, came.unanswered, came.pairs, came.disagreements, *latencies.values())
-        parted = came.unanswered <= came.errors <= came.requests and came.disagreements <= came.pairs
+        numbers = (
+            came.requests,
+            came.errors,
+            came.unanswered,
+            came.pairs,
+            came.disagreements,
+            came.declined,
+            *latencies.values(),
+        )
+        parted = (
+            came.unanswered <= came.errors <= came.requests and max(came.disagreements, came.declined) <= came.pairs
+        )
         return came if parted and not lost and min(numbers) >= 0 else None
 
 
@@ -89,4 +101,5 @@ def _window(now: Reading, number: int, arms: Mapping[str, ArmCounters]) -> Windo
         },
         pairs=sum(one.pairs for one in arms.values()),
         disagreements=sum(one.disagreements for one in arms.values()),
+        declined=sum(one.declined for one in arms.values()),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pressrun.config.pipeline import Rollout
-from pressrun.rollout.bets import counted, disagreement, latency, outcome
+from pressrun.rollout.bets import counted, latency, outcome, paired
 from pressrun.rollout.tracks import Track, track_of
 from pressrun.rollout.windows import (
     ABSTENTION,
@@ -22,6 +22,7 @@ from pressrun.rollout.windows import (
     ERRORS,
     LATENCY,
     OURS,
+    PAIRED,
     THEIRS,
     ArmWindow,
     Count,
@@ -104,8 +105,8 @@ class Evidence(BaseModel):
         if metric == LATENCY:
             track = self.tracks.get(metric) or track_of(RATIOS, budget)
             return latency(track, window, self.total, policy.budgets.latency_floor_ms)
-        if metric == DISAGREEMENT:
-            return disagreement(self.tracks.get(metric) or track_of(SHARES, budget), window, self.total)
+        if metric in PAIRED:
+            return paired(self.tracks.get(metric) or track_of(SHARES, budget), window, metric, self.total)
         bet = outcome if metric in policy.budgets.outcomes else counted
         return bet(self.tracks.get(metric) or track_of(RATES, budget), window, metric)
 
@@ -124,8 +125,8 @@ def budgets_of(policy: Rollout) -> dict[str, float]:
     found = {ERRORS: budgets.error_rate, LATENCY: budgets.latency_ratio}
     if policy.shadow:
         found[DISAGREEMENT] = budgets.disagreement
-    if budgets.abstention is not None:
-        found[ABSTENTION] = budgets.abstention
+        if budgets.abstention is not None:
+            found[ABSTENTION] = budgets.abstention
     return {**found, **budgets.outcomes}
 
 
@@ -143,7 +144,7 @@ def estimate(tally: Tally, metric: str, policy: Rollout) -> float | None:
     if metric == LATENCY:
         return _typical_ratio(tally, policy.budgets.latency_floor_ms)
     ours = tally.count(metric, OURS).share
-    theirs = 0.0 if metric == DISAGREEMENT else tally.count(metric, THEIRS).share
+    theirs = 0.0 if metric in PAIRED else tally.count(metric, THEIRS).share
     if ours is None or theirs is None:
         return None
     return _lost(ours, theirs) if metric in policy.budgets.outcomes else ours - theirs

@@ -48,6 +48,7 @@ class Measure:
         self._route.counts.next_step()
         self.evidence = self.evidence.entered()
         self._route.shadow = plan.policy.shadow if state.phase in MEASURED else 0.0
+        self._route.declines_below = plan.policy.budgets.declines_below
 
     def hear(self, windows: Iterable[Window], plan: RolloutPlan, state: RolloutState) -> None:
         """Takes in what others counted and the route cannot know, each window once."""
@@ -62,7 +63,7 @@ class Measure:
         if self._clock() - self._cut_at >= WINDOW_SECONDS or counts.open_requests >= MOST_IN_WINDOW:
             self._cut(plan)
         last = state.phase is Phase.BAKING or state.step + 1 >= len(plan.policy.steps)
-        return judge(self.evidence, plan.policy, final=last, step=state.step)
+        return judge(self.evidence, plan.policy, final=last, step=state.step, expected=plan.expected)
 
     def _cut(self, plan: RolloutPlan) -> None:
         self._cut_at = self._clock()

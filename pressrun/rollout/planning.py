@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pressrun.agreement import Expected
 from pressrun.config.document import dotted
 from pressrun.config.environment import Environment
 from pressrun.config.fit import misfits
+from pressrun.config.pipeline import Rollout
 from pressrun.config.problems import ConfigError, Problem
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef
@@ -17,6 +19,8 @@ from pressrun.rollout.records import leading
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Arm, RolloutPlan
 from pressrun.step import Step
 from pressrun.verdict import Decision, Verdict
+
+NEARLY_ALL = 0.99
 
 
 class NotShippable(Exception):
@@ -43,18 +47,31 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
     arms = [Arm(name=CHAMPION, model=champion)] if champion else []
     if champion and step.pipeline.rollout.baseline and step.environment.kubernetes:
         arms.append(Arm(name=BASELINE, model=champion))
+    expected = Expected.model_validate(gated.facts["expected"]) if gated.facts.get("expected") else None
     return RolloutPlan(
         model=step.pipeline.model,
         pipeline=step.pipeline.model,
         step_key=str(step.key),
         arms=(*arms, Arm(name=CANDIDATE, model=candidate)),
-        policy=step.pipeline.rollout,
+        policy=_expecting(step.pipeline.rollout, expected),
         **_sizes(step.environment),
         gate_verdict=verdict.verdict_id,
         gate_decision=verdict.decision,
         override=override,
+        expected=expected,
         synthetic=verdict.synthetic,
     )
+
+
+def _expecting(policy: Rollout, expected: Expected | None) -> Rollout:
+    """A better model says other things than the champion, too: the budget is above what the gate saw of that."""
+    if expected is None:
+        return policy
+    budgets = policy.budgets
+    moved = {"disagreement": min(budgets.disagreement + expected.disagreement, NEARLY_ALL)}
+    if budgets.abstention is not None and expected.abstention is not None:
+        moved["abstention"] = min(budgets.abstention + expected.abstention, NEARLY_ALL)
+    return policy.model_copy(update={"budgets": budgets.model_copy(update=moved)})
 
 
 def _refuse_misfits(step: Step) -> None:

@@ -17,10 +17,10 @@ from uuid import uuid4
 import aiohttp
 from aiohttp import web
 
-from pressrun.agreement import said
+from pressrun.agreement import compared, statements
 from pressrun.rollout.page import render_page
 from pressrun.rollout.traffic import Counts, bucket_of, pick
-from pressrun.rollout.types import CHAMPION, RolloutRecord
+from pressrun.rollout.types import CANDIDATE, CHAMPION, RolloutRecord
 
 MAX_BODY = 4_000_000
 ARM_SECONDS = 3.0
@@ -37,6 +37,7 @@ class Route:
     generations: dict[str, int] = field(default_factory=dict)
     generation: int = 0
     shadow: float = 0.0
+    declines_below: float = 0.0
     counts: Counts = field(default_factory=Counts)
 
     def other(self, arm: str) -> str | None:
@@ -167,9 +168,12 @@ class Router:
         if asked.route.generation != generation or other not in asked.route.urls:
             return
         counts.answered(other, failed=mirrored.failed, milliseconds=mirrored.milliseconds)
-        one, another = said(mirrored.body), said(answer.body)
-        if not mirrored.failed and one is not None and another is not None:
-            counts.compared(agree=one == another)
+        if mirrored.failed:
+            return
+        said = {other: statements(mirrored.body), answer.arm: statements(answer.body)}
+        theirs = said[other if answer.arm == CANDIDATE else answer.arm]
+        if both := compared(said.get(CANDIDATE, ()), theirs, below=asked.route.declines_below):
+            counts.compared(both)
 
     async def _ask(self, asked: _Asked, arm: str, *, shadow: bool = False) -> Answer:
         url, started = asked.route.urls.get(arm), self._clock()

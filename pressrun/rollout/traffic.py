@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from pressrun.agreement import Compared
 from pressrun.rollout.types import CANDIDATE, Traffic
 from pressrun.rollout.windows import ArmWindow, Window
 from pressrun.stats.sequential import BOUNDS
@@ -73,6 +74,7 @@ class Counts:
     open: dict[str, ArmCounts] = field(default_factory=dict)
     open_pairs: int = 0
     open_disagreements: int = 0
+    open_declined: int = 0
 
     def arm(self, name: str) -> ArmCounts:
         return self.arms.setdefault(name, ArmCounts())
@@ -83,12 +85,13 @@ class Counts:
         self.total[arm] = self.total.get(arm, 0) + 1
         self.total_errors[arm] = self.total_errors.get(arm, 0) + failed
 
-    def compared(self, *, agree: bool) -> None:
-        self.pairs += 1
-        self.total_pairs += 1
-        self.open_pairs += 1
-        self.disagreements += not agree
-        self.open_disagreements += not agree
+    def compared(self, both: Compared) -> None:
+        self.pairs += both.pairs
+        self.total_pairs += both.pairs
+        self.open_pairs += both.pairs
+        self.disagreements += both.differ
+        self.open_disagreements += both.differ
+        self.open_declined += both.declined
 
     @property
     def open_requests(self) -> int:
@@ -100,16 +103,19 @@ class Counts:
         self.sequence += 1
         window = Window(
             source=self.source, sequence=self.sequence, arms={arm: one.frozen() for arm, one in self.open.items()},
-            pairs=self.open_pairs, disagreements=self.open_disagreements,
+            pairs=self.open_pairs, disagreements=self.open_disagreements, declined=self.open_declined,
         )  # fmt: skip
-        self.open, self.open_pairs, self.open_disagreements = {}, 0, 0
+        self._begin_window()
         return window
 
     def next_step(self) -> None:
         """Starts the counts of a step; what was counted while nothing was measured belongs to no window."""
-        self.open, self.open_pairs, self.open_disagreements = {}, 0, 0
+        self._begin_window()
         self.arms = {}
         self.pairs = self.disagreements = 0
+
+    def _begin_window(self) -> None:
+        self.open, self.open_pairs, self.open_disagreements, self.open_declined = {}, 0, 0, 0
 
     def summary(self) -> Traffic:
         return Traffic(

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pressrun.agreement import Expected
 from pressrun.config.environment import Deploy
 from pressrun.config.pipeline import Rollout
 from pressrun.registry import ModelRef
@@ -38,7 +39,8 @@ class RolloutPlan(_Frozen):
     number of replicas; `unready_within` is how long the candidate may have none ready, in all, since a cluster moves
     pods for reasons of its own; `hold` keeps the bake until it is released. `generation` is given on submission:
     whatever carries an older one has no effect. `attempt` is the same in all clusters: the leading one's generation.
-    `override` is what lets the plan be although the gate said `gate_decision`.
+    `override` is what lets the plan be although the gate said `gate_decision`. `expected` is how the two differed
+    at the gate; the budgets of `policy` hold it already.
     """
 
     model: str
@@ -57,6 +59,7 @@ class RolloutPlan(_Frozen):
     gate_verdict: str | None = None
     gate_decision: Decision | None = None
     override: Override | None = None
+    expected: Expected | None = None
     synthetic: bool = False
 
     def arm(self, name: str) -> ModelRef | None:

@@ -15,6 +15,8 @@ from pressrun.stats.sequential import BOUNDS
 OURS, THEIRS, FRESH = "candidate", "champion", "baseline"
 ERRORS, LATENCY, DISAGREEMENT, ABSTENTION = "error_rate", "latency_ratio", "disagreement", "abstention"
 CLICKS = "clicks"
+# Of pairs: answers of both models to the same article.
+PAIRED = (DISAGREEMENT, ABSTENTION)
 Floats = NDArray[np.float64]
 
 
@@ -43,20 +45,17 @@ class Count(_Frozen):
 
 
 class ArmWindow(_Frozen):
-    """One arm in one window. `latencies` counts answers by bucket of the window's bounds, `abstentions` answers that
-    decline; `outcomes` are a product's own counts by name, as what went badly: impressions that nobody clicked."""
+    """One arm in one window. `latencies` counts answers by bucket of the window's bounds; `outcomes` are a product's
+    own counts by name, as what went badly: impressions that nobody clicked."""
 
     requests: int = Field(default=0, ge=0)
     errors: int = Field(default=0, ge=0)
     latencies: dict[int, int] = Field(default_factory=dict)
-    abstentions: int | None = None
     outcomes: dict[str, Count] = Field(default_factory=dict)
 
     def count(self, metric: str) -> Count:
         if metric == ERRORS:
             return Count(bad=self.errors, of=self.requests)
-        if metric == ABSTENTION and self.abstentions is not None:
-            return Count(bad=self.abstentions, of=self.requests - self.errors)
         return self.outcomes.get(metric, Count())
 
 
@@ -64,8 +63,9 @@ class Window(_Frozen):
     """What `source` counted as its number `sequence`. `bounds` are the buckets' upper bounds in milliseconds.
 
     Where there is a fresh baseline beside the candidate, it stands for the champion. `concurrent` is false where the
-    champion's part is of an earlier time. `problem` says why the numbers are no evidence: such a window is shown, and
-    never counts as good.
+    champion's part is of an earlier time. Of `pairs` of answers by both models to the same article, `disagreements`
+    name different topics, and in `declined` only the candidate names none. `problem` says why the numbers are no
+    evidence: such a window is shown, and never counts as good.
     """
 
     source: str
@@ -75,12 +75,17 @@ class Window(_Frozen):
     bounds: tuple[float, ...] = BOUNDS
     pairs: int = Field(default=0, ge=0)
     disagreements: int = Field(default=0, ge=0)
+    declined: int = Field(default=0, ge=0)
     problem: Literal["missing", "stale", "reset"] | None = None
 
     def arm(self, name: str) -> ArmWindow:
         """An arm's part; the baseline's for the champion where there is one."""
         standing = FRESH if name == THEIRS and FRESH in self.arms else name
         return self.arms.get(standing, ArmWindow())
+
+    def paired(self, metric: str) -> Count:
+        """One of the `PAIRED` metrics."""
+        return Count(bad=self.disagreements if metric == DISAGREEMENT else self.declined, of=self.pairs)
 
 
 class Tally(_Frozen):
@@ -111,8 +116,8 @@ def histogram(latencies: Mapping[int, int], bounds: tuple[float, ...]) -> Floats
 
 
 def _count(window: Window, metric: str, arm: str) -> Count:
-    if metric == DISAGREEMENT:
-        return Count(bad=window.disagreements, of=window.pairs) if arm == OURS else Count()
+    if metric in PAIRED:
+        return window.paired(metric) if arm == OURS else Count()
     return window.arm(arm).count(metric)
 
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from pressrun.agreement import Compared
 from pressrun.serving.protocol import Identity
 
 M = TypeVar("M", Counter, Histogram)
@@ -44,7 +45,10 @@ class Metrics:
             buckets=_FINE, registry=self.registry,
         )  # fmt: skip
         self._pairs = Counter(
-            "pressrun_shadow_pairs", "Answers compared with another arm's.", (*_SHADOW, "agree"), registry=self.registry
+            "pressrun_shadow_pairs",
+            "Answers compared with another arm's.",
+            (*_SHADOW, "agree", "declined"),
+            registry=self.registry,
         )
         self._series: dict[int, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
         self._pending = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
@@ -70,8 +74,10 @@ class Metrics:
         if not failed:
             self._of(self._shadow_seconds, rollout, arm).observe(seconds)
 
-    def paired(self, *, rollout: int, arm: str, agree: bool) -> None:
-        self._of(self._pairs, rollout, arm, str(agree).lower()).inc()
+    def paired(self, *, rollout: int, arm: str, both: Compared) -> None:
+        """An answer may hold many articles: of each it is told whether the arms agree and whether one declined."""
+        for (agree, declined), number in both.kinds.items():
+            self._of(self._pairs, rollout, arm, str(agree).lower(), str(declined).lower()).inc(number)
 
     def pending(self, count: int) -> None:
         self._pending.labels(*self._names(self._identity.arm)).set(count)

@@ -18,7 +18,7 @@ from typing import Any
 
 import aiohttp
 
-from pressrun.agreement import said, said_in
+from pressrun.agreement import Statement, compared, statements
 from pressrun.serving.metrics import Metrics
 
 ASK_SECONDS = 2.0
@@ -32,18 +32,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Instructions:
-    """What the controller says: the rollout's generation, the share to shadow, each arm's generation and address."""
+    """What the controller says: the rollout's generation, the share to shadow, below which probability an
+    answer declines, each arm's generation and address."""
 
     generation: int = 0
     share: float = 0.0
+    declines_below: float = 0.0
     arms: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, said: Mapping[str, Any]) -> Instructions:
         """Raises KeyError, TypeError and ValueError for what no controller says."""
         arms = {str(arm): (int(one["generation"]), str(one["url"])) for arm, one in (said.get("arms") or {}).items()}
-        share = min(1.0, max(0.0, float(said.get("share", 0.0))))
-        return cls(generation=int(said.get("generation", 0)), share=share, arms=arms)
+        share, below = (min(1.0, max(0.0, float(said.get(name, 0.0)))) for name in ("share", "declines_below"))
+        return cls(generation=int(said.get("generation", 0)), share=share, declines_below=below, arms=arms)
 
     def arm_of(self, generation: int, *, started_as: str) -> str | None:
         """Which arm the servers of a generation are at present; a baseline's is its candidate's, and it stays one."""
@@ -100,25 +102,27 @@ class Shadow:
         self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: Any
     ) -> None:
         """To its own arm as well, one after the other in an order of chance: both are then measured the same way."""
-        ours = said_in(answer)
+        ours = statements(answer)
         arms, mine = list(now.arms.items()), now.arm_of(self._generation, started_as=self._started_as)
         random.shuffle(arms)
         for arm, (_, url) in arms:
-            mirrored = await self._ask(session, url + path, body, arm, now.generation)
+            theirs = await self._ask(session, url + path, body, arm, now.generation)
             # Champion and baseline are one model: that they agree says nothing of the candidate.
-            compared = arm != mine and CANDIDATE in (arm, mine)
-            if compared and mirrored is not None and ours is not None:
-                self._metrics.paired(rollout=now.generation, arm=arm, agree=mirrored == ours)
+            if arm == mine or CANDIDATE not in (arm, mine):
+                continue
+            candidate, other = (ours, theirs) if mine == CANDIDATE else (theirs, ours)
+            if both := compared(candidate, other, below=now.declines_below):
+                self._metrics.paired(rollout=now.generation, arm=arm, both=both)
 
     async def _ask(
         self, session: aiohttp.ClientSession, url: str, body: bytes, arm: str, rollout: int
-    ) -> object | None:
-        started, said_there = time.perf_counter(), None
+    ) -> tuple[Statement, ...]:
+        started, said_there = time.perf_counter(), tuple[Statement, ...]()
         headers = {"content-type": "application/json", "x-pressrun-shadow": "1", "x-pressrun-arm": arm}
         try:
             async with session.post(url, data=body, headers=headers) as got:
                 answered = await got.read()
-                said_there = said(answered) if got.status == 200 else None
+                said_there = statements(answered) if got.status == 200 else ()
                 failed = not 200 <= got.status < 300
         except (aiohttp.ClientError, OSError, TimeoutError):
             failed = True

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from pressrun.agreement import Expected
 from pressrun.config.environment import Cluster, Deploy, Environment, Kubernetes
 from pressrun.config.fit import misfits
 from pressrun.config.load import load_environment
@@ -31,12 +33,12 @@ CANDIDATE = ModelRef(name="topics", version="2", digest="2" * 64, run_id="r2", b
 TRAINED = StageResult(stage="train", step_key="d/1/train/-1", facts={"model": CANDIDATE.model_dump(mode="json")})
 
 
-def gated(champion: ModelRef | None) -> StageResult:
+def gated(champion: ModelRef | None, **facts: Any) -> StageResult:
     """A gate that passed the candidate beside that champion."""
     passed = Assertion(metric="macro_f1", decision=Decision.PASS, reason="as the test says")
     digest = champion.digest if champion else None
     verdict = Verdict(kind="gate", pipeline="topics", checks=(passed,), champion_digest=digest)
-    return StageResult(stage="gate", step_key="d/1/gate/-1", verdict=verdict)
+    return StageResult(stage="gate", step_key="d/1/gate/-1", verdict=verdict, facts=facts)
 
 
 def served_by(project: Project, *, split: str, more: str = "") -> None:
@@ -126,13 +128,15 @@ def test_a_baseline_needs_a_cluster(project: Project) -> None:
     assert project.check() == []
 
 
-def test_declined_answers_are_no_budget_in_a_cluster(project: Project) -> None:
+def test_declined_answers_are_a_budget_wherever_pairs_are_compared(project: Project) -> None:
     project.spoil(STEPS, f"{STEPS}\n  budgets: {{abstention: 0.1}}")
     assert project.check() == []
     served_by(project, split="weights")
+    assert project.check() == []
+    line = project.spoil(STEPS, f"{STEPS}\n  shadow: 0\n  budgets: {{abstention: 0.1}}")
     (message,) = project.check()
-    assert "rollout.budgets.abstention is 0.1; in the clusters of laptop nobody counts" in message
-    assert message.endswith("take it out.")
+    assert message.startswith(f"{PIPELINE}:{line + 2}: rollout.budgets.abstention")
+    assert "shadow is 0; raise it" in message
 
 
 def test_pods_do_not_sign_in_by_what_everybody_may_read(project: Project) -> None:
@@ -176,6 +180,23 @@ def test_a_baseline_that_was_asked_for_is_an_arm_of_the_plan(
     assert all(arm.model == champion for arm in plan.arms[:-1])
     first = make_plan(step, TRAINED, gated(None), None)
     assert [arm.name for arm in first.arms] == ["candidate"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "seen", "allowed"), [(0.1, 0.03, 0.13), (None, 0.03, None), (0.1, None, 0.1), (0.9, 0.5, 0.99)]
+)
+def test_a_budget_of_pairs_is_above_what_the_gate_saw(
+    budget: float | None, seen: float | None, allowed: float | None, environment: Environment, pipeline: Pipeline,
+    lake: Lake,
+) -> None:  # fmt: skip
+    champion = ModelRef(name="topics", version="1", digest="1" * 64, run_id="r1", bundle="b1")
+    policy = Rollout(budgets=Budgets(disagreement=0.3, abstention=budget))
+    step = Step(key=KEY, pipeline=pipeline.model_copy(update={"rollout": policy}), environment=environment, lake=lake)
+    expected = {"rows": 200, "disagreement": 0.12, "abstention": seen}
+    plan = make_plan(step, TRAINED, gated(champion, expected=expected), champion)
+    assert plan.policy.budgets.disagreement == pytest.approx(0.42)
+    assert plan.policy.budgets.abstention == (pytest.approx(allowed) if allowed else None)
+    assert plan.expected == Expected.model_validate(expected)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,9 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pressrun.agreement import Expected
 from pressrun.config.pipeline import Gate, NamedOwn, Own
 from pressrun.gates import Evidence, gate_files, judge_predictions
 from pressrun.gates.conformance import assert_gate_check, example_evidence
+from pressrun.gates.evidence import Said, expected_of
 from pressrun.gates.judge import judge
 from pressrun.verdict import Assertion, Check, Decision
 
@@ -113,6 +116,27 @@ def test_files_are_judged_as_tables_are(tmp_path: Path) -> None:
     pq.write_table(_rows(0.85, seed=2), tmp_path / "champion.parquet")
     verdict = gate_files(tmp_path / "candidate.parquet", tmp_path / "champion.parquet", policy=POLICY)
     assert verdict.decision is Decision.PASS
+
+
+def test_what_the_canary_may_expect_is_how_the_two_differ_here() -> None:
+    evidence = example_evidence()
+    champion = evidence.champion
+    assert champion is not None
+    turned = champion.predicted.copy()
+    turned[:3] = (turned[:3] + 1) % len(evidence.labels)
+    sure, unsure = np.full((2, len(evidence), len(evidence.labels)), 0.0)
+    sure[np.arange(len(evidence)), champion.predicted] = 0.9
+    unsure[np.arange(len(evidence)), turned] = 0.9
+    unsure[:5] /= 2
+    both = replace(
+        evidence, champion=Said(predicted=champion.predicted, probabilities=sure),
+        candidate=Said(predicted=turned, probabilities=unsure),
+    )  # fmt: skip
+    rows = len(evidence)
+    assert expected_of(both, below=0.5) == Expected(rows=rows, disagreement=3 / rows, abstention=5 / rows)
+    silent = replace(both, champion=Said(predicted=champion.predicted))
+    assert expected_of(silent, below=0.5) == Expected(rows=rows, disagreement=3 / rows)
+    assert expected_of(replace(both, champion=None), below=0.5) is None
 
 
 def enough_world(evidence: Evidence, policy: Gate) -> list[Check]:

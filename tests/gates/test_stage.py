@@ -129,10 +129,15 @@ def test_with_mlflow_away_the_verdict_stands_and_says_where_the_report_is(night:
     assert Path(result.facts["report"]).is_file()
 
 
-def test_truth_leaves_out_what_the_champion_was_trained_on(two: tuple[Night, ModelRef]) -> None:
+def test_it_knows_how_the_two_differ_and_leaves_out_what_the_champion_was_trained_on(
+    two: tuple[Night, ModelRef],
+) -> None:
     night, another = two
-    verdict = verdict_of(judged(night.step("gate", "told"), night, champion=another))
+    result = judged(night.step("gate", "told"), night, champion=another)
+    verdict, expected = verdict_of(result), result.facts["expected"]
     assert verdict.champion_digest == another.digest
+    assert expected["rows"] == result.facts["rows"]
+    assert expected.keys() == {"rows", "disagreement", "abstention"}
     assert not any("not recorded" in note for note in verdict.notes)
     client, told = (
         connect(night.environment),

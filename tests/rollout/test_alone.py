@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pressrun.agreement import said
 from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.rollout.alone import Canaried, canary
 from pressrun.rollout.endpoint import Endpoint, read_requests
@@ -136,25 +135,3 @@ def test_a_file_of_requests_is_checked_line_by_line(tmp_path: Path) -> None:
         read_requests(file)
     file.write_bytes(b"\n".join(requests(3)))
     assert read_requests(file) == requests(3)
-
-
-def answer(*outputs: dict[str, Any]) -> bytes:
-    import json
-
-    return json.dumps({"outputs": outputs}).encode()
-
-
-def test_what_an_answer_says_is_its_labels_or_its_highest_scores() -> None:
-    label = {"name": "label", "datatype": "BYTES", "shape": [1], "data": ["World"]}
-    one = {"name": "p", "datatype": "FP32", "shape": [1, 2], "data": [0.6, 0.4]}
-    same = {**one, "data": [0.9, 0.1]}
-    other = {**one, "data": [0.1, 0.9]}
-    assert said(answer(one)) == said(answer(same)) != said(answer(other))
-    assert said(answer(label, one)) == said(answer(label, other))
-    counted = {"name": "n", "datatype": "INT64", "shape": [2], "data": [1, 2]}
-    assert said(answer(counted)) != said(answer({**counted, "data": [1, 3]}))
-    price = {"name": "price", "datatype": "FP64", "shape": [1], "data": [3.14159]}
-    assert said(answer(price)) == said(answer({**price, "data": [3.14160]})) != said(answer({**price, "data": [3.2]}))
-    assert said(b'{"label": "World"}') == ["World"]
-    for nothing in (b"", b"[]", b'{"outputs": []}', b'{"outputs": [{"name": "x"}]}', b"\xff"):
-        assert said(nothing) is None

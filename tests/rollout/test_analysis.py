@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pressrun.agreement import Expected
 from pressrun.config.pipeline import Budgets, Rollout
 from pressrun.rollout.analysis import judge
 from pressrun.rollout.evidence import Evidence
@@ -14,6 +15,7 @@ from pressrun.verdict.model import decide
 from tests.rollout.test_evidence import evidence_of, windows_of
 
 POLICY = Rollout(min_requests=100)
+DECLINING = Rollout(min_requests=100, budgets=Budgets(abstention=0.1))
 
 
 def decision_of(evidence: Evidence, policy: Rollout = POLICY, *, final: bool = True) -> Decision:
@@ -45,6 +47,22 @@ def test_each_regression_fails_its_own_check(metric: str, windows: list[Window])
     assert failed.low is not None
     assert failed.threshold is not None
     assert failed.low >= failed.threshold
+
+
+@pytest.mark.parametrize(("declined", "decision"), [(0, Decision.PASS), (5, Decision.FAIL)])
+def test_answers_that_only_the_candidate_declines_have_a_budget_of_their_own(declined: int, decision: Decision) -> None:
+    windows = [window.model_copy(update={"declined": declined}) for window in windows_of(40)]
+    found = check_of(evidence_of(windows, DECLINING), "abstention", DECLINING)
+    assert (found.decision, found.candidate, found.champion) == (decision, declined / 10, None)
+    assert f"{declined / 10:.1%} of 400 shadowed pairs are declined by the candidate alone, 10% allowed" in found.reason
+
+
+def test_a_check_of_pairs_says_what_the_gate_had_seen() -> None:
+    expected = Expected(rows=200, disagreement=0.08)
+    checks = judge(evidence_of(windows_of(20), DECLINING), DECLINING, expected=expected)
+    said = {check.metric: check.reason for check in checks}
+    assert said["disagreement"].endswith("; at the gate 8.0% of 200")
+    assert "at the gate" not in said["abstention"] + said["error_rate"]
 
 
 def test_two_slow_requests_in_a_hundred_are_found_although_the_typical_one_is_as_fast() -> None:

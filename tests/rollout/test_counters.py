@@ -69,6 +69,8 @@ RESETS = {
     "fewer without an answer": (counted(9, 5, unanswered=5), counted(20, 6, unanswered=1)),
     # The source began anew and has more of everything by now; only the parts betray it.
     "more errors than requests": (counted(100, 0), counted(105, 10)),
+    "fewer declined": (counted(5, pairs=9, declined=4), counted(6, pairs=9, declined=1)),
+    "more declined than pairs": (counted(5, pairs=100), counted(6, pairs=105, declined=9)),
     "more disagreements than pairs": (counted(5, pairs=100), counted(6, pairs=105, disagreements=9)),
     "more unanswered than errors": (counted(100, 5), counted(200, 8, unanswered=6)),
 }
@@ -98,10 +100,12 @@ def test_bounds_that_were_not_known_before_are_no_reset() -> None:
 
 
 def test_pairs_of_all_arms_are_one_number_and_say_nothing_of_requests() -> None:
-    now = reading(candidate=ArmCounters(pairs=9, disagreements=2), champion=ArmCounters(pairs=4, disagreements=1))
+    now = reading(
+        candidate=ArmCounters(pairs=9, disagreements=2, declined=2), champion=ArmCounters(pairs=4, disagreements=1)
+    )
     window = window_of(now, reading(candidate=ArmCounters(pairs=5), champion=ArmCounters()))
     assert window is not None
-    assert (window.pairs, window.disagreements, window.arms) == (8, 3, {})
+    assert (window.pairs, window.disagreements, window.declined, window.arms) == (8, 3, 2, {})
 
 
 def test_the_same_window_read_and_taken_again_counts_once() -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pressrun.agreement import Compared
 from pressrun.rollout.traffic import Counts, bucket_of, pick
 from pressrun.rollout.types import CANDIDATE, CHAMPION
 
@@ -55,7 +56,7 @@ def test_a_step_that_begins_drops_what_was_counted_before_and_no_number() -> Non
 def test_windows_hold_each_request_once_and_are_numbered() -> None:
     counts = Counts()
     counts.answered(CANDIDATE, failed=False, milliseconds=20.0)
-    counts.compared(agree=False)
+    counts.compared(Compared(kinds={(False, False): 1}))
     first = counts.cut()
     counts.answered(CHAMPION, failed=True, milliseconds=20.0)
     second = counts.cut()

@@ -95,8 +95,12 @@ async def shadow_one(sender: Shadow, path: str = PATH, answer: object = ANSWER) 
     await until(lambda: not sender._under_way)
 
 
-@pytest.mark.parametrize(("label", "agree"), [("Sports", "true"), ("World", "false")])
-def test_a_request_goes_once_to_every_arm_and_is_one_pair(cluster: Cluster, label: str, agree: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "agree", "declined"), [("Sports", "true", "false"), ("World", "false", "false"), ("", "false", "true")]
+)
+def test_a_request_goes_once_to_every_arm_and_is_one_pair(
+    cluster: Cluster, label: str, agree: str, declined: str
+) -> None:
     async def act(sender: Shadow) -> None:
         await follows(sender, cluster)
         cluster.label = label
@@ -104,9 +108,9 @@ def test_a_request_goes_once_to_every_arm_and_is_one_pair(cluster: Cluster, labe
 
     run(cluster, act)
     assert sorted(cluster.heard) == [("candidate", PATH, "1"), ("champion", PATH, "1")]
-    assert cluster.count("pairs", arm="candidate", agree=agree) == 1
+    assert cluster.count("pairs", arm="candidate", agree=agree, declined=declined) == 1
     assert cluster.count("requests", arm="candidate", outcome="answered") == 1
-    assert cluster.count("pairs", arm="champion", agree="true") == 0
+    assert cluster.count("pairs", arm="champion", agree="true", declined="false") == 0
 
 
 def test_a_request_for_this_version_is_put_to_the_others_without_it(cluster: Cluster) -> None:
@@ -127,8 +131,8 @@ def test_an_arm_that_fails_is_counted_and_is_no_pair(cluster: Cluster, status: i
 
     run(cluster, act)
     assert cluster.count("requests", arm="candidate", outcome="failed") == 1
-    assert cluster.count("pairs", arm="candidate", agree="true") == 0
-    assert cluster.count("pairs", arm="candidate", agree="false") == 0
+    assert cluster.count("pairs", arm="candidate", agree="true", declined="false") == 0
+    assert cluster.count("pairs", arm="candidate", agree="false", declined="false") == 0
 
 
 def test_what_could_not_be_answered_here_is_put_to_all_and_compared_with_nobody(cluster: Cluster) -> None:
@@ -138,7 +142,7 @@ def test_what_could_not_be_answered_here_is_put_to_all_and_compared_with_nobody(
 
     run(cluster, act)
     assert len(cluster.heard) == 2
-    assert cluster.count("pairs", arm="candidate", agree="false") == 0
+    assert cluster.count("pairs", arm="candidate", agree="false", declined="false") == 0
 
 
 def test_nobody_is_shadowed_without_a_share_and_about_a_share_of_many(cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ from pressrun.config.environment import Deploy
 from pressrun.registry import ModelRef
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Object
 from pressrun.rollout.kubernetes.manifests import arm_objects, autoscaler, network_policy, shrinks
-from pressrun.rollout.kubernetes.names import DECIDED, arm_name
+from pressrun.rollout.kubernetes.names import DECIDED, GENERATION, arm_name
 from pressrun.rollout.kubernetes.route import as_written, traffic_object, weights_of
 from pressrun.rollout.kubernetes.seeing import Look
 
@@ -58,8 +58,15 @@ def divide(
     was, note = weights_of(seen.traffic, model, generations), uuid4().hex[:12]
     for arm in (arm for arm, weight in weights.items() if weight and not was.get(arm)):
         api.mark("Deployment", arm_name(model, generations[arm], arm), note, version="apps/v1")
-    api.apply(_owned(_of_version(wanted, seen.traffic, note), seen.owner))
+    stamps = {DECIDED: note, GENERATION: str(max(generations.values(), default=0))}
+    api.apply(_owned(_of_version(wanted, seen.traffic, stamps), seen.owner))
     return not as_written(seen.traffic, wanted)
+
+
+def fenced(seen: Look, generation: int) -> bool:
+    """Whether that generation has written what divides the traffic."""
+    metadata = seen.traffic["metadata"] if seen.traffic else {}
+    return (metadata.get("annotations") or {}).get(GENERATION) == str(generation)
 
 
 def steady(api: ClusterApi, seen: Look, model: str, deploy: Deploy, *, generation: int, under_way: bool) -> None:
@@ -78,8 +85,8 @@ def _owned(body: Object, owner: Object | None) -> Object:
     return {**body, "metadata": {**body["metadata"], "ownerReferences": [owner]}} if owner else body
 
 
-def _of_version(wanted: Object, found: Object | None, note: str) -> Object:
-    metadata = {**wanted["metadata"], "annotations": {DECIDED: note}}
+def _of_version(wanted: Object, found: Object | None, stamps: Mapping[str, str]) -> Object:
+    metadata = {**wanted["metadata"], "annotations": dict(stamps)}
     if found is not None:
         metadata["resourceVersion"] = found["metadata"]["resourceVersion"]
     return {**wanted, "metadata": metadata}

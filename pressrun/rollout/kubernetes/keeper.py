@@ -89,6 +89,10 @@ class ClusterKeeper:
     def _advance(self, seen: Look, before: RolloutRecord, plan: RolloutPlan) -> None:
         state = before.state
         assert state is not None
+        if state.phase is Phase.STARTING and seen.traffic is not None and not acting.fenced(seen, plan.generation):
+            # A write that the rollout before has still on its way is refused from now on.
+            self._divide(seen, before, plan, state.weights, asked_before=False)
+            return
         record, found = self._measured(seen, before, plan, state)
         observed = self._observed(seen, record, plan, state, found)
         after, actions = advance(plan, observed, state, _now())

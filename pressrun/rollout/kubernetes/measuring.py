@@ -117,7 +117,7 @@ def absorbed(record: RolloutRecord, measured: Measured) -> RolloutRecord:
 
 
 def _compared(window: Window | None, *, alone: bool) -> Window | None:
-    """Where the gateway compares the arms, servers' shadows say only whether answers agree."""
+    """Where the gateway compares the arms, servers' shadows say only whether answers agree and who declines."""
     if window is None or alone or not window.source.startswith(SHADOW):
         return window
     return window.model_copy(update={"arms": {}})
@@ -146,7 +146,7 @@ def checks(record: RolloutRecord, measured: Measured) -> tuple[Check, ...]:
         return ()
     last = state.phase is Phase.BAKING or state.step + 1 >= len(plan.policy.steps)
     hard = [*_unanswered(measured), *_lost_features(measured, plan.generation, record.champion_generation)]
-    return (*judge(record.evidence, plan.policy, final=last, step=state.step), *hard)
+    return (*judge(record.evidence, plan.policy, final=last, step=state.step, expected=plan.expected), *hard)
 
 
 def requests(evidence: Evidence | None) -> int:

@@ -62,7 +62,13 @@ def shadowing(keeper: ClusterKeeper) -> dict[str, Any]:
         for arm, generation in generations.items()
         if seen.arm(generation, arm).ready
     }
-    share = 0.0
+    share, below = 0.0, 0.0
     if record.active and record.plan and record.state and {CANDIDATE, CHAMPION} <= set(arms):
         share = record.plan.policy.shadow if record.state.phase in MEASURED else 0.0
-    return {"generation": record.plan.generation if record.plan else 0, "share": share, "arms": arms}
+        below = record.plan.policy.budgets.declines_below
+    return {
+        "generation": record.plan.generation if record.plan else 0,
+        "share": share,
+        "declines_below": below,
+        "arms": arms,
+    }

@@ -78,7 +78,8 @@ def gateway_reading(text: str, named: GatewayMetrics, *, namespace: str, service
 
 
 def server_reading(pod: str, text: str, *, rollout: int) -> Reading:
-    """What one server counted of the requests that it shadowed in this rollout: how each arm answered, who agreed.
+    """What one server counted of the requests that it shadowed in this rollout: how each arm answered, who agreed, who
+    declined.
 
     Raises NotRead for what is no such text.
     """
@@ -92,6 +93,7 @@ def server_reading(pod: str, text: str, *, rollout: int) -> Reading:
         if sample.name == names[2]:
             tally.pairs += int(sample.value)
             tally.disagreements += int(sample.value) * (sample.labels.get("agree") == "false")
+            tally.declined += int(sample.value) * (sample.labels.get("declined") == "true")
         else:
             tally.add(sample, 200 if sample.labels.get("outcome") != "failed" else 500, requests=names[0])
     return _reading(f"{SHADOW}{pod}", tallies, unit=1000.0)
@@ -128,6 +130,7 @@ class _Tally:
     unanswered: int = 0
     pairs: int = 0
     disagreements: int = 0
+    declined: int = 0
     below: dict[float, float] = field(default_factory=dict)
 
     def add(self, sample: Sample, code: int, *, requests: str) -> None:
@@ -148,7 +151,7 @@ class _Tally:
             before = self.below[bound]
         return ArmCounters(
             requests=self.requests, errors=self.errors, unanswered=self.unanswered, latencies=latencies,
-            pairs=self.pairs, disagreements=self.disagreements,
+            pairs=self.pairs, disagreements=self.disagreements, declined=self.declined,
         )  # fmt: skip
 
 

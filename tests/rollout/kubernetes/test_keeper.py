@@ -13,7 +13,7 @@ from pressrun.config.pipeline import Rollout
 from pressrun.rollout.changes import submitted, wished
 from pressrun.rollout.kubernetes import keeper as keeping
 from pressrun.rollout.kubernetes import measuring
-from pressrun.rollout.kubernetes.cluster import Object, Unreachable
+from pressrun.rollout.kubernetes.cluster import Object, Stale, Unreachable
 from pressrun.rollout.kubernetes.keeper import ClusterKeeper
 from pressrun.rollout.kubernetes.pages import shadowing
 from pressrun.rollout.kubernetes.records import ClusterRecords
@@ -243,6 +243,23 @@ def test_a_controller_that_dies_before_any_call_ends_where_one_that_lives_does(s
     served_by = "topics-g2" if end == "promote" else "topics-g1"
     assert (site.weights, deployment_names(site.cluster)) == ({served_by: 100}, {served_by})
     assert len(site.record.outcomes) == 1
+
+
+def test_a_rollout_first_makes_the_route_its_own_though_it_divides_as_it_should(site: Site) -> None:
+    """A write that the rollout before has still on its way is then refused: it was decided by an older route."""
+    before = site.cluster.objects["HTTPRoute", "topics"]["metadata"]["resourceVersion"]
+    told = site.told("mended")
+    site.submit()
+    site.tick()
+    route = site.cluster.objects["HTTPRoute", "topics"]
+    assert route["metadata"]["resourceVersion"] != before
+    assert site.weights == {"topics-g1": 100}
+    assert deployment_names(site.cluster) == {"topics-g1"}
+    with pytest.raises(Stale):
+        site.cluster.apply({**route, "metadata": {**route["metadata"], "resourceVersion": before}})
+    site.tick(2)
+    assert deployment_names(site.cluster) == {"topics-g1", "topics-g2"}
+    assert site.told("mended") == told
 
 
 def test_the_next_plan_waits_for_the_end_of_the_one_under_way(site: Site) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pressrun.agreement import Compared
 from pressrun.config.environment import GatewayMetrics
 from pressrun.rollout.counters import Reading
 from pressrun.rollout.kubernetes import scraping
@@ -128,9 +129,8 @@ def metrics() -> Metrics:
     counts.shadowed(rollout=3, arm="candidate", failed=False, seconds=0.02)
     counts.shadowed(rollout=3, arm="candidate", failed=True, seconds=3.0)
     counts.shadowed(rollout=3, arm="champion", failed=False, seconds=0.01)
-    counts.paired(rollout=3, arm="candidate", agree=True)
-    counts.paired(rollout=3, arm="candidate", agree=False)
-    counts.paired(rollout=2, arm="candidate", agree=False)
+    counts.paired(rollout=3, arm="candidate", both=Compared(kinds={(True, False): 4, (False, True): 2}))
+    counts.paired(rollout=2, arm="candidate", both=Compared(kinds={(False, True): 9}))
     counts.described([{"words": 3.0, "clicks": 0.0}, {"words": 0.0, "clicks": 0.0}])
     return counts
 
@@ -139,7 +139,8 @@ def test_what_our_own_servers_write_is_read_back_for_this_rollout_alone() -> Non
     found = server_reading("pod-a", metrics().render().decode(), rollout=3)
     assert found.source == "shadow:pod-a"
     candidate, champion = found.arms["candidate"], found.arms["champion"]
-    assert (candidate.requests, candidate.errors, candidate.pairs, candidate.disagreements) == (2, 1, 2, 1)
+    assert (candidate.requests, candidate.errors) == (2, 1)
+    assert (candidate.pairs, candidate.disagreements, candidate.declined) == (6, 2, 2)
     assert sum(candidate.latencies.values()) == sum(champion.latencies.values()) == 1
     assert server_reading("pod-a", metrics().render().decode(), rollout=9).arms == {}
 

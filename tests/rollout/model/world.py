@@ -70,7 +70,8 @@ class Memory(NamedTuple):
 
 
 class World(NamedTuple):
-    """Everything there is. `queue` is 0 without a newer plan, 1 while one waits, 2 once it has begun.
+    """Everything there is. `queue` is 0 without a newer plan, 1 while one waits, 2 once it has begun, 3 once it has
+    written the route, which is what it does first.
 
     `fenced` says that the route was written since the record went back.
     """
@@ -175,7 +176,8 @@ class Rules:
         wanted: Triple = tuple(100 * (each == arm and there > 0) for each in range(3))  # type: ignore[assignment]
         grow: tuple[Do, ...] = (("scale", (arm, size)),) if there < size else ()
         rest = [each for each in range(3) if each != arm and memory.pods[each][0]]
-        moves: tuple[Do, ...] = (("weights", wanted),) if rest or memory.weights != wanted else ()
+        first = world.queue == 2
+        moves: tuple[Do, ...] = (("weights", wanted),) if rest or first or memory.weights != wanted else ()
         actions = (*grow, *moves, *(("remove", each) for each in rest))
         return memory._replace(
             stage="act", pods=_NO_PODS, weights=(0, 0, 0), after=world.state, actions=actions
@@ -212,7 +214,7 @@ class Rules:
         return _record_written(world._replace(state=memory.after, queue=queue), mine=mine)
 
     def _split(self, world: World, memory: Memory, weights: Triple, *, mine: bool) -> World | None:
-        old = _outdated(world, memory) and weights != world.weights
+        old = world.queue == 3 and _outdated(world, memory) and weights != world.weights
         _hold("nothing of an older generation takes effect", world, not old)
         if world.state.back and weights[CANDIDATE] > world.weights[CANDIDATE]:
             racing = world.used & BIT[SECOND] and not world.fenced
@@ -225,7 +227,8 @@ class Rules:
         assert memory.after is not None
         if self.careless == LAZY and weights == world.weights:
             return world
-        world = world._replace(weights=weights, fenced=memory.after.back)
+        queue = 3 if world.queue == 2 and memory.after.ended else world.queue
+        world = world._replace(weights=weights, fenced=memory.after.back, queue=queue)
         return _route_written(world, mine=mine, raised=bool(raised))
 
     def _resized(self, world: World, kind: str, what: object) -> World:
@@ -343,7 +346,7 @@ _NO_PODS: Pods = ((0, 0), (0, 0), (0, 0))
 
 def _outdated(world: World, memory: Memory) -> bool:
     """Whether it was decided for this generation, and a newer one has begun since."""
-    return world.queue == 2 and memory.after is not None and not memory.after.ended
+    return world.queue >= 2 and memory.after is not None and not memory.after.ended
 
 
 def _wishes(intents: Intents) -> Iterator[tuple[str, Intents]]:
