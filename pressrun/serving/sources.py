@@ -99,9 +99,9 @@ class GcsFolder:
     """A prefix of a bucket; credentials and STORAGE_EMULATOR_HOST are Google's client's to find."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
-        from google.cloud import storage
+        from google.cloud.storage import Client
 
-        self._client: Any = storage.Client()
+        self._client: Any = Client()
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
 
     def sizes(self) -> dict[str, int]:
