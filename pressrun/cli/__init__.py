@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import canary, clusters, interventions, judges, machine, people, stages
+from pressrun.cli import canary, clusters, comparing, interventions, judges, machine, people, stages
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(
@@ -44,6 +44,7 @@ app.command(rich_help_panel=LOOP)(stages.rollout)
 app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(judges.drift)
 app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(canary.canary)
 app.command(rich_help_panel=JUDGES)(judges.verdicts)
+app.command(rich_help_panel=JUDGES)(comparing.compare)
 app.command(rich_help_panel=PEOPLE)(interventions.override)
 app.command(rich_help_panel=PEOPLE)(interventions.pause)
 app.command(rich_help_panel=PEOPLE)(interventions.resume)

@@ -140,5 +140,6 @@ def quiet() -> None:
     """Keeps libraries' own lines off the terminal, and those that progress tells already."""
     warnings.simplefilter("ignore")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in _TOLD_TWICE:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -3,6 +3,7 @@
 from pressrun.registry.aliases import aliased_digests, follow, project_aliases
 from pressrun.registry.errors import RegistryError, UnknownModelError
 from pressrun.registry.models import EXAMPLES_TAG, ModelRef, fetch, register
+from pressrun.registry.settings import keep_settings, settings_of
 
 __all__ = [
     "EXAMPLES_TAG",
@@ -12,6 +13,8 @@ __all__ = [
     "aliased_digests",
     "fetch",
     "follow",
+    "keep_settings",
     "project_aliases",
     "register",
+    "settings_of",
 ]

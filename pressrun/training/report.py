@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from pressrun.lake.types import DatasetRef
-from pressrun.registry import EXAMPLES_TAG
+from pressrun.registry import EXAMPLES_TAG, keep_settings
 from pressrun.registry.tracking import answering, connect, open_run
 from pressrun.step import Step
 from pressrun.training.learn import Learned
@@ -30,6 +30,7 @@ def report(
         client.log_batch(run_id, metrics=_metrics(learned), params=parameters)
         client.set_tag(run_id, EXAMPLES_TAG, examples.model_dump_json())
         client.log_inputs(run_id, datasets=_inputs(inputs))
+        keep_settings(step.environment, run_id, step.pipeline.model_dump(mode="json"))
         client.log_figure(run_id, confusion_picture(learned), "confusion_matrix.png")
         client.set_terminated(run_id)
     return run_id
