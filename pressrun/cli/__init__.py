@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import canary, clusters, comparing, interventions, judges, machine, people, stages
+from pressrun.cli import canary, clusters, comparing, examining, interventions, judges, machine, people, stages
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(
@@ -51,4 +51,5 @@ app.command(rich_help_panel=PEOPLE)(interventions.resume)
 app.command(rich_help_panel=PEOPLE)(interventions.promote)
 app.command(rich_help_panel=PEOPLE)(interventions.abort)
 app.command(rich_help_panel=CONFIG)(machine.check)
+app.command(rich_help_panel=CONFIG)(examining.doctor)
 app.command(rich_help_panel=CONFIG)(machine.schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,7 +53,7 @@ def _tell(found: Compared) -> None:
     _print(Table("result", *names), rows)
 
 
-def _print(table: Table, rows: list[tuple[str, ...]]) -> None:
+def _print(table: Table, rows: Sequence[tuple[str, ...]]) -> None:
     table.box, table.pad_edge = None, False
     for row in rows:
         table.add_row(*row)

@@ -22,7 +22,7 @@ def controller_objects(namespace: str, kubernetes: Kubernetes) -> list[Object]:
         _object("v1", "ServiceAccount", CONTROLLER, namespace, {"automountServiceAccountToken": False}),
         _role(CONTROLLER, namespace, _controller_rules()),
         _binding(CONTROLLER, namespace),
-        _role(SUBMITTER, namespace, _submitter_rules()),
+        _role(SUBMITTER, namespace, submitter_rules()),
         _object("v1", "Service", CONTROLLER, namespace, {"spec": _service()}),
         _object("networking.k8s.io/v1", "NetworkPolicy", DENY, namespace, {"spec": _nothing()}),
         _object(
@@ -51,7 +51,7 @@ def _controller_rules() -> list[Object]:
     ]
 
 
-def _submitter_rules() -> list[Object]:
+def submitter_rules() -> list[Object]:
     """What Airflow's account needs to submit, watch and step in."""
     return [
         _rule(GROUP, ["rollouts"], ["get", "list", "create", "update"]),

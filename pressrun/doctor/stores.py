@@ -1,0 +1,80 @@
+"""The lake's root and the landing folder: whether they can be written, and whether two writers cannot both win."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from glob import glob
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+from deltalake import DeltaTable
+
+from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Pipeline
+from pressrun.config.redact import redacted
+from pressrun.doctor.found import Found, bad, doubt, good
+from pressrun.lake.delta import Location
+
+_SCHEMA = pa.schema([("probe", pa.string())])
+_REMEDY = (
+    "the account needs to list, read, write and delete below the root (AWS: s3:ListBucket, s3:GetObject, s3:PutObject, "
+    "s3:DeleteObject; GCP: roles/storage.objectUser); see docs/lake.md"
+)
+
+
+def look_at_lake(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Found]:
+    """Makes a table of its own below the root twice, and takes it away: the second must be refused."""
+    root = environment.lake.root.rstrip("/")
+    probe = Location(uri=f"{root}/.doctor-{uuid4().hex[:12]}", storage_options=environment.lake.storage_options)
+    try:
+        refused = _made_twice(probe)
+        filesystem = probe.filesystem
+        _remove(filesystem)
+    except Exception as error:
+        line = redacted(str(error)).splitlines()[0][:300] if str(error) else type(error).__name__
+        yield bad("lake", "root", f"{root}: {line}", remedy=_REMEDY)
+        return
+    yield good("lake", "root", f"{root} can be listed, read, written and cleaned up")
+    yield _conditional(refused)
+
+
+def _made_twice(probe: Location) -> bool:
+    """Whether the second of two writers of one version was refused."""
+    options = dict(probe.storage_options)
+    DeltaTable.create(probe.uri, _SCHEMA, storage_options=options)
+    try:
+        DeltaTable.create(probe.uri, _SCHEMA, storage_options=options)
+    except Exception:
+        return True
+    return False
+
+
+def _conditional(refused: bool) -> Found:
+    if refused:
+        return good("lake", "conditional writes", "of two writers of one version the second is refused")
+    remedy = (
+        "on S3 and what speaks like it set storage_options.aws_conditional_put to etag; use a store that honours it"
+    )
+    return bad(
+        "lake", "conditional writes", "two writers of one version both won: commits would be lost", remedy=remedy
+    )
+
+
+def _remove(filesystem: pafs.FileSystem) -> None:
+    for info in filesystem.get_file_info(pafs.FileSelector("", recursive=True, allow_not_found=True)):
+        if info.type == pafs.FileType.File:
+            filesystem.delete_file(info.path)
+
+
+def look_at_landing(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Found]:
+    for pipeline in pipelines:
+        yield _landing(pipeline.model, pipeline.articles.read.path or f"{environment.landing}/{pipeline.model}")
+
+
+def _landing(model: str, where: str) -> Found:
+    files = list(Path(where).glob("*")) if Path(where).is_dir() else glob(where, recursive=True)
+    if files:
+        return good("landing", model, f"{len(files)} files in {where}")
+    return doubt("landing", model, f"nothing in {where}", remedy="put files of articles there before the first run")
