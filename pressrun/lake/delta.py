@@ -32,6 +32,7 @@ class Retention:
 
     `log`: versions that can still be named. `files`: files that no version since then holds.
     `transactions`: after it a step's key is only known by its rows, so a retry of a step without any may repeat it.
+    Delta's own clean-up of the log knows no more than an age; `pressrun.lake.retention` knows what is still needed.
     """
 
     log: int = 365
@@ -41,8 +42,10 @@ class Retention:
     @property
     def properties(self) -> dict[str, str]:
         return {
+            "delta.enableExpiredLogCleanup": "false",
             "delta.logRetentionDuration": f"interval {self.log} days",
-            "delta.deletedFileRetentionDuration": f"interval {self.files} days",
+            # Of a file that was taken out a day ago some reader may still be in need.
+            "delta.deletedFileRetentionDuration": f"interval {max(self.files, 1)} days",
             "delta.setTransactionRetentionDuration": f"interval {self.transactions} days",
         }
 
@@ -214,11 +217,26 @@ def _file(row: Mapping[str, object]) -> File:
 
 
 def version_of(table: DeltaTable, *, app: str, sequence: int) -> tuple[int, str]:
-    """The version and fingerprint of the commit of (app, sequence); the present version when the log forgot it."""
-    for entry in table.history():
+    """The version and fingerprint of the commit of (app, sequence); the present version when the log forgot it.
+
+    Where the log has gaps (see `pressrun.lake.retention`) deltalake counts commits instead of reading their versions,
+    so an entry's version is looked up.
+    """
+    history = table.history()
+    for place, entry in enumerate(history):
         if entry.get("pressrun.app") == app and int(entry.get("pressrun.sequence", 0)) == sequence:
-            return int(entry["version"]), str(entry.get("pressrun.fingerprint", ""))
+            whole = len(history) == table.version() + 1
+            version = int(entry["version"]) if whole else _committed_as(table, place)
+            return version, str(entry.get("pressrun.fingerprint", ""))
     return table.version(), ""
+
+
+def _committed_as(table: DeltaTable, place: int) -> int:
+    """The version of the commit at this place of the history, the newest first."""
+    filesystem = Location(uri=table.table_uri, storage_options=dict(table._storage_options or {})).filesystem
+    names = (info.base_name for info in filesystem.get_file_info(pafs.FileSelector("_delta_log")))
+    versions = sorted((int(n.removesuffix(".json")) for n in names if n.endswith(".json")), reverse=True)
+    return [version for version in versions if version <= table.version()][place]
 
 
 def add_columns(table: DeltaTable, schema: pa.Schema) -> bool:

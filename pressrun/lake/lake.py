@@ -103,7 +103,7 @@ class Lake:
     def files(self, dataset: DatasetRef) -> list[str]:
         """The Parquet files that hold the dataset's rows, for Spark. Raises DatasetGoneError."""
         location = self._location(dataset.table)
-        return [f"{location.uri}/{file.path}" for file in reading.files(location, dataset)]
+        return [f"{location.uri}/{file.path}" for file in reading.files_there(location, dataset)]
 
     def snapshot(
         self, table: str, *, pipeline: str, including: StepKey | None = None, without: StepKey | None = None

@@ -15,6 +15,7 @@ from deltalake.exceptions import DeltaError
 
 from pressrun.lake import delta
 from pressrun.lake.delta import File, Location
+from pressrun.lake.digest import combined
 from pressrun.lake.errors import DatasetGoneError, LakeError
 from pressrun.lake.types import DatasetRef
 
@@ -30,19 +31,24 @@ def read(
 ) -> pa.Table:
     """The dataset's rows, perhaps only of files committed `since`; a column that a file lacks is null.
 
+    Files that a clean-up has taken are made up for by those of the newest version that hold the very same rows.
     Raises what `files` raises.
     """
     unknown = set(columns) - set(schema.names)
     if unknown:
         raise LakeError(f"{dataset.table} has no column {', '.join(sorted(unknown))}; it has {', '.join(schema.names)}")
-    found = [f for f in files(location, dataset) if since is None or f.written >= since.timestamp() * 1000]
-    if not found:
-        return schema.empty_table().select(list(columns))
-    try:
-        parts = ds.dataset([f.path for f in found], schema=schema, format="parquet", filesystem=location.filesystem)
+
+    def rows(held: list[File]) -> pa.Table:
+        found = [f.path for f in held if since is None or f.written >= since.timestamp() * 1000]
+        if not found:
+            return schema.empty_table().select(list(columns))
+        parts = ds.dataset(found, schema=schema, format="parquet", filesystem=location.filesystem)
         return parts.to_table(columns=list(columns), filter=where)
-    except FileNotFoundError as error:
-        raise _gone(location, dataset, f"a file is missing ({error})") from error
+
+    try:
+        return rows(files(location, dataset))
+    except FileNotFoundError:
+        return rows(files_there(location, dataset))
 
 
 def files(location: Location, dataset: DatasetRef) -> list[File]:
@@ -52,8 +58,10 @@ def files(location: Location, dataset: DatasetRef) -> list[File]:
     """
     if not dataset.rows:
         return []
-    keys = set(dataset.step_keys)
-    found = [file for file in delta.files_of(_open(location, dataset)) if file.step_key in keys]
+    try:
+        found = _files_of(_open(location, dataset), dataset)
+    except DatasetGoneError:
+        return _the_same_now(location, dataset, "its version is no longer in the log")
     rows = sum(file.rows for file in found)
     if rows != dataset.rows:
         raise LakeError(
@@ -63,11 +71,42 @@ def files(location: Location, dataset: DatasetRef) -> list[File]:
     return found
 
 
+def _files_of(table: DeltaTable, dataset: DatasetRef) -> list[File]:
+    keys = set(dataset.step_keys)
+    return [file for file in delta.files_of(table) if file.step_key in keys]
+
+
+def _the_same_now(location: Location, dataset: DatasetRef, why: str) -> list[File]:
+    """Today's files of the dataset's steps, when their digest says that they hold its rows and no others."""
+    table = location.open()
+    found = _files_of(table, dataset) if table else []
+    if not found or combined(file.digest for file in found) != dataset.digest:
+        raise _gone(location, dataset, why)
+    return found
+
+
+def files_there(location: Location, dataset: DatasetRef) -> list[File]:
+    """The same, looked after: where a clean-up took some, those of the newest version that hold the very same rows.
+
+    Raises what `files` raises.
+    """
+    found = files(location, dataset)
+    infos = location.filesystem.get_file_info([file.path for file in found])
+    gone = [info.path for info in infos if info.type != pafs.FileType.File]
+    if not gone:
+        return found
+    why = f"a file is missing ({gone[0]})"
+    instead = _the_same_now(location, dataset, why)
+    if {file.path for file in instead} & set(gone):
+        raise _gone(location, dataset, why)
+    return instead
+
+
 def intact(location: Location, dataset: DatasetRef) -> bool:
     """Whether every row can still be read: the version is there, and its files are, whole."""
     try:
         filesystem = location.filesystem
-        return all(_whole(filesystem, file) for file in files(location, dataset))
+        return all(_whole(filesystem, file) for file in files_there(location, dataset))
     except (LakeError, pa.ArrowException, OSError):
         return False
 

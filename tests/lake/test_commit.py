@@ -183,13 +183,14 @@ def test_a_lost_file_is_an_error_that_names_the_retention(lake: Lake, key: StepK
 def test_a_lost_version_is_an_error_that_names_the_retention(lake: Lake, key: StepKey, given: Rows) -> None:
     dataset = lake.commit("given", given("a"), key=key, pipeline="topics")
     with pytest.raises(DatasetGoneError, match="deletedFileRetentionDuration = interval 365 days"):
-        lake.read(dataset.model_copy(update={"version": 99}))
+        lake.read(dataset.model_copy(update={"version": 99, "digest": "f" * 64}))
 
 
 def test_retention_is_set_when_a_table_is_created(tmp_path: Path, key: StepKey, given: Rows) -> None:
     lake = Lake(str(tmp_path), retention=Retention(log=7, files=8, transactions=9))
     lake.commit("given", given("a"), key=key, pipeline="topics")
     assert DeltaTable(f"{lake.root}/given").metadata().configuration == {
+        "delta.enableExpiredLogCleanup": "false",
         "delta.logRetentionDuration": "interval 7 days",
         "delta.deletedFileRetentionDuration": "interval 8 days",
         "delta.setTransactionRetentionDuration": "interval 9 days",
