@@ -44,7 +44,8 @@ class Site:
             "/apis/pressrun.dev/v1": kinds("pressrun.dev/v1", "Rollout", "rollouts"),
             "/apis/gateway.networking.k8s.io/v1": kinds("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes"),
             "/apis/coordination.k8s.io/v1": kinds("coordination.k8s.io/v1", "Lease", "leases"),
-            f"/api/v1{NAMESPACED}/resourcequotas": {"kind": "ResourceQuotaList", "apiVersion": "v1", "items": self.quotas},
+            f"/api/v1{NAMESPACED}/resourcequotas": {
+                "kind": "ResourceQuotaList", "apiVersion": "v1", "items": self.quotas},
             f"/apis/coordination.k8s.io/v1{NAMESPACED}/leases/pressrun-controller": {
                 "kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": {"name": "pressrun-controller"},
                 "spec": {"renewTime": self.renewed}},
