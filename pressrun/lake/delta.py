@@ -14,9 +14,9 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import DeltaError, TableNotFoundError
-from deltalake.fs import DeltaStorageHandler
 from deltalake.transaction import AddAction, RemoveAction
 
+from pressrun.lake import stores
 from pressrun.lake.digest import content_digest
 from pressrun.lake.errors import LakeError, SchemaError
 from pressrun.lake.schema import conform
@@ -97,14 +97,8 @@ class Location:
 
     @property
     def filesystem(self) -> pafs.FileSystem:
-        """The table's own folder as a file system.
-
-        On this machine it is Arrow's own: its threads that call back into Python may outlive the interpreter, which
-        then ends with an abort ("terminate called without an active exception").
-        """
-        if "://" not in self.uri.removeprefix("file://"):
-            return pafs.SubTreeFileSystem(self.uri.removeprefix("file://"), pafs.LocalFileSystem())
-        return pafs.PyFileSystem(DeltaStorageHandler(self.uri, dict(self.storage_options)))
+        """The table's own folder as a file system."""
+        return stores.filesystem(self.uri, self.storage_options)
 
 
 def write_file(location: Location, rows: pa.Table, digest: str) -> File:
@@ -113,12 +107,15 @@ def write_file(location: Location, rows: pa.Table, digest: str) -> File:
     Its name carries the digest, so that a snapshot is named without reading it.
     """
     path = f"part-{digest}-{uuid4().hex[:12]}.parquet"
-    filesystem = location.filesystem
-    pq.write_table(rows, path, filesystem=filesystem, compression="zstd")
+    content = pa.BufferOutputStream()
+    pq.write_table(rows, content, compression="zstd")
+    whole = content.getvalue()
+    with location.filesystem.open_output_stream(path) as out:
+        out.write(whole)
     indexed: dict[str, Any] = {n: rows[n][0].as_py() or "" for n in _INDEXED if n in rows.column_names}
     return File(
         path=path,
-        size=filesystem.get_file_info(path).size,
+        size=whole.size,
         rows=rows.num_rows,
         digest=digest,
         **indexed,

@@ -20,6 +20,22 @@ class DatasetGoneError(LakeError):
     """A dataset's version or files are no longer there. A retry does not help; recomputing its step does."""
 
 
+class StoreError(LakeError):
+    """The lake's bucket could not be used as its options say. A retry helps only once what it names is mended."""
+
+
+class CredentialsError(StoreError):
+    """The bucket did not accept who asks. A retry helps once the credentials are renewed or allowed to do it."""
+
+
+class NoBucketError(StoreError):
+    """There is no such bucket. A retry does not help."""
+
+
+class BusyError(StoreError):
+    """The store did not answer, or asked to slow down, for longer than its clients try. A retry helps."""
+
+
 class ConflictError(LakeError):
     """Other writers kept winning the race for the next version. A retry helps."""
 
