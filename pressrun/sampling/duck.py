@@ -12,6 +12,7 @@ from pressrun.lake.lake import Lake
 from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import DatasetRef
 from pressrun.sampling.functions import ArrowFunction
+from pressrun.sampling.groups import near_duplicates
 from pressrun.step import Step
 
 _BATCH = 1024
@@ -38,6 +39,9 @@ class DuckEngine:
 
     def fetch(self, sql: str) -> pa.Table:
         return self._connection.sql(sql).to_arrow_table()
+
+    def near_duplicates(self, view: str, threshold: float) -> pa.Table:
+        return near_duplicates(self.fetch(f"SELECT article_id, title, body FROM {view}"), threshold)
 
     def commit(self, table: str, sql: str, *, step: Step) -> DatasetRef:
         rows = self.fetch(sql).select(SCHEMAS[table].names)

@@ -32,6 +32,10 @@ class Engine(Protocol):
         """A query's rows, here."""
         ...
 
+    def near_duplicates(self, view: str, threshold: float) -> pa.Table:
+        """The group of each article of a view (article_id, title, body), which differ in article_id, as GROUPS."""
+        ...
+
     def commit(self, table: str, sql: str, *, step: Step) -> DatasetRef:
         """A query's rows as the step's rows of the lake's table."""
         ...

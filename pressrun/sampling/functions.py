@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pressrun.bundle import article_text
 from pressrun.bundle.static_embeddings import Floats
-from pressrun.sampling.shingles import buckets, jaccard, shingles
+from pressrun.sampling.pairs import jaccard
+from pressrun.sampling.shingles import buckets, rows_of_band
 from pressrun.sampling.topics import nearest
 
 Batches = Iterable[pa.RecordBatch]
@@ -36,9 +39,11 @@ def predict_topics(vectors: Floats, names: tuple[str, ...]) -> ArrowFunction:
     return ArrowFunction(apply=apply, schema=_TOPICS, ddl="article_id string, predicted_topic string")
 
 
-def bucket_articles() -> ArrowFunction:
+def bucket_articles(threshold: float) -> ArrowFunction:
     """(article_id, title, body) → (article_id, bucket), a row a band."""
-    return ArrowFunction(apply=_bucket, schema=_BUCKETS, ddl="article_id string, bucket long")
+    return ArrowFunction(
+        apply=partial(_bucket, rows=rows_of_band(threshold)), schema=_BUCKETS, ddl="article_id string, bucket long"
+    )
 
 
 def verify_pairs(threshold: float) -> ArrowFunction:
@@ -47,27 +52,38 @@ def verify_pairs(threshold: float) -> ArrowFunction:
     return ArrowFunction(apply=apply, schema=_PAIRS, ddl="one string, other string")
 
 
+def read_texts(titles: pa.Array | pa.ChunkedArray, bodies: pa.Array | pa.ChunkedArray) -> list[str]:
+    """Title and body of each article, of which near-duplicates are told by the words."""
+    joined = pc.binary_join_element_wise(pc.fill_null(titles, ""), pc.fill_null(bodies, ""), "\n")
+    texts: list[str] = joined.to_pylist()
+    return texts
+
+
 def _predict(batches: Batches, *, vectors: Floats, names: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         topics = nearest(_texts(batch, "title", "body"), vectors, names)
         yield pa.record_batch([batch["article_id"], pa.array(topics, pa.string())], schema=_TOPICS)
 
 
-def _bucket(batches: Batches) -> Iterator[pa.RecordBatch]:
+def _bucket(batches: Batches, *, rows: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        found = buckets(_texts(batch, "title", "body"))
-        ids = batch["article_id"].take(
-            pa.array([i for i in range(len(found)) for _ in range(found.shape[1])], pa.int64())
-        )
+        found = buckets(read_texts(batch["title"], batch["body"]), rows)
+        ids = batch["article_id"].take(pa.array(np.repeat(np.arange(len(found)), found.shape[1])))
         yield pa.record_batch([ids, pa.array(found.ravel())], schema=_BUCKETS)
 
 
 def _verify(batches: Batches, *, threshold: float) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        pairs = zip(_texts(batch, "one_title", "one_body"), _texts(batch, "other_title", "other_body"), strict=True)
-        alike = [jaccard(shingles(one), shingles(other)) >= threshold for one, other in pairs]
-        kept = batch.select(["one", "other"]).filter(pa.array(alike, pa.bool_()))
-        yield pa.record_batch([kept["one"], kept["other"]], schema=_PAIRS)
+        ids = pa.chunked_array([batch["one"], batch["other"]]).combine_chunks().dictionary_encode()
+        places = ids.indices.to_numpy()
+        # Most articles are in several pairs, and each is cut into shingles once.
+        firsts = pa.array(np.unique(places, return_index=True)[1])
+        titles, bodies = (
+            pa.chunked_array([batch[f"one_{name}"], batch[f"other_{name}"]]).take(firsts) for name in ("title", "body")
+        )
+        one, other = places.reshape(2, -1)
+        alike = jaccard(read_texts(titles, bodies), one, other) >= threshold
+        yield pa.record_batch([batch["one"], batch["other"]], schema=_PAIRS).filter(pa.array(alike))
 
 
 def _texts(batch: pa.RecordBatch, title: str, body: str) -> list[str]:

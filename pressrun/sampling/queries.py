@@ -1,7 +1,7 @@
 """The sample in SQL, in the dialect that DuckDB and Spark share.
 
-Views: `articles` (all) and `pool` (those to draw from), each with article_id, source, section, title, body; `buckets`,
-`topics` and `article_groups` from the Arrow functions; `quotas` (stratum, quota).
+Views: `articles` (all) and `pool` (those to draw from), each with article_id, source, section, title, body; `buckets`
+and `topics` from the Arrow functions, `article_groups`; `quotas` (stratum, quota).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Literal
 
+from pressrun.sampling.pairs import SMALL_BUCKET
+
 Reason = Literal["new", "backlog"]
-SMALL_BUCKET = 20
-"""Up to so many articles a bucket every pair is compared; in a larger one each article with the first of them."""
 
 
 def distinct(view: str) -> str:
@@ -25,7 +25,9 @@ def distinct(view: str) -> str:
     """
 
 
-CANDIDATES = f"""
+def candidates(view: str) -> str:
+    """The pairs of articles of the view that share a bucket, each with both texts: the rule of `pairs.candidates`."""
+    return f"""
     WITH sized AS (
         SELECT article_id, bucket,
             COUNT(*) OVER (PARTITION BY bucket) AS size,
@@ -39,7 +41,7 @@ CANDIDATES = f"""
         WHERE a.article_id < b.article_id
     )
     SELECT one, other, x.title AS one_title, x.body AS one_body, y.title AS other_title, y.body AS other_body
-    FROM pairs JOIN articles AS x ON x.article_id = one JOIN articles AS y ON y.article_id = other
+    FROM pairs JOIN {view} AS x ON x.article_id = one JOIN {view} AS y ON y.article_id = other
 """
 
 

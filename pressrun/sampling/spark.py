@@ -24,7 +24,9 @@ from pressrun.java import NoJavaError, find_java
 from pressrun.lake.lake import Lake
 from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import DatasetRef
-from pressrun.sampling.functions import ArrowFunction
+from pressrun.sampling import queries
+from pressrun.sampling.functions import ArrowFunction, bucket_articles, verify_pairs
+from pressrun.sampling.groups import group
 from pressrun.step import Step
 
 _CONF = {
@@ -67,6 +69,11 @@ class SparkEngine:
 
     def fetch(self, sql: str) -> pa.Table:
         return self._session.sql(sql).toArrow()
+
+    def near_duplicates(self, view: str, threshold: float) -> pa.Table:
+        self.apply("buckets", bucket_articles(threshold), f"SELECT article_id, title, body FROM {view}")
+        self.apply("pairs", verify_pairs(threshold), queries.candidates(view))
+        return group(self.fetch(f"SELECT article_id FROM {view}")["article_id"], self.fetch("SELECT * FROM pairs"))
 
     def commit(self, table: str, sql: str, *, step: Step) -> DatasetRef:
         model = step.pipeline.model

@@ -14,8 +14,7 @@ from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.sampling import queries
 from pressrun.sampling.earlier import STAGE, Earlier, drawn_by, earlier_of
 from pressrun.sampling.engine import Engine, engine_name, open_engine
-from pressrun.sampling.functions import bucket_articles, predict_topics, verify_pairs
-from pressrun.sampling.groups import group
+from pressrun.sampling.functions import predict_topics
 from pressrun.sampling.queries import Reason
 from pressrun.sampling.quotas import quotas
 from pressrun.sampling.topics import topic_vectors
@@ -160,11 +159,7 @@ def _group(engine: Engine, step: Step, articles: DatasetRef) -> pa.Table:
     """Every article with its near-duplicate group, also as the engine's view `article_groups`."""
     engine.load("all_articles", articles, _COLUMNS)
     engine.define("articles", queries.distinct("all_articles"))
-    engine.apply("buckets", bucket_articles(), "SELECT article_id, title, body FROM articles")
-    engine.apply("pairs", verify_pairs(step.pipeline.sample.near_duplicate_jaccard), queries.CANDIDATES)
-    pairs = engine.fetch("SELECT one, other FROM pairs")
-    ids = engine.fetch("SELECT article_id FROM articles ORDER BY article_id")["article_id"].to_pylist()
-    grouped = group(ids, zip(pairs["one"].to_pylist(), pairs["other"].to_pylist(), strict=True))
+    grouped = engine.near_duplicates("articles", step.pipeline.sample.near_duplicate_jaccard)
     engine.put("article_groups", grouped)
     return grouped
 
