@@ -116,7 +116,8 @@ def test_a_second_file_makes_a_second_set_of_dags_beside_the_first(config: Path,
     bag: DagBag = load()
     assert bag.import_errors == {}
     kinds = ("drift", "freshness", "intervene", "retrain")
-    assert sorted(bag.dags) == sorted(f"{model}_{kind}" for model in ("mind", "topics") for kind in kinds)
+    made = sorted(dag for dag in bag.dags if not dag.startswith("pressrun_"))
+    assert made == sorted(f"{model}_{kind}" for model in ("mind", "topics") for kind in kinds)
     for dag in (bag.dags[f"mind_{kind}"] for kind in kinds):
         assert {"pressrun", "mind"} <= set(dag.tags)
         assert {task.owner for task in dag.tasks} == {"magazine-ml"}
