@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from pressrun.basis import basis_of
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from pressrun.lake.delta import Retention
 from pressrun.lake.errors import OvertakenError, SameWorkError
 from pressrun.lake.fingerprint import fingerprint, stage_code
 from pressrun.lake.lake import Lake
@@ -81,7 +82,8 @@ class Opening:
 def open_lake(environment: Environment) -> Lake:
     """The environment's lake; what is staged lies in the environment's home."""
     place = environment.lake
-    return Lake(place.root, place.storage_options, staging=environment.home / "staging")
+    retention = Retention(**place.retention.model_dump())
+    return Lake(place.root, place.storage_options, staging=environment.home / "staging", retention=retention)
 
 
 def run_once(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import canary, clusters, comparing, examining, interventions, judges, machine, people, stages
+from pressrun.cli import canary, clusters, comparing, examining, interventions, judges, keeping, machine, people, stages
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 LOOP, JUDGES, HERE, CONFIG = "One stage of a loop", "Judges", "On this machine", "Config files"
-PEOPLE = "A person decides"
+PEOPLE, KEEPING = "A person decides", "Keeping the lake"
 
 
 @app.callback()
@@ -30,7 +30,7 @@ def main(
 
 app.command("try", rich_help_panel=HERE)(machine.try_)
 app.command(rich_help_panel=HERE)(machine.demo)
-app.command(rich_help_panel=HERE)(machine.simulate)
+app.command(rich_help_panel=HERE)(simulating.simulate)
 app.command(rich_help_panel=HERE)(machine.serve)
 app.command(rich_help_panel=HERE)(machine.supervise)
 app.command(rich_help_panel=HERE)(clusters.controller)
@@ -50,6 +50,7 @@ app.command(rich_help_panel=PEOPLE)(interventions.pause)
 app.command(rich_help_panel=PEOPLE)(interventions.resume)
 app.command(rich_help_panel=PEOPLE)(interventions.promote)
 app.command(rich_help_panel=PEOPLE)(interventions.abort)
+app.command(rich_help_panel=KEEPING)(keeping.maintain)
 app.command(rich_help_panel=CONFIG)(machine.check)
 app.command(rich_help_panel=CONFIG)(examining.doctor)
 app.command(rich_help_panel=CONFIG)(machine.schema)

@@ -16,9 +16,18 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class LakeRetention(_Section):
+    """For how many days a table remembers what no registered model needs; what one needs stays as long as it does."""
+
+    log: int = Field(default=365, ge=0, description="versions that can still be named")
+    files: int = Field(default=365, ge=0, description="files that no version since then holds")
+    transactions: int = Field(default=400, ge=0, description="which steps have committed, told without their rows")
+
+
 class LakeRoot(_Section):
     root: str
     storage_options: dict[str, str] = Field(default_factory=dict)
+    retention: LakeRetention = LakeRetention()
 
 
 class Spark(_Section):

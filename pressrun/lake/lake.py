@@ -27,10 +27,8 @@ NOT_YET = -1
 
 
 class Lake:
-    """Delta tables under `root`: a folder, `s3://` or `gs://`.
-
-    `staging` is the local folder of `Lake.staging`; by default inside a local root, else in the user's cache.
-    """
+    """Delta tables under `root`: a folder, `s3://` or `gs://`. What is staged lies in a local folder, by default inside
+    a local root, else in the user's cache."""
 
     def __init__(
         self,
@@ -45,7 +43,7 @@ class Lake:
         self.storage_options = dict(storage_options or {})
         self._staging = staging or default_staging(self.root)
         self._schemas = schemas
-        self._retention = retention or Retention()
+        self.retention = retention or Retention()
         self._bound: dict[str, tuple[str, int]] = {}
 
     def commit(self, table: str, rows: pa.Table, *, key: StepKey, pipeline: str) -> DatasetRef:
@@ -63,13 +61,13 @@ class Lake:
         They hold the house columns too (`stamps` gives their values). Each is renamed, so that its name carries its
         digest.
         """
-        location, schema = self._location(table), declared(table, self._schemas)
+        location, schema = self.location(table), declared(table, self._schemas)
         stamps = self.stamps(key=key, pipeline=pipeline)
         landed = commit_once(
             self._intent(table, key=key),
             location=location,
             schema=schema,
-            retention=self._retention,
+            retention=self.retention,
             write=lambda: [delta.adopt(location, path, table=table, schema=schema, stamps=stamps) for path in files],
         )
         return _dataset(table, landed.version, landed.files, pipeline=pipeline, step_keys=(str(key),))
@@ -96,13 +94,13 @@ class Lake:
 
         Files from before `since` are left out. Raises DatasetGoneError naming the retention when rows are gone.
         """
-        place, schema = self._location(dataset.table), pa.schema([*declared(dataset.table, self._schemas), *HOUSE])
+        place, schema = self.location(dataset.table), pa.schema([*declared(dataset.table, self._schemas), *HOUSE])
         names = list(columns) if columns is not None else [name for name in schema.names if name not in HOUSE.names]
         return reading.read(place, dataset, schema=schema, columns=names, where=where, since=since)
 
     def files(self, dataset: DatasetRef) -> list[str]:
         """The Parquet files that hold the dataset's rows, for Spark. Raises DatasetGoneError."""
-        location = self._location(dataset.table)
+        location = self.location(dataset.table)
         return [f"{location.uri}/{file.path}" for file in reading.files_there(location, dataset)]
 
     def snapshot(
@@ -147,7 +145,7 @@ class Lake:
         }
         check = self._checked(fence or Fence(), key=key, pipeline=pipeline, fingerprint=fingerprint)
         landed = self._write(self._manifest(key, pipeline), rows_of("steps", [row]), pipeline=pipeline, check=check)
-        return result if landed.new else result_of(self._location("steps"), landed.files[0])
+        return result if landed.new else result_of(self.location("steps"), landed.files[0])
 
     def finished(self, key: StepKey) -> StageResult | None:
         """What the step handed on, if it has finished."""
@@ -155,7 +153,7 @@ class Lake:
 
     def standing(self, key: StepKey) -> Standing:
         """Where the step stands."""
-        return standing(self._location("steps"), str(key))
+        return standing(self.location("steps"), str(key))
 
     def withdraw(self, key: StepKey, *, pipeline: str, generation: int) -> None:
         """Takes the manifest of the generation before back: until it is done again, the step is not finished."""
@@ -167,14 +165,14 @@ class Lake:
 
     def reusable(self, fingerprint: str) -> StageResult | None:
         """The newest finished step with this fingerprint that no verdict stopped and whose data can still be read."""
-        for _, result in takeable(self._location("steps"), self._manifests(), fingerprint):
+        for _, result in takeable(self.location("steps"), self._manifests(), fingerprint):
             if all(self.intact(dataset) for dataset in result.datasets.values()):
                 return result
         return None
 
     def intact(self, dataset: DatasetRef) -> bool:
         """Whether every row of the dataset can still be read."""
-        return reading.intact(self._location(dataset.table), dataset)
+        return reading.intact(self.location(dataset.table), dataset)
 
     def alike(self, fingerprint: str) -> frozenset[str]:
         """The keys of the finished steps with this fingerprint."""
@@ -224,13 +222,13 @@ class Lake:
         return replace(self._intent("steps", key=key), fingerprint="", queue=_queue(pipeline))
 
     def _write(self, intent: Intent, rows: pa.Table, *, pipeline: str, check: Check = lambda table: None) -> Landed:
-        location, schema = self._location(intent.table), declared(intent.table, self._schemas)
+        location, schema = self.location(intent.table), declared(intent.table, self._schemas)
         fitting = conform(intent.table, rows, schema)
         return commit_once(
             intent,
             location=location,
             schema=schema,
-            retention=self._retention,
+            retention=self.retention,
             write=_writer(location, fitting, pipeline=pipeline, step_key=intent.step_key),
             check=check,
         )
@@ -240,7 +238,7 @@ class Lake:
             finished = manifests(steps)
             if fence.alike is not None:
                 others = [file for file in finished if file.step_key not in {*fence.alike, str(key)}]
-                for _, result in takeable(self._location("steps"), others, fingerprint)[:1]:
+                for _, result in takeable(self.location("steps"), others, fingerprint)[:1]:
                     raise SameWorkError(result)
             for dataset in fence.whole:
                 now = self._seen(dataset.table, finished, pipeline=pipeline, but=str(key))
@@ -253,7 +251,7 @@ class Lake:
         self, table: str, finished: Iterable[File], *, pipeline: str, also: str = "", but: str = ""
     ) -> DatasetRef:
         seen = ({file.step_key for file in finished if shows(file, table)} | {also}) - {but}
-        present = self._location(table).open()
+        present = self.location(table).open()
         if present is None:
             return _dataset(table, NOT_YET, (), pipeline=pipeline, step_keys=())
         mine = [f for f in delta.files_of(present) if f.pipeline == pipeline]
@@ -262,9 +260,10 @@ class Lake:
         return _dataset(table, present.version(), visible, pipeline=pipeline, step_keys=keys)
 
     def _manifests(self) -> list[File]:
-        return manifests(self._location("steps").open())
+        return manifests(self.location("steps").open())
 
-    def _location(self, table: str) -> Location:
+    def location(self, table: str) -> Location:
+        """Where the table is, for what keeps it."""
         return Location(uri=f"{self.root}/{table}", storage_options=self.storage_options)
 
 
