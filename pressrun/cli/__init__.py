@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from pressrun.cli import canary, clusters, comparing, examining, interventions, judges, keeping, machine, people, stages
+from pressrun.cli import (
+    canary,
+    clusters,
+    comparing,
+    examining,
+    interventions,
+    judges,
+    keeping,
+    machine,
+    people,
+    simulating,
+    stages,
+)
 from pressrun.cli.terminal import EXIT_CODES, FriendlyGroup
 
 app = typer.Typer(

@@ -1,4 +1,4 @@
-"""`pressrun check`, `schema`, `simulate`, `serve`, `supervise`, `try` and `demo`."""
+"""`pressrun check`, `schema`, `serve`, `supervise`, `try` and `demo`."""
 
 from __future__ import annotations
 
@@ -41,27 +41,6 @@ def schema(
 
     for file in write_schemas(folder or config_folder() / "schema"):
         out.print(str(file), highlight=False, soft_wrap=True)
-
-
-def simulate(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="where the files go, such as a pipeline's landing folder")
-    ],
-    nights: Annotated[int, typer.Option(min=1, help="how many; the first ones are the same however many")] = 1,
-    articles: Annotated[int, typer.Option(min=1, help="a night")] = 1000,
-    seed: Annotated[int, typer.Option(help="the same seed, the same newsroom")] = 7,
-) -> None:
-    """Makes up a newsroom's nights to try Pressrun on: articles, and what readers saw of them. All is synthetic."""
-    from pressrun.cli.landing import how_to_read
-    from pressrun.simulator import Newsroom
-    from pressrun.simulator import simulate as write_nights
-
-    for night in write_nights(Newsroom(seed=seed, nights=nights, articles_per_night=articles), out=folder):
-        out.print(f"night {night.night}  {articles:,} articles in {night.articles}", highlight=False, soft_wrap=True)
-    out.print(
-        f"All of it is synthetic. What readers saw is in {folder / 'interactions'}.", highlight=False, soft_wrap=True
-    )
-    out.print(how_to_read(folder), style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 def serve(

@@ -83,6 +83,18 @@ def emerging() -> tuple[Beat, ...]:
     return _beats("emerging")
 
 
+@cache
+def breaking() -> dict[str, Beat]:
+    """Beats of stories that nobody foresaw, by name."""
+    return {beat.name: beat for beat in _beats("breaking")}
+
+
+@cache
+def bait() -> tuple[str, ...]:
+    """Titles that promise more than any article holds."""
+    return tuple(_load("breaking")["bait"])
+
+
 def _beats(file: str) -> tuple[Beat, ...]:
     raw = _load(file)
     return tuple(_beat(name, raw, beat) for name, beat in raw["beats"].items())
@@ -91,8 +103,8 @@ def _beats(file: str) -> tuple[Beat, ...]:
 def _beat(name: str, topic: dict[str, Any], raw: dict[str, Any]) -> Beat:
     return Beat(
         name=name,
-        topic=topic["topic"],
-        sections=tuple(topic["sections"]),
+        topic=raw.get("topic", topic["topic"]),
+        sections=tuple(raw.get("sections", topic["sections"])),
         slots=_slots(raw["slots"]),
         headlines=tuple(raw["headlines"]),
         sentences=tuple(raw["sentences"]),
