@@ -25,6 +25,7 @@ from pressrun.lake.lake import Lake
 from pressrun.lake.manifests import REUSED, SEEN, WITHHELD, Fence, Standing
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
+from pressrun.tracing import span
 from pressrun.verdict import Verdict
 
 Inputs = Mapping[str, DatasetRef | str | None]
@@ -113,9 +114,25 @@ def run_once(
     never seen. `upon` is what the rows are made from besides `inputs`. A dataset in it is all that there was of a table
     and must be so still when the step finishes: OvertakenError says that another run was faster, see `settled`.
     """
-    opening = open_step(
-        step, stage=stage, inputs=inputs, section=section, usable=usable, repeatable=repeatable, upon=upon
-    )
+    with span(f"pressrun.{stage}", pipeline=step.pipeline.model, step_key=str(step.key)) as told:
+        opening = open_step(
+            step, stage=stage, inputs=inputs, section=section, usable=usable, repeatable=repeatable, upon=upon
+        )
+        result = _run(step, opening, work=work, refreshed=refreshed, upon=upon)
+        told.set_attribute("pressrun.reused_from", result.reused_from or "")
+        if result.verdict is not None:
+            told.set_attribute("pressrun.decision", result.verdict.decision.value)
+        return result
+
+
+def _run(
+    step: Step,
+    opening: Opening,
+    *,
+    work: Callable[[], StageResult],
+    refreshed: Callable[[StageResult], StageResult],
+    upon: Sequence[DatasetRef | str],
+) -> StageResult:
     if opening.finished is not None:
         return opening.finished
     if opening.earlier is not None:

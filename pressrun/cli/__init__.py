@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -38,6 +39,10 @@ def main(
     debug: Annotated[bool, typer.Option("--debug", envvar="PRESSRUN_DEBUG", help="show tracebacks")] = False,
 ) -> None:
     """Continuous training for a newsroom's models."""
+    if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        from pressrun.tracing import export
+
+        export("pressrun")
 
 
 app.command("try", rich_help_panel=HERE)(machine.try_)

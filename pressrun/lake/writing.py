@@ -14,6 +14,7 @@ from deltalake.exceptions import CommitFailedError
 from pressrun.lake import delta
 from pressrun.lake.delta import File, Location, Retention
 from pressrun.lake.errors import ConflictError, SupersededError
+from pressrun.tracing import span
 
 # Each lost race means that another writer got through, so a writer that loses this often is not merely unlucky.
 _ATTEMPTS = 30
@@ -74,6 +75,16 @@ def commit_once(
     `check` sees the very snapshot that is committed on and may raise. Raises ConflictError after too many lost races,
     SupersededError when the step is of a later generation by now.
     """
+    with span("pressrun.lake.commit", table=intent.table, step_key=intent.step_key) as told:
+        landed = _committed(intent, location=location, schema=schema, retention=retention, write=write, check=check)
+        told.set_attributes({"pressrun.version": landed.version, "pressrun.new": landed.new})
+        return landed
+
+
+def _committed(
+    intent: Intent, *, location: Location, schema: pa.Schema, retention: Retention,
+    write: Callable[[], Sequence[File]], check: Check,
+) -> Landed:  # fmt: skip
     table = location.open_or_create(schema, retention)
     written: Sequence[File] | None = None
     for attempt in range(_ATTEMPTS):

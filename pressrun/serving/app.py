@@ -23,6 +23,7 @@ from pressrun.serving.protocol import (
 )
 from pressrun.serving.records import Call, call_of, rows_of
 from pressrun.serving.scoring import Overloaded, Scored, Scorer, ScoringQueue
+from pressrun.tracing import carried_by, span
 
 if TYPE_CHECKING:
     from pressrun.serving.shadow import Shadow
@@ -54,8 +55,9 @@ class App:
         log: PredictionLog | None,
         depth: int = 64,
         controller: str | None = None,
+        traced: bool = False,
     ) -> None:
-        self.identity, self.draining = identity, False
+        self.identity, self.draining, self._traced = identity, False, traced
         self.queue = ScoringQueue(bundle, depth=depth)
         self._bundle, self._log, self._metrics = bundle, log, Metrics(identity)
         self.shadow = self._shadow(controller) if controller else None
@@ -96,10 +98,21 @@ class App:
         if scope.method in ("GET", "HEAD") and path in self._gets:
             return self._gets[path]()
         if path in self._posts and scope.method == "POST":
-            return await self._post(path, scope.headers, proto)
+            return await (self._traced_post if self._traced else self._post)(path, scope.headers, proto)
         if path in self._posts or path in self._gets:
             return _error(405, f"{path} does not take {scope.method}")
         return _error(404, f"no such path; this server has the model {self.identity.model}, see /v2")
+
+    async def _traced_post(self, path: str, headers: Any, proto: Any) -> Reply:
+        """A span of whoever asked; nothing of the article or the reader is told."""
+        who, asked_by = self._now_known_as(), carried_by(headers)
+        with span(
+            "pressrun.predict", carrier=asked_by, model=who.model, version=who.version, arm=who.arm,
+            generation=who.generation,
+        ) as told:  # fmt: skip
+            reply = await self._post(path, headers, proto)
+            told.set_attribute("http.response.status_code", reply.status)
+            return reply
 
     async def _post(self, path: str, headers: Any, proto: Any) -> Reply:
         call, parse_and_answer = call_of(headers, self._now_known_as()), self._posts[path]

@@ -13,6 +13,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 import pressrun.bundle as bundles
+from pressrun import tracing
 from pressrun.serving.app import App
 from pressrun.serving.log import PredictionLog
 from pressrun.serving.parent import die_with_parent
@@ -52,6 +53,7 @@ def serve(
     """
     if parent is not None:
         die_with_parent(parent)
+    traced = tracing.export("pressrun-server")
     bundle = bundles.load_bundle(Path(bundle_folder))
     if digest is not None and bundle.digest != digest:
         raise WrongModel(f"{bundle_folder} holds the model {bundle.digest}, asked for was {digest}: register it again")
@@ -59,7 +61,7 @@ def serve(
     identity = Identity(model=model, version=version, digest=bundle.digest, arm=arm, generation=generation)
     server_id = server_id or f"{model}-g{generation}-{uuid4().hex[:12]}"
     log = PredictionLog(Path(spool), server_id=server_id) if spool else None
-    app = App(bundle, identity=identity, log=log, depth=depth, controller=controller)
+    app = App(bundle, identity=identity, log=log, depth=depth, controller=controller, traced=traced)
     asyncio.run(_run(app, host, port, log))
 
 

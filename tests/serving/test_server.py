@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.collector import collector
 from tests.serving.stub_bundle import write_stub
 
 HERE = Path(__file__).parent
@@ -34,6 +35,10 @@ class Running:
         options = {"port": self.port, "model": "topics", "version": "3", "spool": self.spool, "server-id": "s1"}
         command = [f"--{name}={value}" for name, value in (options | {"parent": os.getpid()}).items()]
         self.process = subprocess.Popen([sys.executable, str(HERE / "stub_server.py"), str(bundle), *command])
+
+    def end(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(60) == 0
 
     def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -119,3 +124,23 @@ def test_sigterm_closes_the_log_and_leaves_cleanly(tmp_path: Path) -> None:
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(60) == 0
     assert [path.name for path in running.spool.iterdir()] == ["s1-0000000001.jsonl"]
+
+
+def test_an_answer_belongs_to_the_trace_of_whoever_asked_and_tells_nothing_of_the_article(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trace_id, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    with collector() as collected:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collected.url)
+        server = Running(tmp_path).wait()
+        body = json.dumps({"title": "a secret title", "body": "b"}).encode()
+        status, _ = server.ask("/predict", body, traceparent=f"00-{trace_id}-{parent}-01")
+        server.end()
+    (resource,) = [spans for request in collected.requests for spans in request.resource_spans]
+    (answer,) = [span for scope in resource.scope_spans for span in scope.spans]
+    told = {one.key: one.value for one in answer.attributes}
+    assert status == 200
+    assert (answer.name, answer.trace_id.hex(), answer.parent_span_id.hex()) == ("pressrun.predict", trace_id, parent)
+    assert told["pressrun.version"].string_value == "3"
+    assert told["http.response.status_code"].int_value == 200
+    assert b"secret" not in resource.SerializeToString()
