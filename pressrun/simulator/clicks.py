@@ -15,7 +15,7 @@ from scipy.special import expit, ndtr, ndtri
 from pressrun.simulator.chance import Reals
 
 BASE = -2.4
-FRESH, HALF_LIFE_HOURS = 1.2, 6.0
+FRESH, HALF_LIFE_HOURS = 1.5, 6.0
 FATIGUE = 0.25
 """In log-odds for each doubling of what was written on the story before, that night."""
 DWELL_LOG_MEAN, DWELL_LOG_SD = 3.2, 0.8

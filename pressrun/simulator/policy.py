@@ -40,8 +40,8 @@ class Policy:
         return np.asarray((1 - self.exploration) * odds / (odds @ count) + self.exploration / count.sum())
 
 
-CONTROL = Policy(version="popular-1", arm="control", popularity=1.6, freshness=1.0)
-TREATMENT = Policy(version="fresh-1", arm="treatment", popularity=0.6, freshness=3.0)
+CONTROL = Policy(version="popular-1", arm="control", popularity=1.2, freshness=0.4)
+TREATMENT = Policy(version="fresh-1", arm="treatment", popularity=1.0, freshness=2.8)
 POLICIES = (CONTROL, TREATMENT)
 
 
