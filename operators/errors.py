@@ -11,3 +11,7 @@ class VerdictStopped(AirflowFailException):
 
 class NotUsable(AirflowFailException):
     """A file that a user wrote cannot be used as it is. A retry without an edit does not help."""
+
+
+class PlatformRefused(AirflowFailException):
+    """The platform refused a job as it was asked for: a right, a name or a setting is wrong. A retry does not help."""

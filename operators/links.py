@@ -56,6 +56,13 @@ class RolloutReportLink(_StageLink):
     shows = "report"
 
 
+class SparkJobLink(_StageLink):
+    """The job on its platform's own page: states, logs, Spark's UI."""
+
+    name = "Spark job"
+    shows = "job"
+
+
 class ModelPageLink(_StageLink):
     """The model page: champion, candidate, lineage and verdicts."""
 

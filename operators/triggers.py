@@ -13,6 +13,7 @@ from operators.clusters import connect_clusters
 from operators.tell import tell_rollout
 
 if TYPE_CHECKING:
+    from pressrun.compute.watch import Watch
     from pressrun.config.environment import Environment
     from pressrun.rollout import Vigil
 
@@ -134,6 +135,83 @@ class RolloutTrigger(BaseTrigger):
         connect_clusters(environment)
         reason = "the Airflow task was stopped or cleared"
         abort(environment, self.model, actor="airflow", reason=reason, step_key=self.step_key)
+
+
+class SparkJobTrigger(BaseTrigger):
+    """Fires when the step's job has ended, or its platform could not be asked for `patience_seconds`.
+
+    How it stands goes into the ledger at each look. Killing or clearing the task cancels the job.
+    """
+
+    def __init__(
+        self,
+        *,
+        environment: str | None,
+        step_key: str,
+        aws_conn_id: str | None = None,
+        gcp_conn_id: str | None = None,
+        kubernetes_conn_id: str | None = None,
+        poll_seconds: float = 10,
+        patience_seconds: float = 600,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.environment = environment
+        self.step_key = step_key
+        self.conn_ids = {
+            "aws_conn_id": aws_conn_id,
+            "gcp_conn_id": gcp_conn_id,
+            "kubernetes_conn_id": kubernetes_conn_id,
+        }
+        self.poll_seconds = poll_seconds
+        self.patience_seconds = patience_seconds
+        self._watch: Watch | None = None
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "operators.triggers.SparkJobTrigger", {
+            "environment": self.environment,
+            "step_key": self.step_key,
+            **self.conn_ids,
+            "poll_seconds": self.poll_seconds,
+            "patience_seconds": self.patience_seconds,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        while not (seen := await asyncio.to_thread(self._seen)):  # noqa: ASYNC110
+            await asyncio.sleep(self.poll_seconds)
+        yield TriggerEvent(seen)  # type: ignore[no-untyped-call]
+
+    async def on_kill(self) -> None:
+        await asyncio.to_thread(self.cancel)
+
+    def cancel(self) -> None:
+        """Has the platform end the job; the next try starts it again."""
+        self._watched().jobs.cancel(self.step_key)
+
+    def _seen(self) -> dict[str, str] | None:
+        """The event, once there is one."""
+        from pressrun.compute import PollingFailed
+
+        watch = self._watched()
+        entered = watch.jobs.ledger.newest(self.step_key)
+        if entered is None or not entered.handle:
+            return {"state": "unknown"}
+        try:
+            entered = watch.look(entered)
+        except PollingFailed as error:
+            return {"unreachable": error.reason}
+        return {"state": entered.state} if entered.ended else None
+
+    def _watched(self) -> Watch:
+        from operators.platforms import HookClients, connected_platform
+        from pressrun.compute.watch import Jobs, Watch
+        from pressrun.config.load import load_environment
+
+        if self._watch is None:
+            environment = load_environment(self.environment)
+            platform = connected_platform(environment, HookClients(**self.conn_ids))
+            patience = timedelta(seconds=self.patience_seconds)
+            self._watch = Watch(jobs=Jobs.of(environment, platform), patience=patience)
+        return self._watch
 
 
 def past(deadline: str | None) -> bool:

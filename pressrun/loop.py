@@ -103,9 +103,14 @@ def _ingest(step: Step) -> StageResult:
 
 
 def _sample(step: Step, ingested: StageResult) -> StageResult:
+    from pressrun.compute.connect import open_platform
+    from pressrun.compute.run import StepJob, run_elsewhere
     from pressrun.sampling import sample
 
-    return sample(step, ingested)
+    def job() -> StepJob:
+        return StepJob.of(step, stage="sample", upstream=[ingested], platform=open_platform(step.environment))
+
+    return run_elsewhere(job, lambda: sample(step, ingested))
 
 
 def _label(step: Step, ingested: StageResult, sampled: StageResult) -> StageResult:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from pressrun.config.explain import wrong_at
 from pressrun.config.redact import without_userinfo
+from pressrun.config.spark import Spark as Spark
 
 
 class _Section(BaseModel):
@@ -28,13 +29,6 @@ class LakeRoot(_Section):
     root: str
     storage_options: dict[str, str] = Field(default_factory=dict)
     retention: LakeRetention = LakeRetention()
-
-
-class Spark(_Section):
-    engine: Literal["spark", "duckdb"] = "spark"
-    master: str = "local[2]"
-    driver_memory: str = "1g"
-    conf: dict[str, str] = Field(default_factory=dict)
 
 
 class Mlflow(_Section):

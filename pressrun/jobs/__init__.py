@@ -1,10 +1,11 @@
-"""The operational database: people's questions, money reserved and spent, alerts not yet delivered.
+"""The operational database: people's questions, money reserved and spent, jobs elsewhere, alerts not yet delivered.
 
 SQLite or PostgreSQL, for what is small and concurrent; everything that is kept for good is exported to the lake.
 """
 
 from pressrun.jobs.budgets import BudgetExceededError, Budgets, Reservation
 from pressrun.jobs.database import open_database
+from pressrun.jobs.external import ExternalJob, ExternalJobs
 from pressrun.jobs.outbox import Delivery, Message, Outbox, Thread
 from pressrun.jobs.questions import Answered, AnswerOutcome, NewQuestion, Question, Questions
 
@@ -14,6 +15,8 @@ __all__ = [
     "BudgetExceededError",
     "Budgets",
     "Delivery",
+    "ExternalJob",
+    "ExternalJobs",
     "Message",
     "NewQuestion",
     "Outbox",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, Float, Integer, MetaData, String, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -105,4 +105,33 @@ MESSAGES = Table(
     Column("last_error", Told),
     Column("created_at", Utc, nullable=False),
     Column("sent_at", Utc),
+)
+
+EXTERNAL_JOBS = Table(
+    "external_jobs",
+    METADATA,
+    Column("step_key", String, primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("pipeline", String, nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("token", String, nullable=False, unique=True),
+    Column("inputs", String, nullable=False),
+    Column("platform", String, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("handle", JSON(none_as_null=True)),
+    Column("state", String, nullable=False, index=True),
+    Column("detail", Told, nullable=False),
+    Column("failure", String),
+    Column("hint", Told, nullable=False),
+    Column("progress", Float),
+    Column("usage", JSON, nullable=False),
+    Column("cost_usd", Float),
+    Column("logs", Told, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("holder", String),
+    Column("held_until", Utc),
+    Column("intended_at", Utc, nullable=False),
+    Column("submitted_at", Utc),
+    Column("seen_at", Utc),
+    Column("ended_at", Utc),
 )

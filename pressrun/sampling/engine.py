@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from pressrun.compute.elsewhere import demand_platform
 from pressrun.lake.types import DatasetRef
 from pressrun.sampling.functions import ArrowFunction
 from pressrun.step import Step
@@ -43,8 +44,12 @@ class Engine(Protocol):
 
 @contextmanager
 def open_engine(step: Step) -> Iterator[Engine]:
-    """The engine that sample.engine names, else the environment's. Each is imported only when it is used."""
+    """The engine that sample.engine names, else the environment's. Each is imported only when it is used.
+
+    Raises NeedsPlatform where Spark jobs of the environment run elsewhere.
+    """
     if engine_name(step) == "spark":
+        demand_platform(step.environment)
         from pressrun.sampling.spark import spark_engine
 
         with spark_engine(step) as engine:

@@ -1,0 +1,106 @@
+"""The environment's platform, with clients of whoever runs: a terminal's default chain here, Airflow's in operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pressrun.compute.platform import ComputePlatform, ConfigurationFailed
+from pressrun.compute.uploads import local_jobs
+from pressrun.config.environment import Environment
+from pressrun.config.spark import (
+    DataprocCluster,
+    DataprocServerless,
+    EmrOnEks,
+    EmrServerless,
+    Kubernetes,
+    Local,
+)
+
+
+class Clients(Protocol):
+    """Signed-in clients of the vendors, by what the platform's section says."""
+
+    def emr_serverless(self, place: EmrServerless) -> Any: ...
+
+    def emr_containers(self, place: EmrOnEks) -> Any: ...
+
+    def dataproc_batches(self, place: DataprocServerless) -> Any: ...
+
+    def dataproc_jobs(self, place: DataprocCluster) -> Any: ...
+
+    def kubernetes(self, place: Kubernetes) -> Any: ...
+
+
+class DefaultClients:
+    """Those of a terminal: AWS's and Google's default credentials, a kubeconfig."""
+
+    def emr_serverless(self, place: EmrServerless) -> Any:
+        return _boto("emr-serverless", place.region)
+
+    def emr_containers(self, place: EmrOnEks) -> Any:
+        return _boto("emr-containers", place.region)
+
+    def dataproc_batches(self, place: DataprocServerless) -> Any:
+        from google.cloud.dataproc_v1 import BatchControllerClient
+
+        return BatchControllerClient(**_google(place))
+
+    def dataproc_jobs(self, place: DataprocCluster) -> Any:
+        from google.cloud.dataproc_v1 import JobControllerClient
+
+        return JobControllerClient(**_google(place))
+
+    def kubernetes(self, place: Kubernetes) -> Any:
+        from kubernetes import config
+
+        file = str(place.kubeconfig) if place.kubeconfig else None
+        return config.new_client_from_config(config_file=file, context=place.context)
+
+
+def open_platform(environment: Environment, clients: Clients | None = None) -> ComputePlatform:
+    """What runs the environment's Spark jobs. Raises ConfigurationFailed when its extra is not installed."""
+    place = environment.spark.platform
+    try:
+        return _OPENED[place.kind](environment, place, clients or DefaultClients())
+    except ImportError as error:
+        extra = "aws" if place.kind.startswith("emr") else "gcp"
+        reason = f"spark.platform is {place.kind}, and {error.name} is not installed"
+        raise ConfigurationFailed(reason, hint=f"pip install 'pressrun[{extra}]'") from error
+
+
+def _local(environment: Environment, place: Local, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.local import LocalPlatform
+
+    return LocalPlatform(local_jobs(environment))
+
+
+def _emr_serverless(environment: Environment, place: EmrServerless, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.emr_serverless import EmrServerlessPlatform
+
+    return EmrServerlessPlatform(place, clients.emr_serverless(place))
+
+
+_OPENED: dict[str, Callable[..., ComputePlatform]] = {"local": _local, "emr_serverless": _emr_serverless}
+
+
+def _boto(service: str, region: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    retries = {"mode": "standard", "max_attempts": 4}
+    return boto3.session.Session().client(service, region_name=region, config=Config(retries=retries))
+
+
+def _google(place: DataprocServerless | DataprocCluster) -> dict[str, Any]:
+    from google.auth import default, impersonated_credentials
+
+    scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+    credentials, _ = default(scopes=scopes)
+    if place.impersonation_chain:
+        *delegates, target = place.impersonation_chain
+        credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+            source_credentials=credentials, target_principal=target, delegates=delegates, target_scopes=scopes
+        )
+    endpoint = f"{place.region}-dataproc.googleapis.com:443"
+    return {"credentials": credentials, "client_options": {"api_endpoint": endpoint}}

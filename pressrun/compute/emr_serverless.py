@@ -1,0 +1,132 @@
+"""Amazon EMR Serverless. Submit-once by `clientToken`; a lost handle is found by the job run's name, the token.
+
+API: https://docs.aws.amazon.com/emr-serverless/latest/APIReference
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
+from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced
+from pressrun.config.spark import EmrServerless
+
+_STATES = {
+    "SUBMITTED": State.SUBMITTED,
+    "QUEUED": State.QUEUED,
+    "PENDING": State.QUEUED,
+    "SCHEDULED": State.QUEUED,
+    "RUNNING": State.RUNNING,
+    "CANCELLING": State.RUNNING,
+    "SUCCESS": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "CANCELLED": State.CANCELLED,
+}
+# What `stateDetails` says when it is not the job's own doing.
+_PLATFORM = ("capacity", "quota", "limit exceeded", "internal error", "insufficient", "timed out waiting for resources")
+_CONFIGURATION = ("access denied", "not authorized", "accessdenied", "could not be assumed", "does not exist", "image")
+
+
+class EmrServerlessPlatform:
+    """Job runs of one application. `client`: boto3's of emr-serverless."""
+
+    name = "emr_serverless"
+
+    def __init__(self, place: EmrServerless, client: Any) -> None:
+        self._place, self._client = place, client
+
+    def submit(self, job: SparkJob, token: str) -> Handle:
+        with asking("emr-serverless:StartJobRun"):
+            started = self._client.start_job_run(**self._request(job, token))
+        return self._handle(started["jobRunId"])
+
+    def find(self, token: str) -> Handle | None:
+        with asking("emr-serverless:ListJobRuns"):
+            pages = self._client.get_paginator("list_job_runs").paginate(applicationId=self._place.application_id)
+            found = (run["id"] for page in pages for run in page["jobRuns"] if run.get("name") == token)
+            run_id = next(found, None)
+        return self._handle(run_id) if run_id else None
+
+    def state(self, handle: Handle) -> JobState:
+        try:
+            with asking("emr-serverless:GetJobRun", job=True):
+                run = self._client.get_job_run(**self._named(handle))["jobRun"]
+        except NotThere as gone:
+            return JobState(state=State.UNKNOWN, detail=str(gone), logs=self._logs(handle))
+        return self._told(run, handle)
+
+    def cancel(self, handle: Handle) -> None:
+        if self.state(handle).state.ended:
+            return
+        try:
+            with asking("emr-serverless:CancelJobRun", job=True):
+                self._client.cancel_job_run(**self._named(handle))
+        except NotThere:
+            return
+
+    def page(self, handle: Handle) -> str:
+        region, application = handle.place["region"], handle.place["application_id"]
+        console = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
+        return f"{console}#/serverless-applications/{application}/{handle.job_id}"
+
+    def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
+        state, detail = _STATES.get(run["state"], State.UNKNOWN), run.get("stateDetails", "")
+        failure, hint = _failure(detail) if state is State.FAILED else (None, "")
+        usage = {k: float(v) for k, v in run.get("billedResourceUtilization", {}).items()}
+        cost = priced(usage, self._place.prices)
+        return JobState(
+            state=state, detail=detail, failure=failure, hint=hint, usage=usage, cost_usd=cost, logs=self._logs(handle)
+        )
+
+    def _request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        driver = {
+            "entryPoint": job.entry,
+            "entryPointArguments": list(job.arguments),
+            "sparkSubmitParameters": submit_parameters(job),
+        }
+        defaults = {"classification": "spark-defaults", "properties": settings(job) | self._python()}
+        overrides: dict[str, Any] = {"applicationConfiguration": [defaults]}
+        if self._place.log_uri:
+            overrides["monitoringConfiguration"] = {"s3MonitoringConfiguration": {"logUri": self._place.log_uri}}
+        return {
+            "applicationId": self._place.application_id,
+            "clientToken": token,
+            "name": token,
+            "executionRoleArn": self._place.execution_role_arn,
+            "jobDriver": {"sparkSubmit": driver},
+            "configurationOverrides": overrides,
+            "tags": dict(job.labels),
+            "executionTimeoutMinutes": job.timeout_minutes,
+        }
+
+    def _python(self) -> dict[str, str]:
+        return python_settings(
+            archive=self._place.python_archive,
+            python=self._place.python,
+            driver="spark.emr-serverless.driverEnv.",
+            executor="spark.executorEnv.",
+        )
+
+    def _handle(self, run_id: str) -> Handle:
+        place = {"application_id": self._place.application_id, "region": self._place.region}
+        return Handle(platform=self.name, job_id=run_id, place=place)
+
+    def _named(self, handle: Handle) -> dict[str, str]:
+        return {"applicationId": handle.place["application_id"], "jobRunId": handle.job_id}
+
+    def _logs(self, handle: Handle) -> str:
+        """Where the driver's output lies, as EMR Serverless names it below the log URI; else the console."""
+        if self._place.log_uri is None:
+            return self.page(handle)
+        below = f"applications/{handle.place['application_id']}/jobs/{handle.job_id}/SPARK_DRIVER/stdout.gz"
+        return f"{self._place.log_uri.rstrip('/')}/{below}"
+
+
+def _failure(detail: str) -> tuple[str, str]:
+    said = detail.lower()
+    if any(word in said for word in _PLATFORM):
+        return "platform", "Raise the application's maximum capacity or the account's quota of vCPUs; a retry helps"
+    if any(word in said for word in _CONFIGURATION):
+        return "configuration", "Look at the job's role, its trust in emr-serverless.amazonaws.com, and the image"
+    return "job", "Read the driver's log for the last error; out of memory: raise spark.platform.resources"

@@ -1,0 +1,143 @@
+"""Section `spark` of an environment file: the engine, and the platform that Spark jobs run on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pressrun.config.explain import wrong_at
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SparkResources(_Section):
+    """What a job asks for. A platform's own scaling may give it less or more."""
+
+    driver_cores: int = Field(default=2, ge=1)
+    driver_memory: str = "4g"
+    executors: int = Field(default=2, ge=1)
+    executor_cores: int = Field(default=2, ge=1)
+    executor_memory: str = "8g"
+
+
+class Local(_Section):
+    """This machine: in the task's own process, or in one of its own that outlives a worker."""
+
+    kind: Literal["local"] = "local"
+    process: Literal["task", "own"] = "task"
+
+
+class _Elsewhere(_Section):
+    """What every platform beyond the task's process may be told."""
+
+    staging: str | None = Field(
+        default=None, description="folder or bucket for code and work orders; by default _jobs below the lake's root"
+    )
+    python_archive: str | None = Field(
+        default=None, description="packed environment with Pressrun's dependencies (venv-pack), where no image has them"
+    )
+    python: str | None = Field(
+        default=None, description="interpreter of driver and executors; by default the archive's, else the image's"
+    )
+    resources: SparkResources = SparkResources()
+    labels: dict[str, str] = Field(default_factory=dict, description="tags or labels of every job, for bills")
+    timeout_minutes: int = Field(default=360, ge=5, description="the platform ends a job that runs longer")
+    prices: dict[str, float] = Field(
+        default_factory=dict, description="USD a unit by the platform's own name of it, as vCPUHour: 0.0526"
+    )
+
+
+class Kubernetes(_Elsewhere):
+    """Any cluster: the driver is a pod, which starts its executors itself."""
+
+    kind: Literal["kubernetes"]
+    kubernetes_conn_id: str = "kubernetes_default"
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "pressrun"
+    image: str = Field(description="an image with Spark 4, the lake's Hadoop connector and Pressrun's dependencies")
+    pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
+    service_account: str = Field(default="pressrun-spark", description="may make, watch and delete pods in namespace")
+    node_selector: dict[str, str] = Field(default_factory=dict)
+
+
+class _Aws(_Elsewhere):
+    aws_conn_id: str = "aws_default"
+    region: str = Field(min_length=1)
+    execution_role_arn: str = Field(pattern=r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$")
+    log_uri: str | None = Field(default=None, pattern=r"^s3://.+", description="drivers' and executors' logs go there")
+
+
+class EmrServerless(_Aws):
+    """Amazon EMR Serverless: an application of release emr-spark-8.0 or later (Spark 4)."""
+
+    kind: Literal["emr_serverless"]
+    application_id: str = Field(pattern=r"^[0-9a-z]{1,64}$")
+
+
+class EmrOnEks(_Aws):
+    """Amazon EMR on EKS: a virtual cluster, which is a namespace of an EKS cluster."""
+
+    kind: Literal["emr_on_eks"]
+    virtual_cluster_id: str = Field(pattern=r"^[0-9a-z]{1,64}$")
+    release_label: str = Field(min_length=1, description="with Spark 4, as emr-spark-8.0.0-latest")
+    image: str | None = Field(default=None, description="an image derived from the release's")
+    log_group: str | None = Field(default=None, description="of CloudWatch")
+
+
+class _Google(_Elsewhere):
+    gcp_conn_id: str = "google_cloud_default"
+    impersonation_chain: list[str] = Field(
+        default_factory=list, description="service accounts, the last of which submits; each may impersonate the next"
+    )
+    project: str = Field(pattern=r"^[a-z][a-z0-9.:-]{4,}[a-z0-9]$")
+    region: str = Field(min_length=1)
+
+
+class DataprocServerless(_Google):
+    """Dataproc Serverless, by now Google Cloud Serverless for Apache Spark: runtime 3.0 or later (Spark 4)."""
+
+    kind: Literal["dataproc_serverless"]
+    service_account: str | None = Field(default=None, description="whom the job runs as; by default Compute Engine's")
+    runtime_version: str = "3.0"
+    image: str | None = None
+    subnetwork: str | None = None
+    network_tags: list[str] = Field(default_factory=list)
+
+
+class DataprocCluster(_Google):
+    """A Dataproc cluster of your own, of image 3.0 or later (Spark 4)."""
+
+    kind: Literal["dataproc_cluster"]
+    cluster: str = Field(pattern=r"^[a-z][a-z0-9-]{0,50}[a-z0-9]$")
+
+
+Platform: TypeAlias = Annotated[
+    Local | Kubernetes | EmrServerless | EmrOnEks | DataprocServerless | DataprocCluster, Field(discriminator="kind")
+]
+
+
+class Spark(_Section):
+    """`master`, `driver_memory` and `conf` are of sessions on this machine; `conf` is handed to jobs elsewhere, too."""
+
+    engine: Literal["spark", "duckdb"] = "spark"
+    master: str = "local[2]"
+    driver_memory: str = "1g"
+    conf: dict[str, str] = Field(default_factory=dict)
+    platform: Platform = Local()
+
+    @model_validator(mode="after")
+    def _duckdb_goes_nowhere(self) -> Spark:
+        if self.engine == "duckdb" and self.elsewhere:
+            reason = "it is no Spark: DuckDB runs in the task's own process. Write spark, or leave platform out"
+            raise wrong_at("engine", reason=reason)
+        return self
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether jobs run outside the task's own process."""
+        return not (isinstance(self.platform, Local) and self.platform.process == "task")

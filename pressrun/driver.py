@@ -1,0 +1,91 @@
+"""The driver of a Spark job: runs one stage of one step as its task would, wherever a platform has started it.
+
+`python -m pressrun.driver ORDER [--platform-session]`; ORDER is the name of a file that came with the job. What it made
+is found in the lake by the step's key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pressrun.compute.fence import FencedLake
+from pressrun.compute.order import WorkOrder
+from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Pipeline
+from pressrun.lake.errors import SupersededError
+from pressrun.lake.types import StageResult
+from pressrun.loop import stage
+from pressrun.step import Step, open_lake
+
+log = logging.getLogger("pressrun.driver")
+SUPERSEDED = 75
+"""The exit status of a job in whose place another was started: cancelled, as far as anybody waits for it."""
+
+
+def run(order: WorkOrder, folder: Path) -> StageResult:
+    """Runs the stage; config and what else is local lie in `folder`. Raises SupersededError and what the stage does."""
+    order.unpack(folder)
+    os.environ["PRESSRUN_CONFIG"] = str(folder / "config")
+    environment = Environment.model_validate(order.environment).model_copy(update={"home": folder / "home"})
+    step = Step(
+        key=order.key,
+        pipeline=Pipeline.model_validate(order.pipeline),
+        environment=environment,
+        lake=FencedLake.of(open_lake(environment), key=order.key, fence=order.fence),
+        fresh=order.fresh,
+        progress=tell,
+        asked=order.asked,
+    )
+    return stage(order.stage)(step, *order.upstream)
+
+
+def tell(message: str, done: int = 0, total: int | None = None) -> None:
+    """Progress into the driver's log."""
+    log.info("%s%s", message, f" {done}/{total}" if total else "")
+
+
+def main() -> int:
+    """Returns the exit status: 0, or SUPERSEDED; what the stage raises ends the job as failed."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
+    parser = argparse.ArgumentParser(prog="pressrun.driver")
+    parser.add_argument("order")
+    parser.add_argument("--platform-session", action="store_true", help="use the session that the platform offers")
+    given = parser.parse_args()
+    session = _platform_session() if given.platform_session else None
+    order = WorkOrder.model_validate_json(_shipped(given.order).read_text(encoding="utf-8"))
+    try:
+        with tempfile.TemporaryDirectory(prefix="pressrun-job-") as folder:
+            result = run(order, Path(folder))
+    except SupersededError as late:
+        log.warning("cancelled: %s", late)
+        return SUPERSEDED
+    finally:
+        if session is not None:
+            session.stop()
+    log.info("finished %s: %s", order.key, ", ".join(f"{name} {ref}" for name, ref in result.datasets.items()))
+    return 0
+
+
+def _platform_session() -> Any:
+    from pyspark.sql import SparkSession
+
+    return SparkSession.builder.getOrCreate()
+
+
+def _shipped(name: str) -> Path:
+    """A file that came with the job: in the working folder, or where Spark has put it."""
+    if Path(name).is_file():
+        return Path(name)
+    from pyspark import SparkFiles
+
+    return Path(SparkFiles.get(name))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

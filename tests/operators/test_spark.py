@@ -1,0 +1,173 @@
+"""The sample on a platform of AWS: through Airflow's connection and hook, deferred, found again, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+from fakes import context
+
+from operators.errors import PlatformRefused
+from operators.sample import SampleOperator
+from operators.triggers import SparkJobTrigger
+from pressrun.compute import JobFailed, PollingFailed
+from pressrun.config.load import load_environment, load_pipeline
+from pressrun.config.pipeline import Read
+from pressrun.ingest import ingest
+from pressrun.jobs import ExternalJobs, open_database
+from pressrun.lake.types import StageResult, StepKey
+from pressrun.simulator import Newsroom, write_night
+from pressrun.step import Step, open_lake
+from tests.compute.worlds import ROLE
+from tests.fakes.emr import FakeEmr, fake_emr
+from tests.fakes.spark_driver import LocalDriver, emr_driver
+
+REPOSITORY = Path(__file__).parents[2]
+KEY = "topics_retrain/manual__2026-01-02/sample/-1"
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeEmr]:
+    with fake_emr() as made:
+        yield made
+
+
+@pytest.fixture
+def away(home: Path, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An environment whose Spark jobs run on EMR Serverless, which is the fake by the connection's endpoint."""
+    text = (REPOSITORY / "config" / "environments" / "laptop.yaml").read_text()
+    platform = {
+        "kind": "emr_serverless",
+        "region": "eu-west-1",
+        "application_id": "00abc123",
+        "execution_role_arn": ROLE,
+        "aws_conn_id": "aws_newsroom",
+    }
+    file = home / "away.yaml"
+    file.write_text(text.replace("spark:\n", f"spark:\n  platform: {json.dumps(platform)}\n"))
+    retries = {"retries": {"total_max_attempts": 1}}
+    extra = {"endpoint_url": fake.url, "region_name": "eu-west-1", "config_kwargs": retries}
+    signed = {"conn_type": "aws", "login": "AKIDTEST", "password": "test-secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_NEWSROOM", json.dumps(signed))
+    return str(file)
+
+
+@pytest.fixture
+def ingested(home: Path, away: str) -> StageResult:
+    pipeline = load_pipeline("topics")
+    articles = pipeline.articles.model_copy(update={"read": Read()})
+    environment = load_environment(away)
+    write_night(Newsroom(seed=3, articles_per_night=80), 1, out=Path(environment.landing) / "topics")
+    step = Step(
+        key=StepKey(dag_id="topics_retrain", run_id="manual__2026-01-02", task_id="ingest"),
+        pipeline=pipeline.model_copy(update={"articles": articles}),
+        environment=environment,
+        lake=open_lake(environment),
+    )
+    return ingest(step)
+
+
+def task(away: str, ingested: StageResult, **more: Any) -> SampleOperator:
+    upstream = {"ingested": ingested.model_dump(mode="json")}
+    return SampleOperator(
+        task_id="sample", pipeline="topics", environment=away, upstream=upstream, sample_rows=20,
+        **{"poll_seconds": 0, **more},
+    )  # fmt: skip
+
+
+def deferred(operator: SampleOperator) -> SparkJobTrigger:
+    with pytest.raises(TaskDeferred) as raised:
+        operator.execute(context("sample"))
+    assert raised.value.method_name == "execute_complete"
+    path, given = raised.value.trigger.serialize()
+    assert path == "operators.triggers.SparkJobTrigger"
+    return SparkJobTrigger(**given)
+
+
+def event(trigger: SparkJobTrigger) -> dict[str, Any]:
+    async def first() -> Any:
+        async for one in trigger.run():
+            return one.payload
+        return None
+
+    found: dict[str, Any] = asyncio.run(first())
+    return found
+
+
+def ledger(away: str) -> ExternalJobs:
+    return ExternalJobs(open_database(load_environment(away).database))
+
+
+@pytest.mark.spark
+def test_a_night_is_sampled_by_a_job_and_found_in_the_lake(
+    away: str, ingested: StageResult, fake: FakeEmr, tmp_path: Path
+) -> None:
+    drivers: list[LocalDriver] = []
+    fake.driver = emr_driver(tmp_path, drivers)
+    operator = task(away, ingested, deferrable=True)
+    trigger = deferred(operator)
+    trigger.poll_seconds = 0.2
+    assert event(trigger) == {"state": "succeeded"}, drivers[0].log.read_text()
+    told = task(away, ingested, deferrable=True).execute_complete(context("sample"), {"state": "succeeded"})
+    assert told["facts"]["rows"] == 20
+    assert told["facts"]["engine"] == "spark"
+    assert task(away, ingested).execute(context("sample")) == told, "a retry finds it without a job"
+    assert len(fake.runs) == 1
+
+
+def test_the_task_links_to_its_job_and_a_retry_goes_on_with_it(away: str, ingested: StageResult, fake: FakeEmr) -> None:
+    fake.script["emr-serverless"] = ["SUBMITTED"]
+    first = task(away, ingested, deferrable=True)
+    deferred(first)
+    run = fake.runs[0].id
+    assert first.links["job"].endswith(f"#/serverless-applications/00abc123/{run}")
+    deferred(task(away, ingested, deferrable=True))
+    assert len(fake.runs) == 1
+
+
+def test_a_job_that_fails_fails_the_task_with_what_to_do(away: str, ingested: StageResult, fake: FakeEmr) -> None:
+    fake.script["emr-serverless"], fake.detail = ["RUNNING", "FAILED"], "Job execution failed. ExitCode: 1."
+    with pytest.raises(JobFailed, match=r"ExitCode: 1\. .*driver's log"):
+        task(away, ingested, deferrable=False).execute(context("sample"))
+    fake.script["emr-serverless"] = ["SUBMITTED"]
+    deferred(task(away, ingested, deferrable=True))
+    newest = ledger(away).newest(KEY)
+    assert newest is not None
+    assert newest.generation == 1
+
+
+def test_a_request_that_is_refused_fails_the_task_for_good(away: str, ingested: StageResult, fake: FakeEmr) -> None:
+    fake.troubles["StartJobRun"] = ["denied"]
+    with pytest.raises(PlatformRefused, match="emr-serverless:StartJobRun"):
+        task(away, ingested).execute(context("sample"))
+
+
+def test_clearing_a_deferred_task_cancels_its_job(away: str, ingested: StageResult, fake: FakeEmr) -> None:
+    fake.script["emr-serverless"] = ["RUNNING"]
+    trigger = deferred(task(away, ingested, deferrable=True))
+    asyncio.run(trigger.on_kill())
+    assert fake.runs[0].state == "CANCELLING"
+
+
+def test_killing_a_task_that_waits_cancels_its_job(away: str, ingested: StageResult, fake: FakeEmr) -> None:
+    fake.script["emr-serverless"] = ["RUNNING"]
+    operator = task(away, ingested, deferrable=True)
+    deferred(operator)
+    operator.on_kill()
+    assert fake.runs[0].state == "CANCELLING"
+
+
+def test_a_platform_out_of_reach_ends_the_wait_and_not_the_job(away: str, ingested: StageResult, fake: FakeEmr) -> None:
+    fake.script["emr-serverless"] = ["RUNNING"]
+    operator = task(away, ingested, deferrable=True, patience_seconds=0)
+    trigger = deferred(operator)
+    fake.troubles["GetJobRun"] = ["throttled"]
+    seen = event(trigger)
+    with pytest.raises(PollingFailed, match="a retry of the task finds it"):
+        operator.execute_complete(context("sample"), seen)
+    assert fake.runs[0].state == "RUNNING"
