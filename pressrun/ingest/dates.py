@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 
-_YEARS = range(1600, 2201)
+YEARS = range(1600, 2201)
 _MILLISECONDS = 100_000_000_000
 """A number from here on counts milliseconds: as seconds it would be the year 5138."""
 
@@ -20,7 +20,7 @@ def parse_time(raw: object) -> datetime | None:
         return None
     moment = _parsed(raw)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment.year not in _YEARS:
+    if moment.year not in YEARS:
         raise ValueError(f"the year {moment.year}")
     return moment.astimezone(UTC)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,49 +19,83 @@ from pressrun.ingest.dates import parse_time
 from pressrun.ingest.files import excerpt_of_file, matching
 from pressrun.ingest.identity import article_id
 from pressrun.ingest.rows import excerpt
-from pressrun.lake.tables import SCHEMAS
+from pressrun.ingest.shown import first_of_each, lacking, shown_rows
+from pressrun.lake.tables import SCHEMAS, rows_of
 
 Row = dict[str, Any]
+_SCHEMA = SCHEMAS["interactions"]
+_ROWS = 1 << 17
+_FEW = 1 << 12
 _MIND_COLUMNS = 5
 _MIND_TIME = "%m/%d/%Y %I:%M:%S %p"
 
 
 def read_interactions(
-    section: Interactions, *, known: Collection[str], pseudonym: Callable[[str], str]
-) -> tuple[list[Row], list[Reject]]:
+    section: Interactions, *, known: pa.ChunkedArray, pseudonym: Callable[[str], str]
+) -> tuple[pa.Table, list[Reject]]:
     """Rows whose impression_id the lake does not know, readers as pseudonyms; and the rows that cannot be read."""
-    rows: dict[str, Row] = {}
+    tables: list[pa.Table] = []
     rejects: list[Reject] = []
     for file in matching(section.path):
-        for found in _rows(file, section, pseudonym):
-            if isinstance(found, Reject):
-                rejects.append(found)
-            elif found["impression_id"] not in known:
-                rows.setdefault(found["impression_id"], found)
-    return list(rows.values()), rejects
+        for part in _parts(file, section, pseudonym):
+            if isinstance(part, Reject):
+                rejects.append(part)
+            else:
+                tables.append(part)
+    return first_of_each(pa.concat_tables([_SCHEMA.empty_table(), *tables]), known), rejects
 
 
-def _rows(file: Path, section: Interactions, pseudonym: Callable[[str], str]) -> Iterator[Row | Reject]:
+def _parts(file: Path, section: Interactions, pseudonym: Callable[[str], str]) -> Iterator[pa.Table | Reject]:
     parquet = section.format == "parquet" or (section.format == "auto" and file.suffix == ".parquet")
-    read = _parquet if parquet else _mind
     try:
-        yield from read(file, pseudonym)
+        yield from _parquet(file, pseudonym) if parquet else _together(_mind(file, pseudonym))
     except (OSError, pa.ArrowException, UnicodeError) as error:
         reason = f"the file cannot be read: {str(error)[:200]}"
         yield Reject(origin=file.name, line=0, reason=reason, excerpt=excerpt_of_file(file))
 
 
-def _parquet(file: Path, pseudonym: Callable[[str], str]) -> Iterator[Row | Reject]:
+def _together(found: Iterable[Row | Reject]) -> Iterator[pa.Table | Reject]:
+    """Rows as tables of many."""
+    found = iter(found)
+    while few := list(islice(found, _FEW)):
+        yield from (one for one in few if isinstance(one, Reject))
+        yield rows_of("interactions", (one for one in few if not isinstance(one, Reject)))
+
+
+def _parquet(file: Path, pseudonym: Callable[[str], str]) -> Iterator[pa.Table | Reject]:
     """Columns by our names; `url` stands for a missing article_id."""
-    line = 0
+    before = 0
     with pq.ParquetFile(file) as opened:
-        for batch in opened.iter_batches(batch_size=1024):
-            for raw in batch.to_pylist():
-                line += 1
-                try:
-                    yield _row(raw, pseudonym)
-                except (ValueError, pa.ArrowException) as error:
-                    yield Reject(origin=file.name, line=line, reason=str(error)[:200], excerpt=_seen(raw))
+        columns = [name for name in (*_SCHEMA.names, "url") if name in opened.schema_arrow.names]
+        for batch in opened.iter_batches(batch_size=_ROWS, columns=columns):
+            yield from _batch(batch, file.name, before, pseudonym)
+            before += batch.num_rows
+
+
+def _batch(
+    batch: pa.RecordBatch, origin: str, before: int, pseudonym: Callable[[str], str]
+) -> Iterator[pa.Table | Reject]:
+    """All columns at once where they are as they should be, else row by row."""
+    incomplete = lacking(batch)
+    lines = before + 1 + np.arange(batch.num_rows)
+    try:
+        whole = shown_rows(batch.filter(pa.array(~incomplete)), pseudonym)
+    except (ValueError, OverflowError, pa.ArrowException):
+        yield from _together(_one_by_one(batch, lines, origin, pseudonym))
+        return
+    yield from _together(_one_by_one(batch.filter(pa.array(incomplete)), lines[incomplete], origin, pseudonym))
+    yield whole
+
+
+def _one_by_one(
+    batch: pa.RecordBatch, lines: Iterable[int], origin: str, pseudonym: Callable[[str], str]
+) -> Iterator[Row | Reject]:
+    few = (batch.slice(start, _FEW).to_pylist() for start in range(0, batch.num_rows, _FEW))
+    for line, raw in zip(lines, chain.from_iterable(few), strict=True):
+        try:
+            yield _row(raw, pseudonym)
+        except (ValueError, pa.ArrowException) as error:
+            yield Reject(origin=origin, line=int(line), reason=str(error)[:200], excerpt=_seen(raw))
 
 
 def _seen(raw: Mapping[str, Any]) -> str:
@@ -68,14 +104,14 @@ def _seen(raw: Mapping[str, Any]) -> str:
 
 
 def _row(raw: Mapping[str, Any], pseudonym: Callable[[str], str]) -> Row:
-    row = {name: raw.get(name) for name in SCHEMAS["interactions"].names}
+    row = {name: raw.get(name) for name in _SCHEMA.names}
     url = raw.get("url")
     row["article_id"] = row["article_id"] or (article_id(url=url, title="", body="") if url else None)
     if not row["impression_id"] or not row["article_id"]:
         raise ValueError("neither impression_id nor article_id (or url) may be null")
     row["shown_at"] = parse_time(row["shown_at"])
     row["reader_id"] = pseudonym(str(row["reader_id"])) if row["reader_id"] is not None else None
-    pa.Table.from_pylist([row], schema=SCHEMAS["interactions"])
+    pa.Table.from_pylist([row], schema=_SCHEMA)
     return row
 
 

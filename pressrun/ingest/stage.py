@@ -15,7 +15,7 @@ from pressrun.ingest.article import Article
 from pressrun.ingest.batch import BatchFacts, History, counted, judge
 from pressrun.ingest.collect import Collected, Reject, RejectKey, collect
 from pressrun.ingest.files import digest, landed, matching
-from pressrun.ingest.interactions import Row, read_interactions
+from pressrun.ingest.interactions import read_interactions
 from pressrun.ingest.readers import pseudonyms
 from pressrun.lake.tables import SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult
@@ -104,17 +104,17 @@ def _refused(step: Step, before: DatasetRef) -> set[RejectKey]:
 
 def _interactions(
     step: Step, before: Mapping[str, DatasetRef], refused: set[RejectKey]
-) -> tuple[list[Row], list[Reject]]:
+) -> tuple[pa.Table, list[Reject]]:
     section = step.pipeline.interactions
     if section is None:
-        return [], []
-    known = set(step.lake.read(before["interactions"], columns=["impression_id"])["impression_id"].to_pylist())
+        return SCHEMAS["interactions"].empty_table(), []
+    known = step.lake.read(before["interactions"], columns=["impression_id"])["impression_id"]
     shown, unread = read_interactions(section, known=known, pseudonym=pseudonyms(step.environment.home))
     return shown, [reject for reject in unread if reject.key not in refused]
 
 
 def _commit(
-    step: Step, collected: Collected, rejects: list[Reject], shown: list[Row], taxonomy: Taxonomy
+    step: Step, collected: Collected, rejects: list[Reject], shown: pa.Table, taxonomy: Taxonomy
 ) -> dict[str, DatasetRef]:
     articles = list(collected.articles.values())
     tables = {
@@ -123,7 +123,7 @@ def _commit(
         "given": given_table(articles, taxonomy),
     }
     if step.pipeline.interactions:
-        tables["interactions"] = rows_of("interactions", shown)
+        tables["interactions"] = shown
     model = step.pipeline.model
     own = {name: step.lake.commit(name, rows, key=step.key, pipeline=model) for name, rows in tables.items()}
     whole = {name: step.lake.snapshot(name, pipeline=model, including=step.key) for name in ("articles", "given")}
@@ -133,8 +133,9 @@ def _commit(
 
 def articles_table(articles: Iterable[Article]) -> pa.Table:
     """Rows of the table `articles`."""
-    names = SCHEMAS["articles"].names
-    return rows_of("articles", ({name: getattr(article, name) for name in names} for article in articles))
+    found = list(articles)
+    columns = [pa.array([getattr(one, field.name) for one in found], field.type) for field in SCHEMAS["articles"]]
+    return pa.table(columns, schema=SCHEMAS["articles"])
 
 
 def given_table(articles: Iterable[Article], taxonomy: Taxonomy) -> pa.Table:

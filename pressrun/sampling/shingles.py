@@ -80,9 +80,9 @@ def _buckets(texts: Sequence[str], rows: int) -> NDArray[np.int64]:
     minima = np.ascontiguousarray(_minima(shingled(texts)).T)
     bands = np.zeros((BANDS, len(texts)), dtype=np.uint64)
     for drawn in _drawn(rows):
-        bands = mixed(np.asarray(bands * np.uint64(31) + minima[drawn], np.uint64))
+        bands = mixed(bands * np.uint64(31) + minima[drawn])
     # The band is part of the bucket, so that different bands never meet.
-    return mixed(bands.T + np.arange(BANDS, dtype=np.uint64)).view(np.int64)
+    return mixed(np.add(bands.T, np.arange(BANDS, dtype=np.uint64))).view(np.int64)
 
 
 @lru_cache(maxsize=_MOST_ROWS)
