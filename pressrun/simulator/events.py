@@ -103,7 +103,7 @@ class Breaking:
     share: float
     half_life_hours: float
     hour: float = 9.0
-    pull: float = 0.8
+    pull: float = 1.8
 
     def share_at(self, night: int, moment: float) -> float:
         """Its share of what is written at `moment` (a share of the day) of `night`."""
@@ -126,19 +126,26 @@ class Redesign:
 
 @dataclass(frozen=True, kw_only=True)
 class BotWave:
-    """From night `first` to `last`, a few `readers` that are programs see `share` more pages, around the clock.
+    """From night `first` to `last`, programs see `share` more pages than people do, each of them `pages`.
 
-    They click anything at any position with the same chance, `click`, and stay a second or two.
+    They come around the clock, click anything at any position with the same chance, `click`, and stay a second or two.
     """
 
     first: int
     last: int
-    readers: int = 25
     share: float = 0.3
+    pages: int = 60
     click: float = 0.5
 
     def on(self, night: int) -> bool:
         return self.first <= night <= self.last
+
+    def slates(self, people: int) -> int:
+        """How many pages programs see where people see `people`."""
+        return round(self.share * people)
+
+    def readers(self, people: int) -> int:
+        return max(1, round(self.slates(people) / self.pages))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,11 @@ class Newsroom:
         """The day on which the articles of `night` are published, and read."""
         return (self.start + timedelta(days=night - 1)).date()
 
+    def slates(self, night: int) -> int:
+        """How many pages people see that day."""
+        usual = self.impressions_per_article * self.articles_per_night / len(self.world.examined(night))
+        return self.world.visits.of(usual, self.day(night))
+
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedArticle:

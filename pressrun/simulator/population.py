@@ -46,7 +46,7 @@ def readers_on(newsroom: Newsroom, night: int) -> Readers:
     """All who may read on `night`, whoever was there before."""
     number, first = _people(newsroom, night)
     wave = newsroom.world.bots
-    programs = wave.readers if wave and wave.on(night) else 0
+    programs = wave.readers(newsroom.slates(night)) if wave and wave.on(night) else 0
     number = np.concatenate([number, _programs(programs)])
     seed = f"{newsroom.seed}/reader"
     return Readers(

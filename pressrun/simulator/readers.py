@@ -86,10 +86,8 @@ def terms_of(shelf: Shelf, readers: Readers, slates: Slates, article: Whole) -> 
 
 
 def _slates(newsroom: Newsroom, night: int, readers: Readers) -> Slates:
-    world, size = newsroom.world, len(newsroom.world.examined(night))
-    usual = newsroom.impressions_per_article * newsroom.articles_per_night / size
-    people = world.visits.of(usual, newsroom.day(night))
-    programs = round(world.bots.share * people) if world.bots and world.bots.on(night) else 0
+    world, people = newsroom.world, newsroom.slates(night)
+    programs = world.bots.slates(people) if world.bots and world.bots.on(night) else 0
     seed, numbers = f"{newsroom.seed}/slate/{night}", np.arange(people + programs)
     when, who = uniform(f"{seed}/when", numbers), uniform(f"{seed}/who", numbers)
     moments = np.array([world.visits.moment(u) for u in when[:people].tolist()] + when[people:].tolist())

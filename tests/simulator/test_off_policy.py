@@ -64,13 +64,8 @@ def test_expected_clicks_are_the_sum_over_all_articles_and_positions() -> None:
     *_, shown = shown_of(newsroom, night, shelf, readers)
     page, examine = shown.page, np.array(newsroom.world.examination)
     pairs = attraction(terms_of(shelf, readers, shown.slates, np.arange(page.first, page.end)[None]))
-    summed = [
-        sum(
-            page.chance[arm, level, k] * examine[k] * pairs[:, i]
-            for i, level in enumerate(page.level[arm])
-            for k in range(5)
-        )
-        for arm in (0, 1)
-    ]
-    assert np.allclose(expected_clicks(newsroom, night, shown, shelf, readers), summed)
+    expected = expected_clicks(newsroom, night, shown, shelf, readers)
+    for arm in (0, 1):
+        placed = [page.chance[arm, level, k] * examine[k] for level in page.level[arm] for k in range(5)]
+        assert np.allclose(expected[arm], pairs.repeat(5, axis=1) @ placed)
     assert pages_of(shelf, [page.hour], size=5)[0].end == page.end
