@@ -17,6 +17,7 @@ from pressrun.links import stage_links
 from pressrun.results import in_words
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from pressrun.config.environment import Environment
@@ -62,6 +63,7 @@ class StageOperator(BaseOperator):
         self.sample_rows = sample_rows
         self.upstream = upstream or {}
         self.links: dict[str, str] = {}
+        self._told: tuple[StageResult, Environment] | None = None
         if missing := [name for name in self.needs if name not in self.upstream]:
             raise ValueError(f"{type(self).__name__} {self.task_id!r} needs upstream {', '.join(missing)}")
 
@@ -87,6 +89,7 @@ class StageOperator(BaseOperator):
     def conclude(self, result: StageResult, step: Step, context: Context) -> dict[str, Any]:
         """Tells people of the verdict, sets the links and hands the result on. Raises VerdictStopped unless a pass."""
         self.links = stage_links(result, step.environment, step.pipeline.model)
+        self._told = (result, step.environment)
         if result.reused_from:
             self.log.info("Reused what %s has done: same inputs, config and code", result.reused_from)
         self.log.info("%s: %s", result.stage, in_words(result))
@@ -99,6 +102,15 @@ class StageOperator(BaseOperator):
         from pressrun.lake.types import StageResult
 
         return StageResult.model_validate(self.upstream[name])
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage | None:
+        """Called by the OpenLineage provider, where there is one: what this try read and wrote."""
+        from operators.lineage import lineage_of
+
+        if self._told is None:
+            return None
+        result, environment = self._told
+        return lineage_of(result, [self.result(name) for name in self.upstream], environment)
 
     def on_kill(self) -> None:
         self.log.warning("Stopped. What was committed stays; clear this task to go on from there.")

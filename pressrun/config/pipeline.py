@@ -3,55 +3,16 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from pressrun.config.cron import parse_schedule
 from pressrun.config.explain import wrong_at
-from pressrun.config.values import (
-    longer_than_nothing,
-    parse_duration,
-    parse_hour,
-    parse_share,
-    refuse_bare_uses,
-    unknown_metric,
-)
+from pressrun.config.section import Duration, Interval, Name, Section, Share, Uses
+from pressrun.config.values import parse_hour, refuse_bare_uses, unknown_metric
 
-Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "examples": ["30s", "20m", "4h", "1h30m"]}),
-]
-Interval = Annotated[Duration, AfterValidator(longer_than_nothing)]
-Uses = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="package.module:Name of your own")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 ArticleField = Literal["article_id", "published_at", "source", "section", "title", "body", "url", "language", "label"]
-
-
-class Section(BaseModel):
-    """A part of a pipeline file; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and {int, float} & {annotation, *get_args(annotation)}:
-            raise ValueError("it must be a number")
-        return value
 
 
 class Own(Section):
@@ -122,7 +83,7 @@ class Interactions(Section):
 
 class Sample(Section):
     rows: int = Field(default=1200, gt=0)
-    strata: list[Literal["source", "section", "predicted_topic"]] = ["predicted_topic"]
+    strata: list[Literal["source", "section", "predicted_topic"]] = Field(default_factory=lambda: ["predicted_topic"])
     near_duplicate_jaccard: Share = 0.8
     engine: Literal["spark", "duckdb"] | None = Field(default=None, description="null: the environment's")
 
@@ -196,7 +157,7 @@ class Gate(Section):
     metrics: list[NamedOwn] = Field(default_factory=list, description="of your own, the larger the better")
     floors: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
     non_inferiority: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
-    slices: list[Literal["source", "section", "language"]] = ["source", "section"]
+    slices: list[Literal["source", "section", "language"]] = Field(default_factory=lambda: ["source", "section"])
     slice_margin: Share = 0.1
     topic_margin: Share = 0.1
     min_audited: int = Field(default=100, ge=1)
