@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pressrun.lake.types import DatasetRef, StageResult
 
 
-def lineage_of(result: StageResult, upstream: Iterable[StageResult], environment: Environment) -> OperatorLineage:
+def lineage_of(
+    result: StageResult, upstream: Iterable[StageResult], environment: Environment
+) -> OperatorLineage[Any, Any]:
     """The datasets that the stages before it handed on, and those of `result`; the model that it trained or judged.
 
     A verdict's checks stand as assertions on what was judged.

@@ -83,7 +83,7 @@ class Interactions(Section):
 
 class Sample(Section):
     rows: int = Field(default=1200, gt=0)
-    strata: list[Literal["source", "section", "predicted_topic"]] = Field(default_factory=lambda: ["predicted_topic"])
+    strata: list[Literal["source", "section", "predicted_topic"]] = ["predicted_topic"]  # noqa: RUF012 -- copied
     near_duplicate_jaccard: Share = 0.8
     engine: Literal["spark", "duckdb"] | None = Field(default=None, description="null: the environment's")
 
@@ -157,7 +157,7 @@ class Gate(Section):
     metrics: list[NamedOwn] = Field(default_factory=list, description="of your own, the larger the better")
     floors: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.75})
     non_inferiority: dict[str, Share] = Field(default_factory=lambda: {"macro_f1": 0.02})
-    slices: list[Literal["source", "section", "language"]] = Field(default_factory=lambda: ["source", "section"])
+    slices: list[Literal["source", "section", "language"]] = ["source", "section"]  # noqa: RUF012 -- copied
     slice_margin: Share = 0.1
     topic_margin: Share = 0.1
     min_audited: int = Field(default=100, ge=1)
