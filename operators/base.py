@@ -63,7 +63,7 @@ class StageOperator(BaseOperator):
         self.sample_rows = sample_rows
         self.upstream = upstream or {}
         self.links: dict[str, str] = {}
-        self._concluded: tuple[StageResult, Environment] | None = None
+        self._outcome: tuple[StageResult, Environment] | None = None
         if missing := [name for name in self.needs if name not in self.upstream]:
             raise ValueError(f"{type(self).__name__} {self.task_id!r} needs upstream {', '.join(missing)}")
 
@@ -89,7 +89,7 @@ class StageOperator(BaseOperator):
     def conclude(self, result: StageResult, step: Step, context: Context) -> dict[str, Any]:
         """Tells people of the verdict, sets the links and hands the result on. Raises VerdictStopped unless a pass."""
         self.links = stage_links(result, step.environment, step.pipeline.model)
-        self._concluded = (result, step.environment)
+        self._outcome = (result, step.environment)
         if result.reused_from:
             self.log.info("Reused what %s has done: same inputs, config and code", result.reused_from)
         self.log.info("%s: %s", result.stage, in_words(result))
@@ -107,9 +107,9 @@ class StageOperator(BaseOperator):
         """Called by the OpenLineage provider, where there is one: what this try read and wrote."""
         from operators.lineage import lineage_of
 
-        if self._concluded is None:
+        if self._outcome is None:
             return None
-        result, environment = self._concluded
+        result, environment = self._outcome
         return lineage_of(result, [self.result(name) for name in self.upstream], environment)
 
     def on_kill(self) -> None:
