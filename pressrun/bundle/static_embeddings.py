@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from scipy import sparse
 from tokenizers import Tokenizer
+
+from pressrun.bundle.tokens import Tokens
 
 Floats = NDArray[np.float32]
 
@@ -35,6 +38,7 @@ class StaticEmbeddings:
         self.tokenizer = tokenizer
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
+        self._tokens = Tokens(self.tokenizer)
 
     @classmethod
     def load(cls, *, weights: Path, tokenizer: Path) -> StaticEmbeddings:
@@ -53,18 +57,12 @@ class StaticEmbeddings:
         return np.vstack([self._batch(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)])
 
     def _batch(self, texts: Sequence[str]) -> Floats:
-        ids = self._tokens(texts)
-        ends = np.cumsum([0, *(len(row) for row in ids)])
-        columns = np.concatenate([np.asarray(row, dtype=np.int32) for row in ids])
+        ids = self._tokens.ids([text[:MAX_CHARACTERS].strip() for text in texts])
+        ends = np.cumsum([0, *map(len, ids)])
+        columns = np.fromiter(chain.from_iterable(ids), dtype=np.int32, count=ends[-1])
         np.clip(columns, 0, len(self.weights) - 1, out=columns)
         counts = sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), (len(ids), len(self.weights)))
         return unit_rows(np.asarray(counts @ self.weights, dtype=np.float32))
-
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        cut = [text[:MAX_CHARACTERS].strip() for text in texts]
-        if len(cut) == 1:
-            return [self.tokenizer.encode(cut[0], add_special_tokens=False).ids]
-        return [row.ids for row in self.tokenizer.encode_batch_fast(cut, add_special_tokens=False)]
 
 
 def unit_rows(rows: Floats) -> Floats:

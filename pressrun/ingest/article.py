@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SHORT = {"article_id": 200, "source": 500, "section": 500, "language": 35, "label": 500, "url": 4000}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Article:
     """One article as the lake holds it, with the label that its file gave it."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -25,7 +27,7 @@ class Line:
 
 
 def decodable(text: str) -> bool:
-    return not any("\ud800" <= c <= "\udfff" for c in text)
+    return text.isascii() or not _SURROGATE.search(text)
 
 
 def lines_of(file: Path, *, limit: int) -> Iterator[Line]:

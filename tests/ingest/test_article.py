@@ -6,6 +6,8 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pressrun.ingest.article import Article, parse_article
 from pressrun.ingest.dates import parse_time
@@ -106,3 +108,12 @@ def test_times_of_every_spelling_are_utc(raw: object) -> None:
 )
 def test_languages_are_told_apart(text: str, language: str) -> None:
     assert detect(text) == language
+
+
+@given(
+    path=st.from_regex(re.compile(r"(/[\w.~%!$&'()*+,=:@-]+)*", re.ASCII), fullmatch=True),
+    host=st.from_regex(re.compile(r"[a-z0-9-]+(\.[a-z]+)*"), fullmatch=True),
+)
+def test_a_url_that_is_canonical_already_stays_as_it_is(path: str, host: str) -> None:
+    url = f"https://{host}{path}"
+    assert canonical_url(url) == canonical_url(f"{url}#")
