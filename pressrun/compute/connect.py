@@ -81,7 +81,38 @@ def _emr_serverless(environment: Environment, place: EmrServerless, clients: Cli
     return EmrServerlessPlatform(place, clients.emr_serverless(place))
 
 
-_OPENED: dict[str, Callable[..., ComputePlatform]] = {"local": _local, "emr_serverless": _emr_serverless}
+def _emr_on_eks(environment: Environment, place: EmrOnEks, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.emr_on_eks import EmrOnEksPlatform
+
+    return EmrOnEksPlatform(place, clients.emr_containers(place))
+
+
+def _dataproc_serverless(environment: Environment, place: DataprocServerless, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.dataproc_serverless import DataprocServerlessPlatform
+
+    return DataprocServerlessPlatform(place, clients.dataproc_batches(place))
+
+
+def _dataproc_cluster(environment: Environment, place: DataprocCluster, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.dataproc_cluster import DataprocClusterPlatform
+
+    return DataprocClusterPlatform(place, clients.dataproc_jobs(place))
+
+
+def _kubernetes(environment: Environment, place: Kubernetes, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.kubernetes import KubernetesPlatform
+
+    return KubernetesPlatform(place, clients.kubernetes(place))
+
+
+_OPENED: dict[str, Callable[..., ComputePlatform]] = {
+    "local": _local,
+    "emr_serverless": _emr_serverless,
+    "emr_on_eks": _emr_on_eks,
+    "dataproc_serverless": _dataproc_serverless,
+    "dataproc_cluster": _dataproc_cluster,
+    "kubernetes": _kubernetes,
+}
 
 
 def _boto(service: str, region: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced
+from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import EmrServerless
 
 _STATES = {
@@ -57,10 +57,10 @@ class EmrServerlessPlatform:
         return self._told(run, handle)
 
     def cancel(self, handle: Handle) -> None:
-        if self.state(handle).state.ended:
+        if self.state(handle).ending:
             return
         try:
-            with asking("emr-serverless:CancelJobRun", job=True):
+            with unless_ending(self, handle), asking("emr-serverless:CancelJobRun", job=True):
                 self._client.cancel_job_run(**self._named(handle))
         except NotThere:
             return
@@ -76,7 +76,14 @@ class EmrServerlessPlatform:
         usage = {k: float(v) for k, v in run.get("billedResourceUtilization", {}).items()}
         cost = priced(usage, self._place.prices)
         return JobState(
-            state=state, detail=detail, failure=failure, hint=hint, usage=usage, cost_usd=cost, logs=self._logs(handle)
+            state=state,
+            detail=detail,
+            failure=failure,
+            hint=hint,
+            usage=usage,
+            cost_usd=cost,
+            logs=self._logs(handle),
+            cancelling=run["state"] == "CANCELLING",
         )
 
     def _request(self, job: SparkJob, token: str) -> dict[str, Any]:

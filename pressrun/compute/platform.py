@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
@@ -111,6 +112,12 @@ class JobState:
     usage: Mapping[str, float] = field(default_factory=dict)
     cost_usd: float | None = None
     logs: str = ""
+    cancelling: bool = False
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has ended, or somebody has asked for that."""
+        return self.state.ended or self.cancelling
 
 
 class ComputePlatform(Protocol):
@@ -140,6 +147,16 @@ class ComputePlatform(Protocol):
     def page(self, handle: Handle) -> str:
         """Where people look at the job: a URL, or "" where the platform has none."""
         ...
+
+
+@contextmanager
+def unless_ending(platform: ComputePlatform, handle: Handle) -> Iterator[None]:
+    """Forgives a platform that refuses to cancel a job because it has ended meanwhile."""
+    try:
+        yield
+    except ConfigurationFailed:
+        if not platform.state(handle).ending:
+            raise
 
 
 def make_token(*, step_key: str, inputs: str, generation: int) -> str:

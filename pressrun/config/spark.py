@@ -107,6 +107,14 @@ class DataprocServerless(_Google):
     image: str | None = None
     subnetwork: str | None = None
     network_tags: list[str] = Field(default_factory=list)
+    resources: SparkResources = SparkResources(driver_cores=4, executor_cores=4, executor_memory="16g")
+
+    @model_validator(mode="after")
+    def _cores_are_those_on_offer(self) -> DataprocServerless:
+        for name in ("driver_cores", "executor_cores"):
+            if getattr(self.resources, name) not in (4, 8, 16):
+                raise wrong_at("resources", name, reason="Dataproc Serverless has machines of 4, 8 or 16 cores")
+        return self
 
 
 class DataprocCluster(_Google):

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pressrun.compute import ConfigurationFailed, Handle, PollingFailed, State
+from pressrun.compute import ConfigurationFailed, Handle, JobState, PollingFailed, State
 from pressrun.compute.platform import failure_of, make_token
-from tests.compute.worlds import World, world
+from tests.compute.worlds import KINDS, World, world
 
-KINDS = ["local", "emr_serverless"]
 TOKEN = make_token(step_key="topics_retrain/night/sample/-1", inputs="i", generation=0)
 
 
@@ -28,10 +27,10 @@ def needs(place: World, thing: str) -> None:
         pytest.skip(f"{place.platform.name} cannot {thing}")
 
 
-def until_ended(place: World, handle: Handle) -> State:
+def until_ended(place: World, handle: Handle) -> JobState:
     for _ in range(500):
-        if (state := place.platform.state(handle).state).ended:
-            return state
+        if (seen := place.platform.state(handle)).state.ended:
+            return seen
         time.sleep(0.01)
     raise AssertionError("it never ends")
 
@@ -49,8 +48,9 @@ def test_a_job_goes_from_accepted_to_success_and_says_where_its_log_is(place: Wo
     assert not first.state.ended
     assert handle.job_id in first.logs
     place.end(handle, "well")
-    assert until_ended(place, handle) is State.SUCCEEDED
-    assert failure_of(place.platform.state(handle), platform=place.platform.name) is None
+    seen = until_ended(place, handle)
+    assert seen.state is State.SUCCEEDED
+    assert failure_of(seen, platform=place.platform.name) is None
 
 
 def test_a_token_starts_one_job_however_often_it_is_submitted(place: World) -> None:
@@ -117,7 +117,7 @@ def test_cancelling_ends_the_job_and_is_safe_to_repeat(place: World) -> None:
     until_started(place, 1)
     place.platform.cancel(handle)
     place.platform.cancel(handle)
-    assert until_ended(place, handle) is State.CANCELLED
+    assert until_ended(place, handle).state is State.CANCELLED
     place.platform.cancel(handle)
 
 
@@ -125,8 +125,9 @@ def test_a_job_that_others_cancel_is_told_as_cancelled(place: World) -> None:
     handle = place.platform.submit(place.job(), TOKEN)
     until_started(place, 1)
     place.end(handle, "cancelled")
-    assert until_ended(place, handle) is State.CANCELLED
-    failure = failure_of(place.platform.state(handle), platform=place.platform.name)
+    seen = until_ended(place, handle)
+    assert seen.state is State.CANCELLED
+    failure = failure_of(seen, platform=place.platform.name)
     assert failure is not None
     assert "was cancelled" in str(failure)
 
@@ -137,8 +138,9 @@ def test_a_failure_is_told_by_its_kind_with_what_to_do(place: World, kind: str) 
         needs(place, kind)
     handle = place.platform.submit(place.job(), TOKEN)
     place.end(handle, kind)
-    assert until_ended(place, handle) is State.FAILED
-    failure = failure_of(place.platform.state(handle), platform=place.platform.name)
+    seen = until_ended(place, handle)
+    assert seen.state is State.FAILED
+    failure = failure_of(seen, platform=place.platform.name)
     assert failure is not None
     assert failure.kind == kind
     assert len(failure.hint) > 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -12,10 +13,16 @@ import boto3
 from botocore.config import Config
 
 from pressrun.compute import ComputePlatform, Handle, SparkJob
+from pressrun.compute.dataproc_cluster import DataprocClusterPlatform
+from pressrun.compute.dataproc_serverless import DataprocServerlessPlatform
+from pressrun.compute.emr_on_eks import EmrOnEksPlatform
 from pressrun.compute.emr_serverless import EmrServerlessPlatform
+from pressrun.compute.kubernetes import KubernetesPlatform
 from pressrun.compute.local import LocalPlatform
-from pressrun.config.spark import EmrServerless
+from pressrun.config.spark import DataprocCluster, DataprocServerless, EmrOnEks, EmrServerless, Kubernetes
+from tests.fakes.dataproc import FakeDataproc, fake_dataproc
 from tests.fakes.emr import FakeEmr, fake_emr
+from tests.fakes.pods import FakePods, fake_pods
 
 ROLE = "arn:aws:iam::123456789012:role/pressrun-job"
 
@@ -62,8 +69,8 @@ def aws_client(service: str, url: str) -> Any:
     return _session().client(service, region_name="eu-west-1", endpoint_url=url, config=config)
 
 
-def some_job(**more: Any) -> SparkJob:
-    root = "s3://news/lake/_jobs"
+def some_job(scheme: str = "s3", **more: Any) -> SparkJob:
+    root = f"{scheme}://news/lake/_jobs"
     return SparkJob(
         name="topics sample",
         entry=f"{root}/entry-0.py",
@@ -133,6 +140,142 @@ class EmrServerlessWorld(_Emr):
         self.fake.end(run, state, self.details.get(how, ""))
 
 
+class EmrOnEksWorld(_Emr):
+    reasons: ClassVar[dict[str, str]] = {
+        "job": "USER_ERROR",
+        "platform": "CLUSTER_UNAVAILABLE",
+        "configuration": "VALIDATION_ERROR",
+    }
+
+    def __init__(self, fake: FakeEmr) -> None:
+        super().__init__(fake)
+        place = EmrOnEks(
+            kind="emr_on_eks",
+            region="eu-west-1",
+            virtual_cluster_id="vc0abc",
+            execution_role_arn=ROLE,
+            release_label="emr-spark-8.0.0-latest",
+            log_uri="s3://news/logs",
+            log_group="/emr/pressrun",
+        )
+        self.platform = EmrOnEksPlatform(place, aws_client("emr-containers", fake.url))
+
+    def end(self, handle: Handle, how: str) -> None:
+        run = next(run for run in self.fake.runs if run.id == handle.job_id)
+        run.reason = self.reasons.get(how)
+        self.fake.end(run, {"well": "COMPLETED", "cancelled": "CANCELLED"}.get(how, "FAILED"), "Jobrun failed")
+
+
+class _Dataproc:
+    can = frozenset({"lose", "late", "throttle", "expire", "refuse", "platform", "configuration"})
+    details: ClassVar[dict[str, str]] = {
+        "job": "Job failed with message [ValueError: no such column]",
+        "platform": "Insufficient 'CPUS' quota. Requested 12.0, available 8.0. Node pool needs them",
+        "configuration": "Permission dataproc.agents.create denied for the service account",
+    }
+    submit: str
+    platform: ComputePlatform
+
+    def __init__(self, fake: FakeDataproc) -> None:
+        self.fake = fake
+
+    def job(self) -> SparkJob:
+        return some_job(scheme="gs")
+
+    def started(self) -> int:
+        return len(self.fake.runs)
+
+    def lose_an_answer(self) -> None:
+        self.fake.troubles[self.submit] = ["lost"]
+
+    def list_late(self, looks: int) -> None:
+        self.fake.unlisted = looks
+
+    def throttle(self, calls: int) -> None:
+        for name in (self.submit, "get_batch", "get_job"):
+            self.fake.troubles[name] = ["throttled"] * calls
+
+    def expire(self) -> None:
+        for name in (self.submit, "get_batch", "get_job"):
+            self.fake.troubles[name] = ["expired"]
+
+    def refuse(self) -> None:
+        self.fake.troubles[self.submit] = ["denied"]
+
+    def end(self, handle: Handle, how: str) -> None:
+        run = next(run for run in self.fake.runs if run.id == handle.job_id)
+        words = {"batch": ("SUCCEEDED", "FAILED"), "job": ("DONE", "ERROR")}[run.kind]
+        state = {"well": words[0], "cancelled": "CANCELLED"}.get(how, words[1])
+        self.fake.end(run, state, self.details.get(how, ""))
+
+
+class DataprocServerlessWorld(_Dataproc):
+    submit = "create_batch"
+
+    def __init__(self, fake: FakeDataproc) -> None:
+        super().__init__(fake)
+        place = DataprocServerless(
+            kind="dataproc_serverless",
+            project="news-prod",
+            region="europe-west1",
+            service_account="spark@news-prod.iam.gserviceaccount.com",
+            subnetwork="default",
+            network_tags=["spark"],
+            prices={"DCUHour": 0.06, "shuffleStorageGBHour": 0.0001},
+        )
+        self.platform = DataprocServerlessPlatform(place, fake.batches())
+
+
+class DataprocClusterWorld(_Dataproc):
+    submit = "submit_job"
+
+    def __init__(self, fake: FakeDataproc) -> None:
+        super().__init__(fake)
+        place = DataprocCluster(kind="dataproc_cluster", project="news-prod", region="europe-west1", cluster="spark")
+        self.platform = DataprocClusterPlatform(place, fake.jobs())
+
+
+class KubernetesWorld:
+    can = frozenset({"lose", "throttle", "expire", "refuse", "platform", "configuration"})
+
+    def __init__(self, fake: FakePods) -> None:
+        self.fake = fake
+        place = Kubernetes(kind="kubernetes", namespace="news", image="spark:4", node_selector={"pool": "spark"})
+        self.platform: ComputePlatform = KubernetesPlatform(place, fake.client())
+
+    def job(self) -> SparkJob:
+        return some_job()
+
+    def started(self) -> int:
+        return len(self.fake.created)
+
+    def lose_an_answer(self) -> None:
+        self.fake.troubles["POST"] = ["lost"]
+
+    def list_late(self, looks: int) -> None: ...
+
+    def throttle(self, calls: int) -> None:
+        for method in ("GET", "POST"):
+            self.fake.troubles[method] = ["throttled"] * calls
+
+    def expire(self) -> None:
+        self.fake.troubles["GET"] = ["expired"]
+
+    def refuse(self) -> None:
+        self.fake.troubles["POST"] = ["denied"]
+
+    def end(self, handle: Handle, how: str) -> None:
+        if how == "cancelled":
+            del self.fake.pods[handle.job_id]
+        elif how == "configuration":
+            since = datetime.now(UTC) - timedelta(minutes=9)
+            self.fake.wait(handle.job_id, "ImagePullBackOff", since=since)
+        elif how == "platform":
+            self.fake.end(handle.job_id, "Failed", 137, reason="Evicted", message="The node was low on memory")
+        else:
+            self.fake.end(handle.job_id, "Succeeded" if how == "well" else "Failed", 0 if how == "well" else 1)
+
+
 class LocalWorld:
     can: frozenset[str] = frozenset()
 
@@ -181,5 +324,16 @@ def world(kind: str, folder: Path) -> Iterator[World]:
         finally:
             (folder / "end").write_text("0")
         return
-    with fake_emr() as fake:
-        yield {"emr_serverless": EmrServerlessWorld}[kind](fake)
+    make, worlds = _SERVICES[kind]
+    with make() as fake:
+        yield worlds(fake)
+
+
+_SERVICES: dict[str, tuple[Any, Any]] = {
+    "emr_serverless": (fake_emr, EmrServerlessWorld),
+    "emr_on_eks": (fake_emr, EmrOnEksWorld),
+    "dataproc_serverless": (fake_dataproc, DataprocServerlessWorld),
+    "dataproc_cluster": (fake_dataproc, DataprocClusterWorld),
+    "kubernetes": (fake_pods, KubernetesWorld),
+}
+KINDS = ("local", *_SERVICES)

@@ -157,7 +157,7 @@ class FakeEmr:
 
     def _cancel(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
         run = self._one(service, given)
-        if run.state in ENDED:
+        if run.state in (*ENDED, "CANCELLING", "CANCEL_PENDING"):
             raise WireError(400, "ValidationException", f"Job run {run.id} is in state {run.state}")
         self.end(run, "CANCELLED")
         run.on_cancel()

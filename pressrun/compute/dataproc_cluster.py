@@ -1,0 +1,143 @@
+"""Jobs of a Dataproc cluster. Submit-once by the job's id, which is the token, and `request_id`; found by that id.
+
+API: https://cloud.google.com/dataproc/docs/reference/rpc/google.cloud.dataproc.v1
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pressrun.compute import google
+from pressrun.compute.google import AlreadyThere, NotThere, asking
+from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.config.spark import DataprocCluster
+
+_STATES = {
+    "PENDING": State.SUBMITTED,
+    "SETUP_DONE": State.QUEUED,
+    "RUNNING": State.RUNNING,
+    "CANCEL_PENDING": State.RUNNING,
+    "CANCEL_STARTED": State.RUNNING,
+    "DONE": State.SUCCEEDED,
+    # No job is restarted on the cluster: its first attempt is its last.
+    "ERROR": State.FAILED,
+    "ATTEMPT_FAILURE": State.FAILED,
+    "CANCELLED": State.CANCELLED,
+}
+_PLATFORM = ("task not acquired", "cluster is not in", "insufficient", "preempted", "lost node", "agent failed")
+_CONFIGURATION = ("permission", "accessdenied", "403", "no such file", "not found")
+
+
+class DataprocClusterPlatform:
+    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient."""
+
+    name = "dataproc_cluster"
+
+    def __init__(self, place: DataprocCluster, client: Any) -> None:
+        self._place, self._client = place, client
+
+    def submit(self, job: SparkJob, token: str) -> Handle:
+        asked = {**self._region, "job": self._job(job, token), "request_id": google.request_id(token)}
+        try:
+            with asking("dataproc.jobs.create"):
+                self._client.submit_job(request=asked, timeout=google.TIMEOUT, retry=None)
+        except AlreadyThere:
+            pass
+        return self._handle(token)
+
+    def find(self, token: str) -> Handle | None:
+        try:
+            self._get(self._handle(token))
+        except NotThere:
+            return None
+        return self._handle(token)
+
+    def state(self, handle: Handle) -> JobState:
+        try:
+            job = self._get(handle)
+        except NotThere as gone:
+            return JobState(state=State.UNKNOWN, detail=str(gone), logs=self.page(handle))
+        return self._told(job, handle)
+
+    def cancel(self, handle: Handle) -> None:
+        if self.state(handle).ending:
+            return
+        try:
+            with unless_ending(self, handle), asking("dataproc.jobs.cancel", job=True):
+                self._client.cancel_job(request=self._named(handle), timeout=google.TIMEOUT, retry=None)
+        except NotThere:
+            return
+
+    def page(self, handle: Handle) -> str:
+        return google.console(handle.place, "jobs", handle.job_id)
+
+    def _get(self, handle: Handle) -> Any:
+        with asking("dataproc.jobs.get", job=True):
+            return self._client.get_job(request=self._named(handle), timeout=google.TIMEOUT, retry=None)
+
+    def _told(self, job: Any, handle: Handle) -> JobState:
+        state = _STATES.get(job.status.state.name, State.UNKNOWN)
+        if state is State.RUNNING and job.status.substate.name == "QUEUED":
+            state = State.QUEUED
+        failure, hint = _failure(job.status.details) if state is State.FAILED else (None, "")
+        usage = _usage(job.yarn_applications)
+        return JobState(
+            state=state,
+            detail=job.status.details,
+            failure=failure,
+            hint=hint,
+            progress=min((one.progress for one in job.yarn_applications), default=None),
+            usage=usage,
+            cost_usd=priced(usage, self._place.prices),
+            logs=job.driver_output_resource_uri or self.page(handle),
+            cancelling=job.status.state.name.startswith("CANCEL_"),
+        )
+
+    def _job(self, job: SparkJob, token: str) -> dict[str, Any]:
+        return {
+            "reference": {"project_id": self._place.project, "job_id": token},
+            "placement": {"cluster_name": self._place.cluster},
+            "pyspark_job": {
+                "main_python_file_uri": job.entry,
+                "args": list(job.arguments),
+                "python_file_uris": list(job.packages),
+                "file_uris": list(job.files),
+                "archive_uris": google.archives(self._place.python_archive),
+                "properties": self._properties(job),
+            },
+            "labels": google.labels(job.labels),
+        }
+
+    def _properties(self, job: SparkJob) -> dict[str, str]:
+        archive, python = self._place.python_archive, self._place.python
+        chosen = google.interpreter(archive=archive, python=python, driver="spark.yarn.appMasterEnv.")
+        # Only YARN unpacks archives, and a driver outside it finds no ./environment.
+        mode = {"spark.submit.deployMode": "cluster"} if archive else {}
+        return google.settings(job) | chosen | mode | {"spark.yarn.maxAppAttempts": "1"}
+
+    def _handle(self, token: str) -> Handle:
+        place = {"project": self._place.project, "region": self._place.region}
+        return Handle(platform=self.name, job_id=token, place=place)
+
+    def _named(self, handle: Handle) -> dict[str, str]:
+        return {"project_id": handle.place["project"], "region": handle.place["region"], "job_id": handle.job_id}
+
+    @property
+    def _region(self) -> dict[str, str]:
+        return {"project_id": self._place.project, "region": self._place.region}
+
+
+def _usage(applications: Any) -> dict[str, float]:
+    """What YARN gave to the job's applications, in hours."""
+    vcores = sum(one.vcore_seconds for one in applications) / 3600
+    memory = sum(one.memory_mb_seconds for one in applications) / 3600 / 1024
+    return {"vCoreHour": vcores, "memoryGBHour": memory} if vcores else {}
+
+
+def _failure(details: str) -> tuple[str, str]:
+    said = details.lower()
+    if any(word in said for word in _PLATFORM):
+        return "platform", "Look at the cluster's state and its nodes; a retry helps"
+    if any(word in said for word in _CONFIGURATION):
+        return "configuration", "Look at the rights of the cluster's service account on the lake's bucket"
+    return "job", "Read the driver's output for the last error; out of memory: raise spark.platform.resources"

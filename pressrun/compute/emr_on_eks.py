@@ -1,0 +1,131 @@
+"""Amazon EMR on EKS. Submit-once by `clientToken`; a lost handle is found by the job run's name, the token.
+
+API: https://docs.aws.amazon.com/emr-on-eks/latest/APIReference
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
+from pressrun.compute.platform import Handle, JobState, SparkJob, State, unless_ending
+from pressrun.config.spark import EmrOnEks
+
+_STATES = {
+    "PENDING": State.SUBMITTED,
+    "SUBMITTED": State.QUEUED,
+    "RUNNING": State.RUNNING,
+    "CANCEL_PENDING": State.RUNNING,
+    "COMPLETED": State.SUCCEEDED,
+    "FAILED": State.FAILED,
+    "CANCELLED": State.CANCELLED,
+}
+# By the service's own `failureReason`.
+_FAILURES = {
+    "USER_ERROR": ("job", "Read the driver's log for the last error; out of memory: raise spark.platform.resources"),
+    "VALIDATION_ERROR": ("configuration", "Look at the release label, the role's trust in the cluster, and the image"),
+    "CLUSTER_UNAVAILABLE": ("platform", "Look at the EKS cluster's nodes and at the virtual cluster; a retry helps"),
+    "INTERNAL_ERROR": ("platform", "Nothing of yours; a retry helps"),
+}
+
+
+class EmrOnEksPlatform:
+    """Job runs of one virtual cluster. `client`: boto3's of emr-containers.
+
+    The service knows no time limit of a job, so `timeout_minutes` is not held here.
+    """
+
+    name = "emr_on_eks"
+
+    def __init__(self, place: EmrOnEks, client: Any) -> None:
+        self._place, self._client = place, client
+
+    def submit(self, job: SparkJob, token: str) -> Handle:
+        with asking("emr-containers:StartJobRun"):
+            started = self._client.start_job_run(**self._request(job, token))
+        return self._handle(started["id"])
+
+    def find(self, token: str) -> Handle | None:
+        asked = {"virtualClusterId": self._place.virtual_cluster_id, "name": token}
+        with asking("emr-containers:ListJobRuns"):
+            pages = self._client.get_paginator("list_job_runs").paginate(**asked)
+            run_id = next((run["id"] for page in pages for run in page.get("jobRuns", [])), None)
+        return self._handle(run_id) if run_id else None
+
+    def state(self, handle: Handle) -> JobState:
+        try:
+            with asking("emr-containers:DescribeJobRun", job=True):
+                run = self._client.describe_job_run(**self._named(handle))["jobRun"]
+        except NotThere as gone:
+            return JobState(state=State.UNKNOWN, detail=str(gone), logs=self._logs(handle))
+        return self._told(run, handle)
+
+    def cancel(self, handle: Handle) -> None:
+        if self.state(handle).ending:
+            return
+        try:
+            with unless_ending(self, handle), asking("emr-containers:CancelJobRun", job=True):
+                self._client.cancel_job_run(**self._named(handle))
+        except NotThere:
+            return
+
+    def page(self, handle: Handle) -> str:
+        region, cluster = handle.place["region"], handle.place["virtual_cluster_id"]
+        console = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
+        return f"{console}#/virtual-clusters/{cluster}/job-runs/{handle.job_id}"
+
+    def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
+        state = _STATES.get(run["state"], State.UNKNOWN)
+        failure, hint = _FAILURES[run.get("failureReason", "USER_ERROR")] if state is State.FAILED else (None, "")
+        detail = run.get("stateDetails", "")
+        going = run["state"] == "CANCEL_PENDING"
+        logs = self._logs(handle)
+        return JobState(state=state, detail=detail, failure=failure, hint=hint, logs=logs, cancelling=going)
+
+    def _request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        driver = {
+            "entryPoint": job.entry,
+            "entryPointArguments": list(job.arguments),
+            "sparkSubmitParameters": submit_parameters(job),
+        }
+        defaults = {"classification": "spark-defaults", "properties": settings(job) | self._own_settings()}
+        return {
+            "name": token,
+            "virtualClusterId": self._place.virtual_cluster_id,
+            "clientToken": token,
+            "executionRoleArn": self._place.execution_role_arn,
+            "releaseLabel": self._place.release_label,
+            "jobDriver": {"sparkSubmitJobDriver": driver},
+            "configurationOverrides": {"applicationConfiguration": [defaults], **self._monitoring()},
+            "tags": dict(job.labels),
+        }
+
+    def _own_settings(self) -> dict[str, str]:
+        image = {"spark.kubernetes.container.image": self._place.image} if self._place.image else {}
+        return image | python_settings(
+            archive=self._place.python_archive,
+            python=self._place.python,
+            driver="spark.kubernetes.driverEnv.",
+            executor="spark.executorEnv.",
+        )
+
+    def _monitoring(self) -> dict[str, Any]:
+        told: dict[str, Any] = {}
+        if self._place.log_uri:
+            told["s3MonitoringConfiguration"] = {"logUri": self._place.log_uri}
+        if self._place.log_group:
+            told["cloudWatchMonitoringConfiguration"] = {"logGroupName": self._place.log_group}
+        return {"monitoringConfiguration": told} if told else {}
+
+    def _handle(self, run_id: str) -> Handle:
+        place = {"virtual_cluster_id": self._place.virtual_cluster_id, "region": self._place.region}
+        return Handle(platform=self.name, job_id=run_id, place=place)
+
+    def _named(self, handle: Handle) -> dict[str, str]:
+        return {"virtualClusterId": handle.place["virtual_cluster_id"], "id": handle.job_id}
+
+    def _logs(self, handle: Handle) -> str:
+        if self._place.log_uri is None:
+            return self.page(handle)
+        return f"{self._place.log_uri.rstrip('/')}/{handle.place['virtual_cluster_id']}/jobs/{handle.job_id}/"
