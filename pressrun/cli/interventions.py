@@ -37,7 +37,7 @@ def override(
     from pressrun.step import open_lake
     from pressrun.verdict import Override
 
-    _refuse_blank(by, reason)
+    refuse_blank(by, reason)
     place, now = load_environment(environment), datetime.now(UTC)
     pipeline, found = _verdict_of(place, verdict)
     _refuse_what_needs_none(found)
@@ -80,7 +80,7 @@ def _intervene(model: str, wish: Wish, becomes: str, by: str, reason: str, envir
     from pressrun.rollout import Vigil, intervene
     from pressrun.rollout.everywhere import passing
 
-    _refuse_blank(by, reason)
+    refuse_blank(by, reason)
     place, name = load_environment(environment), _model(model)
     try:
         plan = intervene(place, name, wish, actor=by, reason=reason)
@@ -98,7 +98,7 @@ def _intervene(model: str, wish: Wish, becomes: str, by: str, reason: str, envir
         err.print(f"{missing}. It is done when one runs", style="yellow", markup=False, soft_wrap=True)
 
 
-def _refuse_blank(by: str, reason: str) -> None:
+def refuse_blank(by: str, reason: str) -> None:
     """A decision without a name or a reason could not be told of later."""
     for option, words, wanted in (("--by", by, "who decides"), ("--reason", reason, "why")):
         if not words.strip():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pressrun.cli.interventions import By, Reason, refuse_blank
 from pressrun.cli.options import EnvironmentName
-from pressrun.cli.terminal import err, out
+from pressrun.cli.terminal import ExitCode, err, out
 
 if TYPE_CHECKING:
     from pressrun.step import Progress
+    from pressrun.upkeep.receipt import Receipt
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and change nothing")]
 
@@ -29,6 +32,63 @@ def maintain(dry_run: DryRun = False, environment: EnvironmentName = None) -> No
         done = maintain_lake(load_environment(environment), dry_run=dry_run, progress=progress)
     for line in in_words(done):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def erase(
+    reader: Annotated[str, typer.Option("--reader", help="the reader's id, as interactions come with it")],
+    by: By,
+    reason: Reason,
+    spool: Annotated[
+        list[Path] | None, typer.Option(exists=True, file_okay=False, help="a volume of prediction logs elsewhere")
+    ] = None,
+    also: Annotated[list[str] | None, typer.Option(help="the root of a copy of the lake")] = None,
+    dry_run: DryRun = False,
+    environment: EnvironmentName = None,
+) -> None:
+    """Erases one reader from the lake, its old versions, what landed and prediction logs; and keeps them out.
+
+    A receipt says what went, and which models were trained on it. It never says who the reader was.
+    """
+    from pressrun.cli.stages import quiet
+    from pressrun.config.load import load_environment
+    from pressrun.lake import Lake
+    from pressrun.upkeep.erasure import erase as erase_reader
+    from pressrun.upkeep.erasure import would_erase
+
+    quiet()
+    refuse_blank(by, reason)
+    place, spools = load_environment(environment), spool or []
+    if dry_run:
+        found = would_erase(place, reader, spools)
+        said = ", ".join(f"{count:,} rows of {name}" for name, count in found.items()) or "nothing leads to this reader"
+        out.print(said, markup=False, highlight=False, soft_wrap=True)
+        return
+    copies = [Lake(root, place.lake.storage_options) for root in also or []]
+    with progress_bar() as progress:
+        receipt, file = erase_reader(
+            place, reader, actor=by, reason=reason, spools=spools, lakes=copies, progress=progress
+        )
+    for line in told(receipt):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    out.print(f"receipt {file}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(ExitCode.PASS if receipt.complete else ExitCode.FAIL)
+
+
+def told(receipt: Receipt) -> Iterator[str]:
+    """The receipt, a line a place."""
+    if not receipt.found:
+        yield "nothing led to this reader; whatever comes of them from now on is left out"
+    for table in receipt.tables:
+        old = f", {table.old_files} of old versions" if table.old_files else ""
+        yield f"{table.table} of {table.lake}: {table.rows:,} rows, {table.files} files{old}"
+    for one in receipt.files:
+        yield f"{one.kind} {one.file}: {one.rows:,} rows{f' LEFT: {one.problem}' if one.problem else ''}"
+    for model, rows in receipt.models.items():
+        yield f"{model} was trained on {rows:,} of these rows"
+    if receipt.found and not receipt.models:
+        yield "no registered model was trained on any of it"
+    if not receipt.complete:
+        yield "something is left: run it again once what is named above is over"
 
 
 @contextmanager

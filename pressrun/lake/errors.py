@@ -20,6 +20,14 @@ class DatasetGoneError(LakeError):
     """A dataset's version or files are no longer there. A retry does not help; recomputing its step does."""
 
 
+class ErasedError(DatasetGoneError):
+    """Readers were erased whom `rows` rows of the dataset led to. Nothing brings them back."""
+
+    def __init__(self, message: str, *, rows: int) -> None:
+        super().__init__(message)
+        self.rows = rows
+
+
 class StoreError(LakeError):
     """The lake's bucket could not be used as its options say. A retry helps only once what it names is mended."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
-from pressrun.lake import delta, reading
+from pressrun.lake import delta, erased, reading
 from pressrun.lake.delta import File, Location, Retention
-from pressrun.lake.digest import EMPTY, combined, content_digest
-from pressrun.lake.errors import OvertakenError, SameWorkError
+from pressrun.lake.digest import EMPTY, combined
+from pressrun.lake.erased import commit_rows
+from pressrun.lake.errors import DatasetGoneError, OvertakenError, SameWorkError
 from pressrun.lake.manifests import SEEN, Fence, Standing, manifests, result_of, shows, standing, takeable
 from pressrun.lake.schema import conform, declared
 from pressrun.lake.staging import default_staging, staging_folder
@@ -92,11 +93,15 @@ class Lake:
     ) -> pa.Table:
         """The dataset's rows at its version: by default the columns that were committed, without the house's own.
 
-        Files from before `since` are left out. Raises DatasetGoneError naming the retention when rows are gone.
+        Files from before `since` are left out. Raises DatasetGoneError naming the retention when rows are gone, and
+        ErasedError saying how many rows went with erased readers.
         """
         place, schema = self.location(dataset.table), pa.schema([*declared(dataset.table, self._schemas), *HOUSE])
         names = list(columns) if columns is not None else [name for name in schema.names if name not in HOUSE.names]
-        return reading.read(place, dataset, schema=schema, columns=names, where=where, since=since)
+        try:
+            return reading.read(place, dataset, schema=schema, columns=names, where=where, since=since)
+        except DatasetGoneError as gone:
+            raise erased.told(gone, dataset, place, self.location("erasures")) from gone
 
     def files(self, dataset: DatasetRef) -> list[str]:
         """The Parquet files that hold the dataset's rows, for Spark. Raises DatasetGoneError."""
@@ -223,13 +228,14 @@ class Lake:
 
     def _write(self, intent: Intent, rows: pa.Table, *, pipeline: str, check: Check = lambda table: None) -> Landed:
         location, schema = self.location(intent.table), declared(intent.table, self._schemas)
-        fitting = conform(intent.table, rows, schema)
-        return commit_once(
+        return commit_rows(
             intent,
+            conform(intent.table, rows, schema),
             location=location,
+            erased=self.location(erased.TABLE),
             schema=schema,
             retention=self.retention,
-            write=_writer(location, fitting, pipeline=pipeline, step_key=intent.step_key),
+            pipeline=pipeline,
             check=check,
         )
 
@@ -270,18 +276,6 @@ class Lake:
 def _queue(pipeline: str) -> str:
     """The queue of a pipeline's manifests: each is committed in sight of those before it."""
     return f"manifests of {pipeline}"
-
-
-def _writer(location: Location, rows: pa.Table, *, pipeline: str, step_key: str) -> Callable[[], list[File]]:
-    def write() -> list[File]:
-        if not rows.num_rows:
-            return []
-        values = (pipeline, step_key, datetime.now(UTC))
-        house = [pa.repeat(pa.scalar(v, f.type), rows.num_rows) for v, f in zip(values, HOUSE, strict=True)]
-        stamped = pa.table([*house, *rows.columns], schema=pa.schema([*HOUSE, *rows.schema]))
-        return [delta.write_file(location, stamped, content_digest(rows))]
-
-    return write
 
 
 def _dataset(

@@ -127,6 +127,18 @@ SCHEMAS: dict[str, pa.Schema] = {
             "cost_usd": REAL,
         },
     ),
+    # What may not come back: a reader, an impression or a slate, as a hash (see pressrun/lake/erased.py).
+    "erased": _table({"kind": TEXT, "hash": TEXT, "erasure_id": TEXT}, {}),
+    # Who had a reader erased, when and why, and what went; `files` has the rows that went from each file.
+    "erasures": _table(
+        {"erasure_id": TEXT, "subject": TEXT, "actor": TEXT, "reason": TEXT, "at": TIME, "receipt": TEXT},
+        {"digest": TEXT, "rows": INT, "tables": TEXTS, "files": pa.map_(TEXT, INT)},
+    ),
+    # A source or labeler that is withdrawn, or (`undone`) let in again; the newest word on a name counts.
+    "retractions": _table(
+        {"retraction_id": TEXT, "kind": TEXT, "name": TEXT, "actor": TEXT, "reason": TEXT, "at": TIME, "undone": FLAG},
+        {"since": TIME, "affected": TEXT},
+    ),
     # The manifest: a step is finished, and its rows are seen as `state` says, when it has a row here.
     "steps": _table(
         {"stage": TEXT, "fingerprint": TEXT, "result": TEXT},
