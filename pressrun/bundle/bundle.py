@@ -21,6 +21,8 @@ from pressrun.bundle.tfidf import Tfidf, words
 from pressrun.bundle.vocabulary import parse_vocabulary
 
 Files = Mapping[str, bytes]
+_BATCH = 2048
+"""Texts scored at once: features of all of a night's would be many times as large as the texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,10 @@ class Bundle:
 
     def scores(self, texts: Sequence[str]) -> Scores:
         """Calibrated probabilities, (n, k) in the order of `labels`."""
-        if not len(texts):
-            return np.zeros((0, len(self.labels)))
+        parts = [self._scores(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels)))
+
+    def _scores(self, texts: Sequence[str]) -> Scores:
         return softmax(self.model.decisions(features(self.steps, texts)), self.manifest.calibration.slope)
 
     def features(self, text: str) -> dict[str, float]:

@@ -6,9 +6,9 @@ Fixed options: lowercase, token_pattern `(?u)\\b\\w\\w+\\b`, smooth idf, rows sc
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,7 @@ def words(text: str) -> list[str]:
 def ngrams(tokens: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
     """Runs of `shortest` to `longest` tokens, joined by a space."""
     for size in range(shortest, longest + 1):
-        for start in range(len(tokens) - size + 1):
-            yield " ".join(tokens[start : start + size])
+        yield from map(" ".join, zip(*(tokens[start:] for start in range(size)), strict=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,18 +45,23 @@ class Tfidf:
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """(n, d) rows of length one; a text with no known n-gram is a row of zeros."""
-        rows = [self._row(text) for text in texts]
-        ends = np.cumsum([0, *(len(columns) for columns, _ in rows)])
-        columns = np.concatenate([columns for columns, _ in rows] or [np.zeros(0, np.int32)])
-        values = np.concatenate([values for _, values in rows] or [np.zeros(0)])
-        return sparse.csr_matrix((values, columns, ends), shape=(len(rows), self.dimensions))
+        found = [self._columns(text) for text in texts]
+        ends = np.cumsum([0, *map(len, found)])
+        columns = np.fromiter(chain.from_iterable(found), dtype=np.int32, count=ends[-1])
+        rows = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(texts), self.dimensions))
+        rows.sum_duplicates()
+        self._weigh(rows)
+        return rows
 
-    def _row(self, text: str) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        lookup = self.vocabulary.get
-        found = (lookup(gram) for gram in ngrams(words(text), *self.ngram_range))
-        counts = Counter(column for column in found if column is not None)
-        columns = np.fromiter(sorted(counts), dtype=np.int32, count=len(counts))
-        times = np.fromiter((counts[column] for column in columns.tolist()), dtype=np.float64, count=len(counts))
-        weights = (np.log(times) + 1 if self.sublinear_tf else times) * self.idf[columns]
-        length = float(np.sqrt(weights @ weights))
-        return columns, weights / length if length else weights
+    def _columns(self, text: str) -> list[int]:
+        """The column of each known n-gram of a text, with repeats."""
+        grams = ngrams(words(text), *self.ngram_range)
+        return [column for column in map(self.vocabulary.get, grams) if column is not None]
+
+    def _weigh(self, rows: sparse.csr_matrix) -> None:
+        """Turns counts into weights, in place."""
+        if self.sublinear_tf:
+            rows.data = np.log(rows.data) + 1
+        rows.data *= self.idf[rows.indices]
+        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
+        rows.data /= np.sqrt(np.bincount(row, weights=rows.data**2, minlength=rows.shape[0]))[row]
