@@ -120,7 +120,7 @@ def _tail_ratio(evidence: Evidence, policy: Rollout) -> float | None:
 
 
 def _large(log_e: float) -> str:
-    return f"{2.718281828**log_e:.3g}" if log_e < 20 else f"10^{log_e / log(10):.0f}"
+    return f"{2.718281828**log_e:,.3g}" if log_e < 9 else f"10^{log_e / log(10):.0f}"
 
 
 def _samples(evidence: Evidence, metric: str, *, of_step: bool = False) -> int:
