@@ -186,5 +186,5 @@ def _meter(meter: Meter) -> Html:
 
 
 def _large(logarithm: float) -> str:
-    """Beyond a million the power of ten alone."""
+    """Beyond some thousands the power of ten alone."""
     return f"{exp(logarithm):.3g}" if logarithm < 9 else f"10{f'{logarithm / log(10):.0f}'.translate(_RAISED)}"
