@@ -20,6 +20,7 @@ ALLOWED = (
     "airflow.providers.amazon.aws.hooks",
     "airflow.providers.cncf.kubernetes.hooks",
     "airflow.providers.google.cloud.hooks",
+    "airflow.providers.openlineage.extractors",
     "airflow.providers.slack",
     "airflow.providers.standard",
     "airflow.api_fastapi.core_api.security",
