@@ -31,7 +31,9 @@ def simulate(
     seed: Annotated[int, typer.Option(help="the same seed, the same newsroom")] = 7,
     start: Annotated[
         datetime,
-        typer.Option("--from", formats=["%Y-%m-%d"], help="the first night's day; seasons go by it"),
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="the first night's day; seasons go by it", show_default="2026-01-05"
+        ),
     ] = datetime(2026, 1, 5),  # noqa: DTZ001, typer knows no zones; the simulator's days are UTC's
     truth: Annotated[
         Path | None, typer.Option(metavar="DIR", help="write every click's true chance there, outside the first DIR")

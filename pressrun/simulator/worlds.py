@@ -144,7 +144,7 @@ _WORLDS = (
             Breaking(name="strike", night=214, beat="orbital_strike", share=0.35, half_life_hours=36),
             Breaking(name="verdict", night=330, beat="stadium_verdict", share=0.25, half_life_hours=12),
         ),
-        redesign=Redesign(night=160, sections=_SECTIONS, examination=_LONGER_PAGE),
+        redesign=Redesign(night=105, sections=_SECTIONS, examination=_LONGER_PAGE),
         bots=BotWave(first=240, last=249),
         bad_source=BadSource(source="courier", night=275),
         feed=Feed(outages=(75, 301), late=0.01),

@@ -95,9 +95,9 @@ def test_readers_want_a_breaking_story_until_they_are_tired_of_it(played: Play) 
     world = replace(world_named("breaking"), breaking=(replace(event, night=1, hour=2.0),))
     shown = played(Newsroom(world=world, nights=1, articles_per_night=300)).shown
     assert set(shown.pull) == {0.0, event.pull}
-    breaks, new = shown.pull > 0, shown.fatigue < 0.8
+    breaks, new, tired = shown.pull > 0, shown.fatigue < 0.5, shown.fatigue > 1.3
     assert shown[breaks & new].p_attract.mean() > 1.8 * shown[~breaks & new].p_attract.mean()
-    assert shown[breaks & ~new].p_attract.mean() < 0.8 * shown[breaks & new].p_attract.mean()
+    assert shown[breaks & tired].p_attract.mean() < 0.8 * shown[breaks & new].p_attract.mean()
 
 
 def test_a_redesign_renames_sections_and_lengthens_pages(played: Play) -> None:
