@@ -52,6 +52,17 @@ def test_a_night_can_be_written_without_those_before_it(tmp_path: Path) -> None:
     assert contents(tmp_path / "each") == contents(tmp_path / "all")
 
 
+@pytest.mark.parametrize(("name", "last"), [("breaking", 9), ("redesign", 14), ("bots", 14), ("bad_source", 14)])
+def test_before_its_event_a_world_is_steady_to_the_letter(tmp_path: Path, name: str, last: int) -> None:
+    for world in ("steady", name):
+        room = Newsroom(articles_per_night=120, world=world_named(world))
+        for night in (last, last + 1):
+            write_night(room, night, out=tmp_path / world / str(night), truth=tmp_path / world / f"truth-{night}")
+    for part in (str(last), f"truth-{last}"):
+        assert contents(tmp_path / name / part) == contents(tmp_path / "steady" / part)
+    assert contents(tmp_path / name / f"truth-{last + 1}") != contents(tmp_path / "steady" / f"truth-{last + 1}")
+
+
 def test_the_default_newsroom_writes_what_it_always_wrote() -> None:
     # Tests, the demo and benchmarks stand on these articles: a change of the digest changes what they measure.
     articles = [a for night in (1, 2) for a in articles_of(Newsroom(articles_per_night=50), night)]
