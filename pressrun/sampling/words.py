@@ -1,12 +1,11 @@
-"""Texts to hashes of their words, whole batches at once on their UTF-8 bytes.
+"""Texts to hashes of their words, whole batches at once.
 
-A word is what `\\w+` matches in the casefolded text. Its hash is a polynomial of its bytes modulo 2^64; sums up to each
-byte give any word's hash as a difference, since an odd base has an inverse there (Karp and Rabin 1987).
+A word is what `\\w+` matches in the casefolded text. Its hash is a polynomial of its code points modulo 2^64 (Karp and
+Rabin 1987); sums up to each character give any word's hash as a difference, since an odd base has an inverse there.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,13 +16,17 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 Counts = NDArray[np.int64]
+Letters = NDArray[np.uint8] | NDArray[np.uint32]
+Inside = NDArray[np.bool_]
 
 MAX_CHARACTERS = 20_000
 """A longer article is compared by its beginning, so that one hostile row cannot take the machine's memory."""
 _CHUNK = 1 << 17
-"""Bytes hashed at once: their arrays stay in a core's cache."""
+"""Characters hashed at once: their arrays stay in a core's cache."""
 _BASE = 0x9E3779B97F4A7C15
-_NOT_WORD = re.compile(r"\W+")
+_CODES = 0x32400
+"""Unicode has no letter or digit from here on."""
+_OF_WORDS = bytes(chr(code).isalnum() or code == ord("_") for code in range(128)).ljust(256, b"\0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +39,8 @@ class Words:
 
 def words_of(texts: Sequence[str]) -> Words:
     """The words of the texts, each by its first MAX_CHARACTERS."""
-    encoded = [_encoded(text) for text in texts]
-    parts = [_hashed(encoded[start:end]) for start, end in _chunks(encoded)]
+    short = [text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS] for text in texts]
+    parts = [_hashed(short[start:end]) for start, end in _chunks(short)]
     if not parts:
         return Words(hashes=np.zeros(0, np.uint64), counts=np.zeros(0, np.int64))
     return Words(
@@ -55,37 +58,43 @@ def mixed(values: Hashes) -> Hashes:
     return values
 
 
-def _encoded(text: str) -> bytes:
-    """The text in bytes of which those that belong to words are told by the byte alone."""
-    if len(text) > MAX_CHARACTERS:
-        text = text[:MAX_CHARACTERS]
-    if text.isascii():
-        return text.encode("ascii")
-    # Outside ASCII only Unicode tells what is a letter; a lone surrogate is none, so the rest can be encoded.
-    return _NOT_WORD.sub(" ", text.casefold()).encode("utf-8")
-
-
-def _chunks(encoded: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Runs of texts of about _CHUNK bytes; a text is never cut."""
-    if not encoded:
+def _chunks(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Runs of texts of about _CHUNK characters; a text is never cut."""
+    if not texts:
         return []
-    ends = np.cumsum([len(text) + 1 for text in encoded])
+    ends = np.cumsum([len(text) + 1 for text in texts])
     cuts = np.flatnonzero(np.diff(ends // _CHUNK)) + 1
-    edges = [0, *cuts.tolist(), len(encoded)]
-    return list(pairwise(edges))
+    return list(pairwise([0, *cuts.tolist(), len(texts)]))
 
 
-def _hashed(encoded: Sequence[bytes]) -> Words:
-    joined = b"\n%b\n" % b"\n".join(encoded)
-    inside = np.frombuffer(joined.translate(_inside()), np.uint8)
+def _hashed(texts: Sequence[str]) -> Words:
+    joined = "\n" + "\n".join(texts) + "\n"
+    letters, inside = _ascii(joined) if joined.isascii() else _unicode(joined)
+    if letters is None:
+        return _hashed([text.casefold() for text in texts])
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     starts, ends = edges[::2], edges[1::2]
-    powers, inverses = _powers(_rounded(len(joined)))
-    sums = np.frombuffer(joined.lower(), np.uint8) * powers[: len(joined)]
+    powers, inverses = _powers(_rounded(len(letters)))
+    sums = letters * powers[: len(letters)]
     np.cumsum(sums, out=sums)
     hashes = (sums[ends] - sums[starts]) * inverses[starts]
-    texts = np.cumsum([0, *(len(text) + 1 for text in encoded)])
-    return Words(hashes=mixed(hashes), counts=np.diff(np.searchsorted(starts, texts)))
+    places = np.cumsum([0, *(len(text) + 1 for text in texts)])
+    return Words(hashes=mixed(hashes), counts=np.diff(np.searchsorted(starts, places)))
+
+
+def _ascii(text: str) -> tuple[Letters, Inside]:
+    """The text's characters in lower case, and which are of words; a byte a character."""
+    encoded = text.encode("ascii")
+    return np.frombuffer(encoded.lower(), np.uint8), np.frombuffer(encoded.translate(_OF_WORDS), np.bool_)
+
+
+def _unicode(text: str) -> tuple[Letters | None, Inside]:
+    """The same of any text by its code points; None for one with characters whose folding is several (ß is ss)."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    codes = np.minimum(codes, np.uint32(_CODES - 1))
+    folded, of_words = _folding()
+    letters = folded[codes]
+    return (letters if letters.all() else None), of_words[letters]
 
 
 def _rounded(size: int) -> int:
@@ -107,6 +116,11 @@ def _geometric(base: int, size: int) -> Hashes:
 
 
 @lru_cache(maxsize=1)
-def _inside() -> bytes:
-    """1 for a byte of words: ASCII's letters, digits and the underscore, and all of what is not ASCII."""
-    return bytes(byte >= 0x80 or bool(re.match(r"\w", chr(byte), re.ASCII)) for byte in range(256))
+def _folding() -> tuple[NDArray[np.uint32], Inside]:
+    """Of each code point its casefolding, 0 where that is several or it is none, and whether it is of words."""
+    characters = [chr(code) for code in range(_CODES)]
+    folded = [character.casefold() for character in characters]
+    letters = np.array([ord(fold) if len(fold) == 1 else 0 for fold in folded], np.uint32)
+    # A NUL is nothing that several characters fold to: it stays apart from words as a line's end does.
+    letters[0] = ord("\n")
+    return letters, np.array([character.isalnum() or character == "_" for character in characters])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from random import Random
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pressrun.sampling.functions import bucket_articles, verify_pairs
 from pressrun.sampling.groups import group, near_duplicates
@@ -57,6 +60,22 @@ def test_case_and_punctuation_do_not_count() -> None:
 )
 def test_words_are_those_of_unicode(text: str, words: int) -> None:
     assert words_of([text]).counts.tolist() == [words]
+
+
+@given(
+    texts=st.lists(
+        st.text(st.characters(codec=None) | st.sampled_from("aB _9\u201c\u00df\u00e9\0"), max_size=20), max_size=4
+    )
+)
+def test_words_are_what_a_pattern_finds_in_casefolded_text(texts: list[str]) -> None:
+    """Which words are the same, too: equal hashes stand for equal words."""
+    expected = [re.findall(r"\w+", text.casefold()) for text in texts]
+    found = words_of(texts)
+    assert found.counts.tolist() == list(map(len, expected))
+    words = [word for several in expected for word in several]
+    alone = [int(words_of([word]).hashes[0]) for word in words]
+    assert found.hashes.tolist() == alone
+    assert len(set(alone)) == len(set(words))
 
 
 def test_a_word_is_the_same_wherever_it_stands() -> None:
