@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pressrun.cli.interventions import By, Reason, refuse_blank
-from pressrun.cli.options import EnvironmentName
+from pressrun.cli.options import EnvironmentName, PipelineName
 from pressrun.cli.terminal import ExitCode, err, out
 
 if TYPE_CHECKING:
@@ -72,6 +73,58 @@ def erase(
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     out.print(f"receipt {file}", style="dim", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(ExitCode.PASS if receipt.complete else ExitCode.FAIL)
+
+
+def retract(
+    by: By,
+    reason: Reason,
+    pipeline: PipelineName = None,
+    source: Annotated[str | None, typer.Option("--source", help="whose articles are withdrawn")] = None,
+    labeler: Annotated[
+        str | None, typer.Option("--labeler", help="whose labels are, such as person:ann or llm:model@prompt")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="from when on, such as 2026-01-06T08:00; by default all of it")
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="let it in again")] = False,
+    environment: EnvironmentName = None,
+) -> None:
+    """Withdraws a bad source or labeler: nothing is sampled, labeled, trained, gated or watched with it any more.
+
+    Nothing is deleted. The registered models that stand on it are named, and Slack is told.
+    """
+    from pressrun.cli.stages import quiet
+    from pressrun.config.load import load_environment, load_pipeline, pipeline_files
+    from pressrun.upkeep.retraction import retract as retract_it
+
+    quiet()
+    refuse_blank(by, reason)
+    if (source is None) == (labeler is None):
+        raise ValueError("say what is withdrawn: either --source NAME or --labeler NAME")
+    place = load_environment(environment)
+    mine = [load_pipeline(pipeline)] if pipeline else [load_pipeline(file) for file in pipeline_files()]
+    done = retract_it(
+        place,
+        mine,
+        kind="source" if source else "labeler",
+        name=str(source or labeler),
+        actor=by,
+        reason=reason,
+        since=_time(since) if since else None,
+        undo=undo,
+    )
+    for one in done:
+        what = "is let in again" if one.retraction.undone else "is withdrawn"
+        out.print(f"{one.pipeline.model}: {one.retraction} {what}", markup=False, highlight=False, soft_wrap=True)
+        for model in one.affected or ("no registered model stands on it",):
+            out.print(f"  {model}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError:
+        raise ValueError(f"--since {text}: write a time such as 2026-01-06T08:00") from None
 
 
 def told(receipt: Receipt) -> Iterator[str]:

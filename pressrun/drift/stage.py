@@ -11,6 +11,7 @@ from pathlib import Path
 from pressrun.drift.compare import compare
 from pressrun.drift.profile import Profiler, evidently_profile, mark_synthetic
 from pressrun.drift.window import split
+from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.links import report_file
 from pressrun.step import Step, has_synthetic_articles, run_once
@@ -51,12 +52,13 @@ def watch(step: Step, now: datetime | None = None, *, profiler: Profiler = evide
     """
     moment = now or datetime.now(UTC)
     predictions = step.lake.snapshot("predictions", pipeline=step.pipeline.model)
+    gone = withdrawn(step.lake, step.pipeline.model)
     return run_once(
         step,
         stage=STAGE,
-        inputs={"predictions": predictions, "now": moment.isoformat()},
+        inputs={"predictions": predictions, "now": moment.isoformat(), "withdrawn": gone.digest},
         section=step.pipeline.drift,
-        work=lambda: _watch(step, predictions, moment, profiler),
+        work=lambda: _watch(step, predictions, moment, profiler, gone),
     )
 
 
@@ -66,9 +68,9 @@ def cooldown_of(verdicts: Iterable[Verdict], length: timedelta) -> Cooldown:
     return Cooldown(until=max(asked) + length if asked else None)
 
 
-def _watch(step: Step, dataset: DatasetRef, now: datetime, profiler: Profiler) -> StageResult:
+def _watch(step: Step, dataset: DatasetRef, now: datetime, profiler: Profiler, gone: Withdrawn) -> StageResult:
     policy, model = step.pipeline.drift, step.pipeline.model
-    predictions = step.lake.read(dataset, _COLUMNS)
+    predictions = gone.without_articles(step.lake.read(dataset, _COLUMNS))
     windows = split(predictions, now=now, window=policy.window)
     verdict = compare(
         windows.reference,

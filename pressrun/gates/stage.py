@@ -14,6 +14,7 @@ from pressrun.gates.models import judge_models
 from pressrun.gates.publish import alias_notes, champion_examples, publish
 from pressrun.gates.truth import read_truth
 from pressrun.lake.overrides import in_force
+from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step, has_synthetic_articles, run_once
 from pressrun.verdict import Decision, Verdict
@@ -45,13 +46,13 @@ def gate(
         return run_once(
             step, stage=STAGE, inputs={"candidate": None}, section=None, work=lambda: _nothing_new(step, champion)
         )
-    upstream = (ingested, sampled, labeled, trained)
+    upstream, gone = (ingested, sampled, labeled, trained), withdrawn(step.lake, step.pipeline.model)
     return run_once(
         step,
         stage=STAGE,
-        inputs=_inputs(step, upstream, candidate, champion),
+        inputs={**_inputs(step, upstream, candidate, champion), "withdrawn": gone.digest},
         section=step.pipeline.gate,
-        work=lambda: _gate(step, upstream, candidate, champion),
+        work=lambda: _gate(step, upstream, candidate, champion, gone),
         usable=_report_is_there,
         repeatable=lambda earlier: not _overridden(step, earlier.verdict, candidate, champion),
     )
@@ -92,11 +93,19 @@ def _nothing_new(step: Step, champion: ModelRef | None) -> StageResult:
     return StageResult(stage=STAGE, step_key=str(step.key), facts={"nothing_new": True})
 
 
-def _gate(step: Step, upstream: tuple[StageResult, ...], candidate: ModelRef, champion: ModelRef | None) -> StageResult:
+def _gate(
+    step: Step,
+    upstream: tuple[StageResult, ...],
+    candidate: ModelRef,
+    champion: ModelRef | None,
+    gone: Withdrawn,
+) -> StageResult:
     ingested, sampled, labeled, trained = upstream
     seen, notes = _examples(step, trained, champion)
     notes += alias_notes(step.environment, step.pipeline.model, champion)
-    truth = read_truth(step.lake, ingested=ingested, sampled=sampled, labeled=labeled, examples=seen)
+    truth = read_truth(step.lake, ingested=ingested, sampled=sampled, labeled=labeled, examples=seen, gone=gone)
+    if gone:
+        notes += (f"Left out as withdrawn: {', '.join(map(str, gone.retractions))}.",)
     step.progress(f"Gate: {len(truth.rows)} true-labeled articles that no model has seen")
     judged = judge_models(
         step.environment,

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pressrun.lake.lake import Lake
+from pressrun.lake.retraction import NOTHING, Withdrawn
 from pressrun.lake.types import DatasetRef, StageResult
 
 _PERSON = "person:"
@@ -73,11 +74,17 @@ def unseen(articles: Iterable[str], trained: frozenset[str], groups: Mapping[str
 
 
 def read_truth(
-    lake: Lake, *, ingested: StageResult, sampled: StageResult, labeled: StageResult, examples: Iterable[DatasetRef]
+    lake: Lake,
+    *,
+    ingested: StageResult,
+    sampled: StageResult,
+    labeled: StageResult,
+    examples: Iterable[DatasetRef],
+    gone: Withdrawn = NOTHING,
 ) -> Truth:
-    """The truth that no model trained on `examples` has seen."""
+    """The truth that no model trained on `examples` has seen, and of which nothing is withdrawn."""
     columns = ["article_id", "labeler", "role", "labels", "abstained", "labeled_at"]
-    known = true_labels(lake.read(labeled.datasets["all_labels"], columns).to_pylist())
+    known = true_labels(gone.without_labels(lake.read(labeled.datasets["all_labels"], columns)).to_pylist())
     groups = _groups(lake, sampled.datasets.get("groups"))
     trained = trained_on(lake, examples)
     kept = unseen(known, trained, groups)

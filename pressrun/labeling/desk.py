@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pressrun.jobs import Answered, Questions
+from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.step import Step
 
@@ -85,12 +86,19 @@ def said(step: Step, queue: Questions, desk: Desk, labels: DatasetRef) -> Said:
     That, and nothing beside it, says where an answer went: a step that took some and died has taken none.
     """
     model = step.pipeline.model
-    answers = queue.collect(pipeline=model, step_key=desk.key, settled=_settled(step))
+    gone = withdrawn(step.lake, model)
+    told = queue.collect(pipeline=model, step_key=desk.key, settled=_settled(step))
+    answers = [one for one in told if not _is_withdrawn(one, gone)]
     placed = _placed(step, labels)
     return Said(
         here=tuple(answer for answer in answers if answer.step_key == desk.key),
         new=tuple(answer for answer in answers if _place(answer) not in placed),
     )
+
+
+def _is_withdrawn(answer: Answered, gone: Withdrawn) -> bool:
+    person = gone.has_word_of(f"person:{answer.person}", answer.answered_at)
+    return person or answer.article_id in gone.articles
 
 
 def _settled(step: Step) -> frozenset[str]:

@@ -12,12 +12,13 @@ from pressrun.config.load import load_taxonomy
 from pressrun.config.taxonomy import Taxonomy
 from pressrun.jobs import Answered
 from pressrun.labeling.audit import audited
-from pressrun.labeling.build import machine_specs, make_links
+from pressrun.labeling.build import make_links
 from pressrun.labeling.chain import ChainResult, Link, run_chain
 from pressrun.labeling.desk import Desk
 from pressrun.labeling.given import GivenLabeler
 from pressrun.labeling.staged import StagedAnswers, only_one
 from pressrun.labeling.types import Answer, Article, Labeled
+from pressrun.lake.retraction import withdrawn
 from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import StageResult
 from pressrun.step import Step
@@ -49,13 +50,14 @@ def run_machines(step: Step, ingested: StageResult, sampled: StageResult, desk: 
     """Runs the machine chain over the sample, or takes what it answered before. Safe to repeat."""
     articles, units = read_sample(step, ingested, sampled)
     given = read_given(step, ingested, sampled)
+    gone = withdrawn(step.lake, step.pipeline.model)
     links = make_links(step, given=given, work=desk.work)
     taxonomy = load_taxonomy(step.pipeline)
     folder = desk.folder(step)
     with only_one(folder):
         chain = run_chain(
             articles,
-            links=links,
+            links=[link for link in links if not gone.has_word_of(link.name, None)],
             topics=taxonomy.names,
             staged=lambda link: StagedAnswers(folder, labeler=f"{link.name}@{taxonomy.version}{link.source}"),
             progress=step.progress,
@@ -66,8 +68,9 @@ def run_machines(step: Step, ingested: StageResult, sampled: StageResult, desk: 
 
 
 def read_sample(step: Step, ingested: StageResult, sampled: StageResult) -> tuple[tuple[Article, ...], dict[str, str]]:
-    """The sampled articles, and each one's group of near-duplicates (itself where it has none)."""
-    rows = step.lake.read(sampled.datasets["samples"], ["article_id", "group_id"]).to_pylist()
+    """The sampled articles that are not withdrawn, and each one's group of near-duplicates (itself without one)."""
+    drawn = step.lake.read(sampled.datasets["samples"], ["article_id", "group_id"])
+    rows = withdrawn(step.lake, step.pipeline.model).without_articles(drawn).to_pylist()
     units = {row["article_id"]: row["group_id"] or row["article_id"] for row in rows}
     wanted = pc.field("article_id").isin(list(units))
     columns = ["article_id", "title", "body"]
@@ -165,6 +168,7 @@ def reject_rows(chain: ChainResult) -> list[dict[str, Any]]:
     ]
 
 
-def has_machines(step: Step) -> bool:
-    """Whether any link's labels are a machine's."""
-    return any(spec.labeler != "given" for spec in machine_specs(step.pipeline))
+def has_machines(step: Step, night: Night) -> bool:
+    """Whether any labels are a machine's: of a link that is not withdrawn."""
+    gone = withdrawn(step.lake, step.pipeline.model)
+    return any(link.name != GivenLabeler.name and not gone.has_word_of(link.name, None) for link in night.links)

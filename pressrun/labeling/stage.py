@@ -27,6 +27,7 @@ from pressrun.labeling.night import (
 )
 from pressrun.labeling.people import ORACLE, answer_as_oracle, people_of, questions_for
 from pressrun.labeling.types import Asked
+from pressrun.lake.retraction import withdrawn
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
 from pressrun.step import Opening, Step, open_step, run_once, settled
@@ -193,7 +194,7 @@ def _judged(step: Step, night: Night, answers: Said, desk: Desk) -> quality.Nigh
         rejected=len(night.chain.rejected),
         spent=_spent(step, night, desk),
         budgets=_limits(step, night),
-        machines=has_machines(step),
+        machines=has_machines(step, night),
     )
 
 
@@ -248,6 +249,7 @@ def _inputs(step: Step, ingested: StageResult, sampled: StageResult) -> dict[str
         "taxonomy": hashlib.sha256(taxonomy.model_dump_json().encode()).hexdigest(),
         "prompts": _digest([options_of(spec) for spec in machine_specs(step.pipeline)]),
         "late": None if samples.rows else _late_digest(step, sampled),
+        "withdrawn": withdrawn(step.lake, step.pipeline.model).digest,
     }
 
 

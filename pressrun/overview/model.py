@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pressrun.config.environment import Environment
@@ -12,8 +12,10 @@ from pressrun.jobs.database import open_database
 from pressrun.jobs.outbox import Message, Outbox
 from pressrun.lake.lake import Lake
 from pressrun.lake.overrides import overrides_of
+from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.overview.changes import Change, changes
 from pressrun.overview.lineage import Box, lineage, model_of
+from pressrun.overview.standing_on import gated_on, stands_on
 from pressrun.overview.steps import Done, finished_steps, newest, of_run
 from pressrun.registry import ModelRef
 from pressrun.rollout import RolloutRecord, status
@@ -25,7 +27,10 @@ SHOWN_VERDICTS, SHOWN_MESSAGES = 40, 20
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One model: when it was made, from how many examples, what the judges said of it."""
+    """One model: when it was made, from how many examples, what the judges said of it.
+
+    `withdrawn` says on how many rows it stands that were withdrawn since, and which; empty where on none.
+    """
 
     version: str
     digest: str
@@ -34,6 +39,7 @@ class Card:
     dataset: str | None
     verdicts: tuple[Verdict, ...]
     run_id: str | None = None
+    withdrawn: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +67,12 @@ def overview(environment: Environment, pipeline: Pipeline) -> Overview:
     served = record.champion if record else None
     champion, candidate = _trained(steps, served), _newest_other(steps, served)
     shown = candidate or champion
-    messages = _messages(environment, model)
+    messages, gone = _messages(environment, model), withdrawn(lake, model)
     run = of_run(steps, shown.run) if shown else of_run(steps, steps[-1].run) if steps else {}
     return Overview(
         pipeline=pipeline,
-        champion=_champion_card(served, champion, verdicts),
-        candidate=_card(candidate, verdicts) if candidate else None,
+        champion=_marked(lake, gone, steps, champion, _champion_card(served, champion, verdicts)),
+        candidate=_marked(lake, gone, steps, candidate, _card(candidate, verdicts)) if candidate else None,
         boxes=lineage(run, requests=_requests(record, run), alerts=len(messages)),
         changes=changes(of_run(steps, champion.run), run) if champion and candidate else (),
         verdicts=tuple(verdicts[:SHOWN_VERDICTS]),
@@ -125,6 +131,18 @@ def _card(trained: Done, verdicts: Sequence[Verdict]) -> Card:
         verdicts=_of_model(model["digest"], verdicts),
         run_id=model.get("run_id"),
     )
+
+
+def _marked(lake: Lake, gone: Withdrawn, steps: Sequence[Done], trained: Done | None, card: Card | None) -> Card | None:
+    if card is None or trained is None or not gone:
+        return card
+    labels = [one.result.datasets.get("all_labels") for one in steps if one.run == trained.run and one.stage == "label"]
+    examples = trained.result.datasets.get("examples")
+    rows = stands_on(
+        lake, gone, examples=examples, labels=next(iter(labels), None), judged=gated_on(steps, card.digest)
+    )
+    said = "; ".join(f"{one}, by {one.actor}: {one.reason}" for one in gone.retractions)
+    return replace(card, withdrawn=f"{rows} ({said})") if rows else card
 
 
 def _of_model(digest: str, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:

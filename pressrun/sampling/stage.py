@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from pressrun.config.load import load_taxonomy
 from pressrun.config.taxonomy import Taxonomy
+from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.sampling import queries
@@ -40,7 +41,7 @@ def sample(step: Step, ingested: StageResult) -> StageResult:
 def _attempt(step: Step, ingested: StageResult) -> StageResult:
     batch, taxonomy = ingested.datasets["batch"], load_taxonomy(step.pipeline)
     drawn = step.lake.snapshot("samples", pipeline=step.pipeline.model, without=step.key)
-    earlier = earlier_of(step)
+    earlier, gone = earlier_of(step), withdrawn(step.lake, step.pipeline.model)
     return run_once(
         step,
         stage=STAGE,
@@ -51,44 +52,58 @@ def _attempt(step: Step, ingested: StageResult) -> StageResult:
             "drawn": None if batch.rows else drawn,
             "waiting": None if batch.rows else drawn_by(earlier.waiting),
             "taxonomy": _digest(taxonomy),
+            "withdrawn": gone.digest,
         },
         section=step.pipeline.sample,
-        work=lambda: _sample(step, ingested, drawn, earlier, taxonomy),
+        work=lambda: _sample(step, ingested, drawn, earlier, taxonomy, gone),
         upon=(drawn,),
     )
 
 
-def _sample(step: Step, ingested: StageResult, drawn: DatasetRef, earlier: Earlier, taxonomy: Taxonomy) -> StageResult:
+def _sample(
+    step: Step,
+    ingested: StageResult,
+    drawn: DatasetRef,
+    earlier: Earlier,
+    taxonomy: Taxonomy,
+    gone: Withdrawn,
+) -> StageResult:
     batch = ingested.datasets["batch"]
     if step.fresh and not batch.rows and earlier.newest:
         return _handed_on(step, ingested, earlier, earlier.newest)
-    left = _undrawn(step, batch, drawn)
+    left = _undrawn(step, batch, drawn, gone)
     if _count(left):
         return _drawn(step, ingested, left, "new", taxonomy)
-    if earlier.waiting:
+    if earlier.waiting and _holds(step, earlier.waiting, gone):
         return _handed_on(step, ingested, earlier, earlier.waiting)
-    backlog = _backlog(step, ingested.datasets["articles"], drawn)
+    backlog = _backlog(step, ingested.datasets["articles"], drawn, gone)
     if backlog.num_rows:
         return _drawn(step, ingested, backlog, "backlog", taxonomy)
     return _nothing(step, ingested, earlier)
 
 
-def _undrawn(step: Step, batch: DatasetRef, drawn: DatasetRef) -> DatasetRef | pa.Table:
-    """What is left of the batch: all of it, as the dataset that it is, unless another run has drawn from it."""
+def _undrawn(step: Step, batch: DatasetRef, drawn: DatasetRef, gone: Withdrawn) -> DatasetRef | pa.Table:
+    """What is left of the batch: all of it, as it is, unless another run has drawn from it or some is withdrawn."""
     ids = step.lake.read(batch, columns=["article_id"])["article_id"]
     before = step.lake.read(drawn, columns=["article_id"])["article_id"]
-    if not pc.any(_among(ids, before)).as_py():
+    if not gone and not pc.any(_among(ids, before)).as_py():
         return batch
-    return _backlog(step, batch, drawn)
+    return _backlog(step, batch, drawn, gone)
+
+
+def _holds(step: Step, sampled: StageResult, gone: Withdrawn) -> bool:
+    """Whether the sample has an article that is not withdrawn."""
+    left = gone.without_articles(step.lake.read(sampled.datasets["samples"], columns=["article_id"]))
+    return bool(left.num_rows)
 
 
 def _count(pool: DatasetRef | pa.Table) -> int:
     return pool.rows if isinstance(pool, DatasetRef) else pool.num_rows
 
 
-def _backlog(step: Step, articles: DatasetRef, drawn: DatasetRef) -> pa.Table:
-    """The articles that were never drawn, nor any near-duplicate of theirs."""
-    rows = step.lake.read(articles, columns=list(_COLUMNS))
+def _backlog(step: Step, articles: DatasetRef, drawn: DatasetRef, gone: Withdrawn) -> pa.Table:
+    """The articles that were never drawn, nor any near-duplicate of theirs, and are not withdrawn."""
+    rows = gone.without_articles(step.lake.read(articles, columns=list(_COLUMNS)))
     groups = step.lake.read(step.lake.snapshot("groups", pipeline=step.pipeline.model, without=step.key))
     before = step.lake.read(drawn, columns=["article_id", "group_id"])
     told = groups.filter(_among(groups["group_id"], before["group_id"]))

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pressrun.bundle import Bundle, BundleError, write_bundle
 from pressrun.config.load import load_taxonomy
 from pressrun.config.taxonomy import Taxonomy
+from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.registry import ModelRef, UnknownModelError, fetch, register
@@ -38,14 +39,14 @@ def train(step: Step, ingested: StageResult, sampled: StageResult, labeled: Stag
         "groups": sampled.datasets["groups"],
         "labels": labeled.datasets["all_labels"],
     }
-    taxonomy = load_taxonomy(step.pipeline)
+    taxonomy, gone = load_taxonomy(step.pipeline), withdrawn(step.lake, step.pipeline.model)
     section = {"train": step.pipeline.train.model_dump(mode="json"), "taxonomy": taxonomy.model_dump(mode="json")}
     return run_once(
         step,
         stage=STAGE,
-        inputs=inputs,
+        inputs=inputs | {"withdrawn": gone.digest},
         section=section,
-        work=lambda: _train(step, inputs, taxonomy),
+        work=lambda: _train(step, inputs, taxonomy, gone),
         usable=lambda earlier: _still_registered(step, earlier),
     )
 
@@ -58,10 +59,12 @@ def _still_registered(step: Step, earlier: StageResult) -> bool:
         return False
 
 
-def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy) -> StageResult:
+def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy, gone: Withdrawn) -> StageResult:
     connect(step.environment)  # an MLflow out of reach shows before minutes of fitting
     settings = step.pipeline.train
     tables = {name: step.lake.read(dataset) for name, dataset in inputs.items()}
+    tables["articles"] = gone.without_articles(tables["articles"])
+    tables["labels"] = gone.without_labels(tables["labels"])
     material = gather(**tables, taxonomy=taxonomy, holdout=settings.holdout, fill=settings.self_training)
     step.progress(f"train: {len(material.articles):,} articles, split by {material.split_by}")
     corpus = read_corpus(material.texts, features=settings.features)
