@@ -6,31 +6,37 @@ A stage is `stage(step, **inputs) -> StageResult`; its body goes through `run_on
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
 from typing import Any, Protocol
 from uuid import uuid4
 
+import psutil
 import pyarrow.compute as pc
 
 from pressrun.basis import basis_of
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from pressrun.costs import refuse_beyond
 from pressrun.lake.delta import Retention
 from pressrun.lake.errors import OvertakenError, SameWorkError
 from pressrun.lake.fingerprint import fingerprint, stage_code
 from pressrun.lake.lake import Lake
 from pressrun.lake.manifests import REUSED, SEEN, WITHHELD, Fence, Standing
 from pressrun.lake.tables import rows_of
-from pressrun.lake.types import DatasetRef, StageResult, StepKey
+from pressrun.lake.types import DatasetRef, Spent, StageResult, StepKey
 from pressrun.tracing import span
 from pressrun.verdict import Verdict
 
 Inputs = Mapping[str, DatasetRef | str | None]
 # So many other runs finishing one after the other while a stage works is no coincidence.
 _OVERTAKEN = 10
+# What watches and reads costs next to nothing, and must go on whatever was spent.
+_FREE = ("ingest", "gate", "rollout", "drift")
 _PROVENANCES = ("published_at_provenance", "source_provenance", "section_provenance")
 
 
@@ -137,7 +143,8 @@ def _run(
         return opening.finished
     if opening.earlier is not None:
         return _hand_on(refreshed(opening.earlier), step, opening)
-    result = _marked(work(), step=step)
+    _within_budget(step)
+    result = _marked(_measured(work), step=step)
     _keep_verdict(result, step=step)
     fence = Fence(
         whole=tuple(base for base in upon if isinstance(base, DatasetRef)), alike=None if step.fresh else opening.alike
@@ -146,6 +153,33 @@ def _run(
         return _finish(result, step, opening, state=_state(result), fence=fence)
     except SameWorkError as same:
         return _hand_on(refreshed(same.result), step, opening)
+
+
+def _within_budget(step: Step) -> None:
+    """Raises MonthSpentError before money is spent on a pipeline that has used up its month's."""
+    budget = step.pipeline.budget_usd_month
+    if budget is not None and step.key.task_id not in _FREE:
+        refuse_beyond(step.lake, step.environment, step.pipeline.model, budget_usd=budget)
+
+
+def _measured(work: Callable[[], StageResult]) -> StageResult:
+    started, before = time.perf_counter(), _cpu_seconds()
+    result = work()
+    spent = Spent(
+        seconds=round(time.perf_counter() - started, 3), cpu_seconds=round(max(0.0, _cpu_seconds() - before), 3)
+    )
+    return result.model_copy(update={"spent": spent})
+
+
+def _cpu_seconds() -> float:
+    """This process's and its children's, those that run (a Spark driver's JVM) and those that have ended."""
+    me = psutil.Process()
+    times = [me.cpu_times()]
+    for child in me.children(recursive=True):
+        with suppress(psutil.Error):
+            times.append(child.cpu_times())
+    ended = times[0].children_user + times[0].children_system
+    return float(sum(one.user + one.system for one in times) + ended)
 
 
 def open_step(

@@ -11,6 +11,7 @@ from pressrun.cli import (
     canary,
     clusters,
     comparing,
+    costing,
     examining,
     interventions,
     judges,
@@ -62,6 +63,7 @@ app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(judges.drift)
 app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(canary.canary)
 app.command(rich_help_panel=JUDGES)(judges.verdicts)
 app.command(rich_help_panel=JUDGES)(comparing.compare)
+app.command(rich_help_panel=JUDGES)(costing.cost)
 app.command(rich_help_panel=PEOPLE)(interventions.override)
 app.command(rich_help_panel=PEOPLE)(interventions.pause)
 app.command(rich_help_panel=PEOPLE)(interventions.resume)

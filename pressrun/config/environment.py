@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pressrun.config.explain import wrong_at
+from pressrun.config.prices import Prices
 from pressrun.config.redact import without_userinfo
 from pressrun.config.spark import Spark as Spark
 
@@ -171,6 +172,7 @@ class Environment(_Section):
     mlflow: Mlflow
     spark: Spark = Spark()
     serving: Serving = Serving()
+    prices: Prices = Prices()
     kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")
     # Only ever shown, never asked: whom it signs in would be in every link.
     airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"

@@ -256,6 +256,9 @@ class Pipeline(Section):
     owner: str
     description: str = ""
     schedule: Annotated[str | None, BeforeValidator(parse_schedule)] = "0 2 * * *"
+    budget_usd_month: float | None = Field(
+        default=None, ge=0, description="all steps of a calendar month (UTC): once they have cost it no step begins"
+    )
     fresh_by: Annotated[time | None, BeforeValidator(parse_hour)] = None
     articles: Articles = Articles()
     interactions: Interactions | None = None

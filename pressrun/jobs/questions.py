@@ -160,6 +160,15 @@ class Questions:
             rows = connection.execute(select(Q).where(chosen).order_by(Q.c.question_id).limit(most)).all()
         return [_question(row) for row in rows]
 
+    def answered_at(self, *, step_key: str) -> dict[str, list[datetime]]:
+        """When each person answered the step's questions."""
+        chosen = and_(Q.c.step_key == step_key, Q.c.state == "answered")
+        found: dict[str, list[datetime]] = {}
+        with reading(self._engine) as connection:
+            for row in connection.execute(select(Q.c.person, Q.c.answered_at).where(chosen)).all():
+                found.setdefault(row.person, []).append(row.answered_at)
+        return found
+
     def collect(
         self, *, pipeline: str, step_key: str, settled: Collection[str] = (), now: datetime | None = None
     ) -> list[Answered]:

@@ -47,6 +47,15 @@ class DatasetRef(BaseModel):
         return f"{self.table}@{self.version}#{self.digest[:12]}"
 
 
+class Spent(BaseModel):
+    """What a step's work took of the machine that it ran on: wall-clock seconds, and its and its children's CPU's."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float
+    cpu_seconds: float
+
+
 class StageResult(BaseModel):
     """What a stage hands on: references, a small verdict, a few facts. Fits in XCom as JSON."""
 
@@ -58,6 +67,7 @@ class StageResult(BaseModel):
     verdict: Verdict | None = None
     facts: dict[str, Any] = Field(default_factory=dict)
     reused_from: str | None = None
+    spent: Spent | None = None
 
     @property
     def stopped(self) -> bool:
@@ -66,4 +76,5 @@ class StageResult(BaseModel):
 
     def handed_on_by(self, key: StepKey) -> StageResult:
         """The same result as another step's, which says whose work it is."""
-        return self.model_copy(update={"step_key": str(key), "reused_from": self.reused_from or self.step_key})
+        update = {"step_key": str(key), "reused_from": self.reused_from or self.step_key, "spent": None}
+        return self.model_copy(update=update)

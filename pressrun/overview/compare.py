@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,7 @@ class Compared:
 
 def compare(environment: Environment, model: str, one: str, other: str) -> Compared:
     """Compares two versions of `model` that runs in this lake have trained. Raises NotComparable, RegistryError."""
-    steps = finished_steps(open_lake(environment), model)
-    sides = [_side(environment, steps, model, version) for version in (one, other)]
+    sides = [side_of(environment, model, version) for version in (one, other)]
     return Compared(
         one=sides[0],
         other=sides[1],
@@ -80,7 +79,9 @@ def compare(environment: Environment, model: str, one: str, other: str) -> Compa
     )
 
 
-def _side(environment: Environment, steps: Sequence[Done], model: str, version: str) -> Side:
+def side_of(environment: Environment, model: str, version: str) -> Side:
+    """One version and the run that made it. Raises NotComparable, RegistryError."""
+    steps = finished_steps(open_lake(environment), model)
     trained = {str(model_of(step.result)["version"]): step for step in reversed(steps) if _made(step)}
     number = version.removeprefix("v")
     if number not in trained:
