@@ -122,22 +122,37 @@ def _of_object(request: _Handler, bucket: str, name: str, query: dict[str, str],
         kind = request.headers.get("Content-Type", "application/octet-stream")
         return _written(server, bucket, name, body, kind=kind, conditions=_conditions(request))
     if method == "DELETE":
-        answer = server.ask("DELETE", f"{_object(bucket, name)}?{urlencode(_conditions(request))}")
+        found = server.ask("GET", _object(bucket, name))
+        unmet = _unmet(request, json.loads(found.body)) if found.status == 200 else None
+        if unmet is not None:
+            return unmet
+        answer = server.ask("DELETE", _object(bucket, name))
         return Answer(204) if answer.status in (200, 204) else refused(answer)
     return error(400, f"no method {method} of an object")
 
 
 def _written(server: Front, bucket: str, name: str, body: bytes, *, kind: str, conditions: dict[str, str]) -> Answer:
-    query = urlencode({"uploadType": "media", "name": name, **conditions})
+    """Sent as two parts: the server behind minds preconditions there, and not in simple uploads."""
+    boundary, about = uuid4().hex, json.dumps({"name": name, "contentType": kind})
+    parts = [f"--{boundary}\r\nContent-Type: application/json\r\n\r\n{about}\r\n".encode()]
+    parts += [f"--{boundary}\r\nContent-Type: {kind}\r\n\r\n".encode(), body, f"\r\n--{boundary}--\r\n".encode()]
+    query = urlencode({"uploadType": "multipart", **conditions})
     target = f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?{query}"
-    answer = server.ask("POST", target, {"Content-Type": kind}, body)
+    answer = server.ask("POST", target, {"Content-Type": f"multipart/related; boundary={boundary}"}, b"".join(parts))
     return Answer(200, headers_of(json.loads(answer.body))) if answer.status == 200 else refused(answer)
 
 
 def _copied(request: _Handler, bucket: str, name: str) -> Answer:
     source, _, old = unquote(request.headers["x-goog-copy-source"]).lstrip("/").partition("/")
+    if conditions := _conditions(request):
+        # The server behind minds no conditions of copies, so the copy is written as if it came from outside.
+        content = request.server.ask("GET", f"/download{_object(source, old)}?alt=media")
+        if content.status != 200:
+            return refused(content)
+        kind = "application/octet-stream"
+        return _written(request.server, bucket, name, content.body, kind=kind, conditions=conditions)
     target = f"{_object(source, old)}/rewriteTo{_object(bucket, name).removeprefix('/storage/v1')}"
-    answer = request.server.ask("POST", f"{target}?{urlencode(_conditions(request))}")
+    answer = request.server.ask("POST", target)
     if answer.status != 200:
         return refused(answer)
     made = json.loads(answer.body)["resource"]

@@ -19,6 +19,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pressrun.lake import stores
 from pressrun.lake.digest import content_digest
 from pressrun.lake.errors import LakeError, SchemaError
+from pressrun.lake.refusals import explained
 from pressrun.lake.schema import conform
 from pressrun.lake.tables import HOUSE
 
@@ -43,6 +44,8 @@ class Retention:
     def properties(self) -> dict[str, str]:
         return {
             "delta.enableExpiredLogCleanup": "false",
+            # Opening a table reads every commit since the newest checkpoint, in a bucket one request and more for each.
+            "delta.checkpointInterval": "10",
             "delta.logRetentionDuration": f"interval {self.log} days",
             # Of a file that was taken out a day ago some reader may still be in need.
             "delta.deletedFileRetentionDuration": f"interval {max(self.files, 1)} days",
@@ -75,7 +78,8 @@ class Location:
     def open(self, version: int | None = None) -> DeltaTable | None:
         """The table, or None when it has not been created."""
         try:
-            return DeltaTable(self.uri, version=version, storage_options=dict(self.storage_options))
+            with explained(self.uri):
+                return DeltaTable(self.uri, version=version, storage_options=self.options)
         except TableNotFoundError:
             return None
 
@@ -86,14 +90,20 @@ class Location:
     def _create(self, schema: pa.Schema, retention: Retention) -> DeltaTable:
         nullable = pa.schema([column.with_nullable(True) for column in (*HOUSE, *schema)])
         try:
-            return DeltaTable.create(
-                self.uri, nullable, configuration=retention.properties, storage_options=dict(self.storage_options)
-            )
+            with explained(self.uri):
+                return DeltaTable.create(
+                    self.uri, nullable, configuration=retention.properties, storage_options=self.options
+                )
         except DeltaError:
             table = self.open()
             if table is None:
                 raise
             return table
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What deltalake is opened with."""
+        return stores.patient(self.uri, self.storage_options)
 
     @property
     def filesystem(self) -> pafs.FileSystem:
@@ -110,7 +120,7 @@ def write_file(location: Location, rows: pa.Table, digest: str) -> File:
     content = pa.BufferOutputStream()
     pq.write_table(rows, content, compression="zstd")
     whole = content.getvalue()
-    with location.filesystem.open_output_stream(path) as out:
+    with explained(location.uri), location.filesystem.open_output_stream(path) as out:
         out.write(whole)
     indexed: dict[str, Any] = {n: rows[n][0].as_py() or "" for n in _INDEXED if n in rows.column_names}
     return File(
@@ -150,7 +160,8 @@ def adopt(location: Location, path: str, *, table: str, schema: pa.Schema, stamp
 
 def read_file(location: Location, file: File) -> pa.Table:
     """One file, with the columns that the table had when it was written."""
-    return pq.read_table(file.path, filesystem=location.filesystem)
+    with explained(location.uri):
+        return pq.read_table(file.path, filesystem=location.filesystem)
 
 
 def commit(
@@ -170,15 +181,12 @@ def commit(
     """
     now = int(time.time() * 1000)
     queued = [Transaction(queue, table.version() + 1, now)] if queue else []
-    table.create_write_transaction(
-        [_added(file, now) for file in add] + [RemoveAction(f.path, True, now, f.size, {}) for f in remove],
-        "append",
-        table.schema(),
-        [],
-        commit_properties=CommitProperties(
-            custom_metadata=dict(note), app_transactions=[Transaction(app, sequence, now), *queued]
-        ),
+    actions = [_added(file, now) for file in add] + [RemoveAction(f.path, True, now, f.size, {}) for f in remove]
+    properties = CommitProperties(
+        custom_metadata=dict(note), app_transactions=[Transaction(app, sequence, now), *queued]
     )
+    with explained(table.table_uri):
+        table.create_write_transaction(actions, "append", table.schema(), [], commit_properties=properties)
 
 
 def _added(file: File, now: int) -> AddAction:
@@ -189,7 +197,8 @@ def _added(file: File, now: int) -> AddAction:
 
 def files_of(table: DeltaTable) -> list[File]:
     """The files of this version, from the log alone."""
-    return [_file(row) for row in pa.table(table.get_add_actions(flatten=True)).to_pylist()]
+    with explained(table.table_uri):
+        return [_file(row) for row in pa.table(table.get_add_actions(flatten=True)).to_pylist()]
 
 
 def _file(row: Mapping[str, object]) -> File:
@@ -213,13 +222,14 @@ def _file(row: Mapping[str, object]) -> File:
     )
 
 
-def version_of(table: DeltaTable, *, app: str, sequence: int) -> tuple[int, str]:
+def version_of(table: DeltaTable, *, app: str, sequence: int, after: int | None = None) -> tuple[int, str]:
     """The version and fingerprint of the commit of (app, sequence); the present version when the log forgot it.
 
+    It is sought among the commits `after` a version, by default among all: each that is looked at is a file to read.
     Where the log has gaps (see `pressrun.lake.retention`) deltalake counts commits instead of reading their versions,
     so an entry's version is looked up.
     """
-    history = table.history()
+    history = table.history(None if after is None else table.version() - after)
     for place, entry in enumerate(history):
         if entry.get("pressrun.app") == app and int(entry.get("pressrun.sequence", 0)) == sequence:
             whole = len(history) == table.version() + 1

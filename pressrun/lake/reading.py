@@ -16,7 +16,8 @@ from deltalake.exceptions import DeltaError
 from pressrun.lake import delta
 from pressrun.lake.delta import File, Location
 from pressrun.lake.digest import combined
-from pressrun.lake.errors import DatasetGoneError, LakeError
+from pressrun.lake.errors import DatasetGoneError, LakeError, StoreError
+from pressrun.lake.refusals import explained
 from pressrun.lake.types import DatasetRef
 
 
@@ -42,8 +43,9 @@ def read(
         found = [f.path for f in held if since is None or f.written >= since.timestamp() * 1000]
         if not found:
             return schema.empty_table().select(list(columns))
-        parts = ds.dataset(found, schema=schema, format="parquet", filesystem=location.filesystem)
-        return parts.to_table(columns=list(columns), filter=where)
+        with explained(location.uri):
+            parts = ds.dataset(found, schema=schema, format="parquet", filesystem=location.filesystem)
+            return parts.to_table(columns=list(columns), filter=where)
 
     try:
         return rows(files(location, dataset))
@@ -103,10 +105,13 @@ def files_there(location: Location, dataset: DatasetRef) -> list[File]:
 
 
 def intact(location: Location, dataset: DatasetRef) -> bool:
-    """Whether every row can still be read: the version is there, and its files are, whole."""
+    """Whether every row can still be read: the version is there, and its files are, whole. Raises StoreError."""
     try:
         filesystem = location.filesystem
-        return all(_whole(filesystem, file) for file in files_there(location, dataset))
+        with explained(location.uri):
+            return all(_whole(filesystem, file) for file in files_there(location, dataset))
+    except StoreError:
+        raise  # Of data that cannot be asked for now nobody knows whether it is there.
     except (LakeError, pa.ArrowException, OSError):
         return False
 

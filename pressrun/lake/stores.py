@@ -57,6 +57,15 @@ _IN_THE_ENVIRONMENT = """
 _ON_THE_BUCKET = "server_side_encryption sse_kms_key_id sse_bucket_key_enabled sse_customer_key_base64"
 
 
+# object_store gives up after ten retries, which are less than three seconds of a store that refuses at once.
+_PATIENT = {"max_retries": "100", "retry_timeout": f"{PATIENCE.seconds}s", "backoff_config.max_backoff": "5s"}
+
+
+def patient(uri: str, options: Options) -> dict[str, str]:
+    """The options for deltalake: on a store it tries as long as Arrow does, unless they say otherwise."""
+    return {**(_PATIENT if in_bucket(uri) else {}), **options}
+
+
 def in_bucket(uri: str) -> bool:
     """Whether the address is an object store's rather than a folder of this machine."""
     return "://" in uri.removeprefix("file://")
@@ -91,11 +100,15 @@ def store(uri: str, options: Options) -> pafs.FileSystem:
 def _opened(
     scheme: str, bucket: str, given: tuple[tuple[str, str], ...], around: tuple[tuple[str, str], ...], process: int
 ) -> pafs.FileSystem:
-    if scheme == "gs":
-        return pafs.GcsFileSystem(retry_time_limit=PATIENCE, **_gcs(dict(around) | dict(given)))
-    patient = pafs.AwsDefaultS3RetryStrategy(max_attempts=_ATTEMPTS)
-    # Opened late, a small file is one request instead of a multipart upload's three.
-    return pafs.S3FileSystem(retry_strategy=patient, allow_delayed_open=True, **_s3(bucket, dict(given), dict(around)))
+    try:
+        if scheme == "gs":
+            return pafs.GcsFileSystem(retry_time_limit=PATIENCE, **_gcs(dict(around) | dict(given)))
+        arguments = _s3(bucket, dict(given), dict(around))
+        patient = pafs.AwsDefaultS3RetryStrategy(max_attempts=_ATTEMPTS)
+        # Opened late, a small file is one request instead of a multipart upload's three.
+        return pafs.S3FileSystem(retry_strategy=patient, allow_delayed_open=True, **arguments)
+    except ValueError as error:
+        raise StoreError(f"storage_options of {bucket}: {error}") from error
 
 
 def _settings(options: Options, prefix: str) -> dict[str, str]:

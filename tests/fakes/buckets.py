@@ -7,22 +7,21 @@ with the session, so that each worker of pytest-xdist has its own. `troubled` st
 from __future__ import annotations
 
 import atexit
-import http.client
-import threading
-from collections.abc import Callable, Iterator
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import urlsplit
+from pathlib import Path
 from uuid import uuid4
 
 from pressrun.buckets import BucketServer, gcs_server, s3_server
-from pressrun.buckets.running import body_of
 from pressrun.buckets.servers import Kind
 
-__all__ = ["BucketServer", "Trouble", "Troubled", "bucket_server", "gcs_server", "new_root", "s3_server", "troubled"]
+__all__ = ["BucketServer", "Troubled", "bucket_server", "gcs_server", "new_root", "s3_server", "troubled"]
 
 _running = ExitStack()
 atexit.register(_running.close)
@@ -39,79 +38,44 @@ def new_root(server: BucketServer) -> str:
     return server.make_bucket(f"lake-{uuid4().hex[:16]}") + "/lake"
 
 
-Answer = tuple[int, dict[str, str], bytes]
-Trouble = Callable[[str, str, bytes], Answer | None]
-"""Given method, path and body, what is answered instead of asking the server; None: nothing is wrong."""
-
-
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Troubled:
-    """A server behind something that may spoil its answers. `asked` holds what was asked: method and path."""
+    """A server behind something that spoils its answers as it is told; `server.endpoint` is the address of both."""
 
     server: BucketServer
-    trouble: Trouble = field(default=lambda method, path, body: None)
-    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def spoil(
+        self, status: int, code: str, message: str, *, matching: str = "", seconds: float = 1e9, times: int = 10**9
+    ) -> None:
+        """From now on requests whose "METHOD path" matches are answered like this, so long and so often."""
+        self._tell(status=status, code=code, message=message, matching=matching, seconds=seconds, times=times)
+
+    def mend(self) -> None:
+        """From now on nothing is wrong."""
+        self._tell(status=0)
+
+    def asked(self) -> list[str]:
+        """Method and path of every request so far."""
+        with urllib.request.urlopen(f"{self.server.endpoint}/_asked", timeout=30) as answer:
+            told: list[str] = json.load(answer)
+        return told
+
+    def _tell(self, **trouble: object) -> None:
+        request = urllib.request.Request(
+            f"{self.server.endpoint}/_trouble", json.dumps(trouble).encode(), method="POST"
+        )
+        urllib.request.urlopen(request, timeout=30).close()
 
 
 @contextmanager
 def troubled(server: BucketServer) -> Iterator[Troubled]:
-    """Something in front of `server` at an address of its own, which is its `server`'s `endpoint`."""
-    made = Troubled(server=server)
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), _handler(made, urlsplit(server.endpoint).netloc))
-    listener.daemon_threads = True
-    made.server = replace(server, endpoint=f"http://127.0.0.1:{listener.server_address[1]}")
-    threading.Thread(target=lambda: listener.serve_forever(poll_interval=0.05), daemon=True).start()
+    """Something in front of `server`, which is well behaved until it is told otherwise."""
+    command = [sys.executable, "-m", "tests.fakes.trouble", server.endpoint]
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
     try:
-        yield made
+        endpoint = process.stdout.readline().strip() if process.stdout else ""
+        yield Troubled(server=replace(server, endpoint=endpoint, pid=process.pid))
     finally:
-        listener.shutdown()
-        listener.server_close()
-
-
-_HOP = ("expect", "transfer-encoding", "content-length", "connection")
-
-
-def _handler(made: Troubled, behind: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = -1
-        disable_nagle_algorithm = True
-
-        def _obey(self) -> None:
-            body = body_of(self)
-            made.asked.append((self.command, self.path))
-            self._send(*(made.trouble(self.command, self.path, body) or self._asked(body)))
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _obey  # noqa: N815
-
-        def _asked(self, body: bytes) -> Answer:
-            connection = http.client.HTTPConnection(behind, timeout=30)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
-            connection.request(self.command, self.path, body, headers)
-            response = connection.getresponse()
-            answer = response.status, dict(response.getheaders()), response.read()
-            connection.close()
-            return answer
-
-        def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            self.send_response(status)
-            for name, value in headers.items():
-                if name.lower() not in ("transfer-encoding", "connection", "date", "content-length"):
-                    self.send_header(name, value)
-            length = {name.lower(): value for name, value in headers.items()}.get("content-length")
-            if status not in (204, 304):
-                self.send_header("Content-Length", str(length if self.command == "HEAD" and length else len(body)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-
-        def handle_expect_100(self) -> bool:
-            """The client waits for this line with its body; what is buffered would come a second late."""
-            told = super().handle_expect_100()
-            self.wfile.flush()
-            return told
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    return Handler
+        process.kill()
+        process.wait(timeout=10)

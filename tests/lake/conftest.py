@@ -1,4 +1,4 @@
-"""A lake in an empty folder, and rows to put into it."""
+"""A lake in an empty folder, or in an empty bucket where a test is run `everywhere`; and rows to put into it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 
 from pressrun.lake import Lake, StepKey, rows_of
+from tests.lake.places import lake_in
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(str(tmp_path / "lake"))
+def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
+    return lake_in(getattr(request, "param", "folder"), tmp_path)
 
 
 @pytest.fixture

@@ -7,11 +7,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from pressrun.lake import SCHEMAS, DatasetGoneError, Lake, Retention, SchemaError, StageResult, StepKey, rows_of
+from pressrun.lake import (
+    SCHEMAS,
+    DatasetGoneError,
+    DatasetRef,
+    Lake,
+    Retention,
+    SchemaError,
+    StageResult,
+    StepKey,
+    rows_of,
+    stores,
+)
+from tests.lake.places import everywhere
 
 Rows = Callable[..., pa.Table]
 
@@ -29,6 +42,25 @@ def ids(lake: Lake, pipeline: str = "topics") -> list[str]:
     return sorted(lake.read(lake.snapshot("given", pipeline=pipeline))["article_id"].to_pylist())
 
 
+def infos(lake: Lake, dataset: DatasetRef) -> list[pafs.FileInfo]:
+    """The dataset's files, as the file system of its table's folder finds them."""
+    location = lake.location(dataset.table)
+    below = [file.removeprefix(location.uri).lstrip("/") for file in lake.files(dataset)]
+    return list(location.filesystem.get_file_info(below))
+
+
+def brought(lake: Lake, rows: pa.Table, path: str) -> str:
+    """Rows that something else wrote below the table's folder; returns the file's address."""
+    location = lake.location("given")
+    if stores.in_bucket(location.uri):
+        pq.write_table(rows, path, filesystem=location.filesystem)
+    else:
+        (Path(location.uri) / path).parent.mkdir(parents=True)
+        pq.write_table(rows, Path(location.uri) / path)
+    return f"{location.uri}/{path}"
+
+
+@everywhere
 def test_what_is_committed_is_read_back(lake: Lake, key: StepKey, given: Rows) -> None:
     dataset = lake.commit("given", given("a", "b"), key=key, pipeline="topics")
     assert lake.read(dataset).equals(given("a", "b"))
@@ -37,18 +69,21 @@ def test_what_is_committed_is_read_back(lake: Lake, key: StepKey, given: Rows) -
     assert house == [{"pipeline": "topics", "step_key": str(key)}] * 2
 
 
+@everywhere
 def test_a_retry_gets_the_first_commit_whatever_it_brings(lake: Lake, key: StepKey, given: Rows) -> None:
     first = lake.commit("given", given("a"), key=key, pipeline="topics")
     lake.commit("given", given("x"), key=other(key), pipeline="topics")
-    assert Lake(lake.root).commit("given", given("b"), key=key, pipeline="topics") == first
+    assert Lake(lake.root, lake.storage_options).commit("given", given("b"), key=key, pipeline="topics") == first
 
 
+@everywhere
 def test_a_commit_without_rows_is_remembered_too(lake: Lake, key: StepKey, given: Rows) -> None:
     first = lake.commit("given", given(), key=key, pipeline="topics")
     assert lake.commit("given", given("late"), key=key, pipeline="topics") == first
     assert lake.read(first).num_rows == 0
 
 
+@everywhere
 def test_a_higher_generation_replaces_the_steps_rows_and_no_others(lake: Lake, key: StepKey, given: Rows) -> None:
     lake.commit("given", given("keep"), key=other(key), pipeline="topics")
     old = lake.commit("given", given("a", "b"), key=key, pipeline="topics")
@@ -61,6 +96,7 @@ def test_a_higher_generation_replaces_the_steps_rows_and_no_others(lake: Lake, k
     assert lake.read(old)["article_id"].to_pylist() == ["a", "b"]
 
 
+@everywhere
 def test_only_finished_steps_of_the_pipeline_are_seen(lake: Lake, key: StepKey, given: Rows) -> None:
     lake.commit("given", given("a"), key=key, pipeline="topics")
     lake.commit("given", given("mind"), key=other(key), pipeline="mind")
@@ -70,6 +106,7 @@ def test_only_finished_steps_of_the_pipeline_are_seen(lake: Lake, key: StepKey, 
     assert ids(lake) == ["a"]
 
 
+@everywhere
 def test_a_snapshot_of_a_table_that_does_not_exist_yet_is_empty(lake: Lake) -> None:
     dataset = lake.snapshot("spend", pipeline="topics")
     assert dataset.rows == 0
@@ -77,6 +114,7 @@ def test_a_snapshot_of_a_table_that_does_not_exist_yet_is_empty(lake: Lake) -> N
     assert lake.files(dataset) == []
 
 
+@everywhere
 def test_a_snapshot_stays_what_it_was(lake: Lake, key: StepKey, given: Rows) -> None:
     lake.commit("given", given("a"), key=key, pipeline="topics")
     finish(lake, key)
@@ -133,16 +171,18 @@ def test_a_time_without_a_zone_is_refused(lake: Lake, key: StepKey) -> None:
         lake.commit("interactions", naive, key=key, pipeline="topics")
 
 
+@everywhere
 def test_a_new_column_reads_as_null_in_older_rows(lake: Lake, key: StepKey, given: Rows) -> None:
     old = lake.commit("given", given("a"), key=key, pipeline="topics")
     wider = SCHEMAS | {"given": SCHEMAS["given"].append(pa.field("sure", pa.float64()))}
-    later = Lake(lake.root, schemas=wider)
+    later = Lake(lake.root, lake.storage_options, schemas=wider)
     new = later.commit("given", given("b").append_column("sure", pa.array([0.5])), key=other(key), pipeline="topics")
     assert later.read(old)["sure"].to_pylist() == [None]
     assert later.read(new)["sure"].to_pylist() == [0.5]
     assert lake.commit("given", given("c"), key=other(key, "old code"), pipeline="topics").rows == 1
 
 
+@everywhere
 def test_a_stream_is_seen_at_once_and_takes_each_segment_once(lake: Lake, given: Rows) -> None:
     for sequence, name in ((0, "a"), (1, "b"), (1, "again"), (0, "late")):
         dataset = lake.append("given", given(name), pipeline="topics", source="router-1", sequence=sequence)
@@ -152,30 +192,29 @@ def test_a_stream_is_seen_at_once_and_takes_each_segment_once(lake: Lake, given:
     assert ids(lake) == ["a", "b", "c"]
 
 
+@everywhere
 def test_files_that_spark_wrote_are_taken_over(lake: Lake, key: StepKey, given: Rows) -> None:
-    folder = Path(lake.root) / "given" / "incoming"
-    folder.mkdir(parents=True)
     rows = given("a", "b")
     for name, value in lake.stamps(key=key, pipeline="topics").items():
         rows = rows.append_column(name, pa.array([value] * 2))
-    pq.write_table(rows, folder / "part-00000.snappy.parquet")
-    dataset = lake.commit_files("given", [str(folder / "part-00000.snappy.parquet")], key=key, pipeline="topics")
+    written = brought(lake, rows, "incoming/part-00000.snappy.parquet")
+    dataset = lake.commit_files("given", [written], key=key, pipeline="topics")
     assert lake.read(dataset).equals(given("a", "b"))
     assert dataset.digest == lake.commit("given", given("a", "b"), key=other(key), pipeline="topics").digest
-    assert all(Path(file).exists() for file in lake.files(dataset))
+    assert [info.is_file for info in infos(lake, dataset)] == [True]
 
 
+@everywhere
 def test_files_of_another_step_are_refused(lake: Lake, key: StepKey, given: Rows) -> None:
-    folder = Path(lake.root) / "given"
-    folder.mkdir(parents=True)
-    pq.write_table(given("a"), folder / "x.parquet")
+    written = brought(lake, given("a"), "x.parquet")
     with pytest.raises(SchemaError, match=r"given\.pipeline"):
-        lake.commit_files("given", [str(folder / "x.parquet")], key=key, pipeline="topics")
+        lake.commit_files("given", [written], key=key, pipeline="topics")
 
 
+@everywhere
 def test_a_lost_file_is_an_error_that_names_the_retention(lake: Lake, key: StepKey, given: Rows) -> None:
     dataset = lake.commit("given", given("a"), key=key, pipeline="topics")
-    Path(lake.files(dataset)[0]).unlink()
+    lake.location("given").filesystem.delete_file(infos(lake, dataset)[0].path)
     with pytest.raises(DatasetGoneError, match=r"logRetentionDuration = interval 365 days.*fresh: true"):
         lake.read(dataset)
 
@@ -191,6 +230,7 @@ def test_retention_is_set_when_a_table_is_created(tmp_path: Path, key: StepKey, 
     lake.commit("given", given("a"), key=key, pipeline="topics")
     assert DeltaTable(f"{lake.root}/given").metadata().configuration == {
         "delta.enableExpiredLogCleanup": "false",
+        "delta.checkpointInterval": "10",
         "delta.logRetentionDuration": "interval 7 days",
         "delta.deletedFileRetentionDuration": "interval 8 days",
         "delta.setTransactionRetentionDuration": "interval 9 days",
@@ -206,6 +246,7 @@ def test_a_retry_is_known_by_its_rows_when_its_transaction_is_forgotten(
     assert lake.commit("given", given("b"), key=key, pipeline="topics") == first
 
 
+@everywhere
 def test_the_first_manifest_stands(lake: Lake, key: StepKey) -> None:
     first = finish(lake, key)
     later = StageResult(stage="sample", step_key=str(key), facts={"try": 2})
@@ -224,22 +265,25 @@ def test_the_newest_step_with_the_fingerprint_is_reused(lake: Lake, key: StepKey
     assert lake.reusable("g") is None
 
 
+@everywhere
 @pytest.mark.parametrize("harm", ["gone", "cut short"])
 def test_data_that_cannot_be_read_is_never_reused(lake: Lake, key: StepKey, given: Rows, harm: str) -> None:
     dataset = lake.commit("given", given("a"), key=key, pipeline="topics")
     finish(lake, key, given=dataset)
-    file = Path(lake.files(dataset)[0])
-    if harm == "gone":
-        file.unlink()
-    else:
-        file.write_bytes(file.read_bytes()[:-9])
+    filesystem, file = lake.location("given").filesystem, infos(lake, dataset)[0].path
+    whole = filesystem.open_input_stream(file).read()
+    filesystem.delete_file(file)
+    if harm == "cut short":
+        with filesystem.open_output_stream(file) as stream:
+            stream.write(whole[:-9])
     assert lake.reusable("f") is None
 
 
+@everywhere
 def test_rows_that_broken_code_left_behind_are_replaced(lake: Lake, key: StepKey, given: Rows) -> None:
     lake.bind(key, "broken")
     lake.commit("given", given("wrong"), key=key, pipeline="topics")
-    mended = Lake(lake.root)
+    mended = Lake(lake.root, lake.storage_options)
     mended.bind(key, "mended")
     dataset = mended.commit("given", given("right"), key=key, pipeline="topics")
     assert mended.commit("given", given("retry"), key=key, pipeline="topics") == dataset

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pytest
 
 from pressrun.lake import Lake, StageResult, StepKey
+from pressrun.lake.delta import files_of
 from tests.forks import FORKS
+from tests.lake.places import everywhere
 
 _DIE = """
 import os, signal
@@ -21,7 +23,7 @@ def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
 key = StepKey(dag_id="d", run_id="r", task_id="t")
-lake = Lake(root)
+lake = Lake(root, options)
 if boundary == "before the data files":
     delta.write_file = die
 if boundary == "between data files and log":
@@ -41,7 +43,7 @@ _RACE = """
 import time
 from pathlib import Path
 from pressrun.lake import Lake, StageResult, StepKey, rows_of
-lake = Lake(root)
+lake = Lake(root, options)
 while not Path(start).exists():
     time.sleep(0.002)
 said = []
@@ -54,7 +56,20 @@ Path(out).write_text("\\n".join(said))
 """
 
 
-def _start(code: str, **given: str) -> multiprocessing.process.BaseProcess:
+_COMMIT_MANY = """
+import time
+from pathlib import Path
+from pressrun.lake import Lake, StepKey, rows_of
+lake = Lake(root, options)
+while not Path(start).exists():
+    time.sleep(0.002)
+for number in range(count):
+    key = StepKey(dag_id="d", run_id=run, task_id=f"t{number}")
+    lake.commit("given", rows_of("given", [{"article_id": f"{run}{number}"}]), key=key, pipeline="topics")
+"""
+
+
+def _start(code: str, **given: object) -> multiprocessing.process.BaseProcess:
     process = FORKS.Process(target=exec, args=(code, given), daemon=True)
     process.start()
     return process
@@ -64,6 +79,7 @@ def _ids(lake: Lake) -> list[str]:
     return sorted(lake.read(lake.snapshot("given", pipeline="topics"))["article_id"].to_pylist())
 
 
+@everywhere
 @pytest.mark.parametrize(
     "boundary",
     [
@@ -77,7 +93,7 @@ def _ids(lake: Lake) -> list[str]:
 def test_a_retry_after_kill_9_loses_and_doubles_nothing(
     lake: Lake, given: Callable[..., pa.Table], boundary: str
 ) -> None:
-    process = _start(_DIE, root=lake.root, boundary=boundary)
+    process = _start(_DIE, root=lake.root, options=lake.storage_options, boundary=boundary)
     process.join(timeout=250)
     assert process.exitcode == -signal.SIGKILL
     assert _ids(lake) == (["a", "b", "c"] if boundary == "after the manifest" else [])
@@ -88,13 +104,14 @@ def test_a_retry_after_kill_9_loses_and_doubles_nothing(
     assert _ids(lake) == ["a", "b", "c"]
 
 
+@everywhere
 @pytest.mark.parametrize("runs", [("same", "same"), ("one", "two")])
 def test_processes_that_race_from_the_creation_of_the_tables_on_both_end_right(
     lake: Lake, tmp_path: Path, runs: tuple[str, str]
 ) -> None:
     start, said = tmp_path / "start", [tmp_path / "first", tmp_path / "second"]
     racers = [
-        _start(_RACE, root=lake.root, run=run, start=str(start), out=str(out))
+        _start(_RACE, root=lake.root, options=lake.storage_options, run=run, start=str(start), out=str(out))
         for run, out in zip(runs, said, strict=True)
     ]
     start.touch()
@@ -104,3 +121,22 @@ def test_processes_that_race_from_the_creation_of_the_tables_on_both_end_right(
     assert _ids(lake) == sorted({f"{run}{number}" for run in runs for number in range(4)})
     if runs[0] == runs[1]:
         assert said[0].read_text() == said[1].read_text()
+
+
+@everywhere
+def test_of_200_commits_that_two_processes_race_for_none_is_lost_and_none_doubled(lake: Lake, tmp_path: Path) -> None:
+    start, each = tmp_path / "start", 100
+    racers = [
+        _start(_COMMIT_MANY, root=lake.root, options=lake.storage_options, run=run, start=str(start), count=each)
+        for run in ("one", "two")
+    ]
+    start.touch()
+    for racer in racers:
+        racer.join(timeout=240)
+    assert [racer.exitcode for racer in racers] == [0, 0]
+    table = lake.location("given").open()
+    assert table is not None
+    rows = sorted(path.step_key for path in files_of(table))
+    assert rows == sorted(f"d/{run}/t{number}/-1" for run in ("one", "two") for number in range(each))
+    # The table's creation, and one version a commit: no commit was made twice.
+    assert table.version() == 2 * each
