@@ -15,3 +15,7 @@ class NotUsable(AirflowFailException):
 
 class PlatformRefused(AirflowFailException):
     """The platform refused a job as it was asked for: a right, a name or a setting is wrong. A retry does not help."""
+
+
+class AlertsStuck(RuntimeError):
+    """Messages lie undelivered in the outbox. A retry tries to deliver them again."""

@@ -1,4 +1,4 @@
-"""The lake's maintenance as a task."""
+"""The lake's maintenance as a task, and a watch over the alerts that tell of everything else."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from operators.base import hide_secrets, truth
+from operators.errors import AlertsStuck
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -42,3 +43,37 @@ class MaintenanceOperator(BaseOperator):
 
     def _progress(self, message: str, done: int = 0, total: int | None = None) -> None:
         self.log.info("%s%s", message, f" {done}/{total}" if total else "")
+
+
+class AlertsArriveOperator(BaseOperator):
+    """Fails when a message has lain undelivered in the outbox for too long; else gives a heartbeat.
+
+    An alert about broken alerts would not arrive, so this shows where people look anyway: a failed task, the model's
+    page, and a heartbeat that whoever watches from outside misses. See `pressrun.alerts.watch`.
+
+    :param environment: where it runs, a name in config/environments; by default the process's own
+    :param hours: how long a message may lie
+    """
+
+    template_fields: Sequence[str] = ("environment", "hours")
+    ui_color = "#e8f7ec"
+
+    def __init__(self, *, environment: str | None = None, hours: float | str = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.environment = environment
+        self.hours = hours
+
+    def execute(self, context: Context) -> str:
+        """When the heartbeat was given. Raises AlertsStuck naming the messages and what the last attempt met."""
+        from datetime import timedelta
+
+        from pressrun.alerts import deliver
+        from pressrun.alerts.watch import beat, in_words, stuck
+        from pressrun.config.load import load_environment
+
+        place = load_environment(self.environment)
+        hide_secrets()
+        deliver(place)
+        if found := stuck(place, allowed=timedelta(hours=float(self.hours))):
+            raise AlertsStuck(in_words(found))
+        return beat(place).isoformat()

@@ -62,6 +62,16 @@ class Delivery:
     replies: tuple[Message, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stuck:
+    """A thread with something undelivered since, and what the last attempt met."""
+
+    thread: str
+    pipeline: str
+    since: datetime
+    last_error: str | None
+
+
 class Outbox:
     """Alerts of every pipeline. What is added stays until it is delivered, whoever dies meanwhile."""
 
@@ -114,6 +124,17 @@ class Outbox:
         with writing(self._engine, lock="alerts") as connection:
             connection.execute(update(M).where(M.c.key == key).values(values))
 
+    def stuck(self, *, before: datetime) -> list[Stuck]:
+        """The threads with something from before then that is not delivered, the longest first."""
+        late = and_(M.c.state.in_(("waiting", "sending")), M.c.created_at <= before)
+        head = and_(or_(T.c.sent_revision < T.c.revision, T.c.state == "sending"), T.c.updated_at <= before)
+        with reading(self._engine) as connection:
+            oldest = {row.thread: row for row in connection.execute(select(M).where(late).order_by(M.c.number.desc()))}
+            held = or_(head, T.c.thread.in_(list(oldest)))
+            rows = connection.execute(select(T).where(held)).all()
+        found = [_stuck(row, oldest.get(row.thread)) for row in rows]
+        return sorted(found, key=lambda one: one.since)
+
     def threads(self, *, pipeline: str) -> list[Thread]:
         """The pipeline's threads, the newest first."""
         with reading(self._engine) as connection:
@@ -151,6 +172,12 @@ def _head(
     elif headline is not None:
         news = {"text": headline, "links": {**row.links, **links}, "revision": row.revision + 1, "updated_at": now}
         connection.execute(update(T).where(T.c.thread == thread).values(news))
+
+
+def _stuck(thread: Any, reply: Any) -> Stuck:
+    since = min(one for one in (reply.created_at if reply else None, thread.updated_at) if one is not None)
+    error = thread.last_error or (reply.last_error if reply else None)
+    return Stuck(thread=thread.thread, pipeline=thread.pipeline, since=since, last_error=error)
 
 
 def _due(connection: Connection, thread: str) -> tuple[Message, ...]:

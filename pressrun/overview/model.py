@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pressrun.alerts.watch import in_words, stuck
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.jobs.database import open_database
@@ -44,7 +45,10 @@ class Card:
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """The state of one model's loop. `candidate` is the newest training that does not serve."""
+    """The state of one model's loop. `candidate` is the newest training that does not serve.
+
+    `stuck` says since when messages lie undelivered, where they have for long.
+    """
 
     pipeline: Pipeline
     champion: Card | None
@@ -57,6 +61,7 @@ class Overview:
     rollout: RolloutRecord | None
     oracle: bool
     synthetic: bool
+    stuck: str = ""
 
 
 def overview(environment: Environment, pipeline: Pipeline) -> Overview:
@@ -81,6 +86,7 @@ def overview(environment: Environment, pipeline: Pipeline) -> Overview:
         rollout=record,
         oracle=pipeline.label.oracle,
         synthetic=any(verdict.synthetic for verdict in verdicts),
+        stuck=in_words(stuck(environment, model=model)),
     )
 
 
