@@ -1,6 +1,8 @@
 """Spark: plain Parquet in, plain Parquet out; the lake commits what it wrote.
 
-Spark's own Delta writer has no safe commit for several writers on S3, and a job on plain Parquet runs on any Spark.
+Spark's own Delta writer has no safe commit for several writers on S3, and a job on plain Parquet runs on any Spark. One
+that runs in this very process needs no connector for the lake's bucket either: files are brought to a scratch folder,
+and what it wrote there is the lake's to write. A cluster reaches the bucket itself, by its platform's connector.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -22,6 +26,7 @@ from pyspark.sql import functions as sf
 from pressrun.config.environment import Spark
 from pressrun.java import NoJavaError, find_java
 from pressrun.lake.lake import Lake
+from pressrun.lake.stores import in_bucket
 from pressrun.lake.tables import SCHEMAS
 from pressrun.lake.types import DatasetRef
 from pressrun.sampling import queries
@@ -46,13 +51,14 @@ _CONF = {
 
 
 class SparkEngine:
-    """The engine of a Spark session."""
+    """The engine of a Spark session; `scratch` is where files of a lake in a bucket are brought, if they must be."""
 
-    def __init__(self, session: Any, lake: Lake) -> None:
-        self._session, self._lake = session, lake
+    def __init__(self, session: Any, lake: Lake, scratch: Path) -> None:
+        self._session, self._lake, self._scratch = session, lake, scratch
+        self._brings = in_bucket(lake.root) and str(session.sparkContext.master).startswith("local")
 
     def load(self, view: str, dataset: DatasetRef, columns: Sequence[str]) -> None:
-        files = [_hadoop(file) for file in self._lake.files(dataset)]
+        files = self._brought(dataset) if self._brings else [_hadoop(file) for file in self._lake.files(dataset)]
         if not files:
             return self.put(view, SCHEMAS[dataset.table].empty_table().select(list(columns)))
         rows = self._session.read.schema(_ddl(dataset.table, columns)).parquet(*files)
@@ -76,19 +82,36 @@ class SparkEngine:
         return group(self.fetch(f"SELECT article_id FROM {view}")["article_id"], self.fetch("SELECT * FROM pairs"))
 
     def commit(self, table: str, sql: str, *, step: Step) -> DatasetRef:
-        model = step.pipeline.model
         rows = self._session.sql(sql).select(*SCHEMAS[table].names)
+        return (self._handed_over if self._brings else self._written)(table, rows, step)
+
+    def _written(self, table: str, rows: Any, step: Step) -> DatasetRef:
+        model, location, folder = step.pipeline.model, self._lake.location(table), f"spark-{uuid4().hex}"
         for name, value in self._lake.stamps(key=step.key, pipeline=model).items():
             rows = rows.withColumn(name, sf.lit(value))
-        folder = f"{self._lake.root}/{table}/spark-{uuid4().hex}"
-        rows.coalesce(1).write.parquet(_hadoop(folder))
-        filesystem, path, scheme = _filesystem(folder)
-        found = filesystem.get_file_info(pafs.FileSelector(path))
-        written = [info.path for info in found if info.path.endswith(".parquet")]
-        files = [scheme + path for path in written if pq.read_metadata(path, filesystem=filesystem).num_rows]
+        rows.coalesce(1).write.parquet(_hadoop(f"{location.uri}/{folder}"))
+        filesystem = location.filesystem
+        found = (info.path for info in filesystem.get_file_info(pafs.FileSelector(folder)))
+        written = [path for path in found if path.endswith(".parquet")]
+        some = [path for path in written if pq.read_metadata(path, filesystem=filesystem).num_rows]
+        files = [f"{location.uri}/{path}" for path in some]
         committed = self._lake.commit_files(table, files, key=step.key, pipeline=model)
-        filesystem.delete_dir(path)
+        filesystem.delete_dir(folder)
         return committed
+
+    def _handed_over(self, table: str, rows: Any, step: Step) -> DatasetRef:
+        folder = self._scratch / uuid4().hex
+        rows.write.parquet(str(folder))
+        return self._lake.commit(table, pq.read_table(folder), key=step.key, pipeline=step.pipeline.model)
+
+    def _brought(self, dataset: DatasetRef) -> list[str]:
+        location, folder = self._lake.location(dataset.table), self._scratch / uuid4().hex
+        folder.mkdir()
+        files = [file.removeprefix(f"{location.uri}/") for file in self._lake.files(dataset)]
+        here = [str(folder / f"{number}.parquet") for number in range(len(files))]
+        for there, path in zip(files, here, strict=True):
+            pafs.copy_files(there, path, location.filesystem, pafs.LocalFileSystem())
+        return here
 
     def _keep(self, view: str, rows: Any) -> None:
         rows.persist().createOrReplaceTempView(view)
@@ -103,7 +126,8 @@ def spark_engine(step: Step) -> Iterator[SparkEngine]:
     running = SparkSession.getActiveSession()
     session = running or start_session(step.environment.spark)
     try:
-        yield SparkEngine(session, step.lake)
+        with TemporaryDirectory(prefix="pressrun-spark-") as scratch:
+            yield SparkEngine(session, step.lake, Path(scratch))
     finally:
         session.catalog.clearCache()
         if running is None:
@@ -140,11 +164,3 @@ def _ddl(table: str, columns: Sequence[str]) -> str:
 def _hadoop(uri: str) -> str:
     """The lake's address as Hadoop's file systems call it."""
     return re.sub(r"^s3://", "s3a://", uri)
-
-
-def _filesystem(folder: str) -> tuple[pafs.FileSystem, str, str]:
-    """The file system, the folder's path on it, and what goes before a path to make it an address again."""
-    if "://" not in folder:
-        return pafs.LocalFileSystem(), folder, ""
-    filesystem, path = pafs.FileSystem.from_uri(folder)
-    return filesystem, path, folder.split("://")[0] + "://"
