@@ -45,8 +45,9 @@ Tell = Callable[[Went], None]
 
 
 def block(lake: Lake, subject: str, values: Mapping[str, Collection[str]], *, erasure_id: str) -> None:
-    """Blocks the reader whose hash is `subject`, and what leads to them, by kind; what is blocked stays so."""
-    wanted = {("reader", subject)} | {(kind, hashed(kind, one)) for kind, found in values.items() for one in found}
+    """Blocks the reader whose hash is `subject` ("": blocked before), and what leads to them, by kind, for good."""
+    readers = {("reader", subject)} if subject else set()
+    wanted = readers | {(kind, hashed(kind, one)) for kind, found in values.items() for one in found}
     while True:
         known = block_list(lake.location(TABLE)).blocked.hashes
         missing = sorted((kind, digest) for kind, digest in wanted if digest not in known.get(kind, ()))
@@ -54,7 +55,7 @@ def block(lake: Lake, subject: str, values: Mapping[str, Collection[str]], *, er
             return
         rows = [{"kind": kind, "hash": digest, "erasure_id": erasure_id} for kind, digest in missing]
         # Another erasure of this reader may take the sequence; what it did not know is missing still, and comes next.
-        sequence = _next_sequence(lake, source := f"erasure/{subject[:32]}")
+        sequence = _next_sequence(lake, source := f"erasure/{subject[:32] or erasure_id}")
         lake.append(TABLE, rows_of(TABLE, rows), pipeline=EVERY, source=source, sequence=sequence)
 
 

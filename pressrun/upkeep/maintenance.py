@@ -11,14 +11,16 @@ from pressrun.lake.retention import GRACE, Keeping, Pins, TableKept, keep_table
 from pressrun.lake.tables import SCHEMAS
 from pressrun.step import Progress, open_lake, silent
 from pressrun.upkeep.needs import needs, pins_of
+from pressrun.upkeep.sweep import sweep
 
 
 @dataclass(frozen=True, kw_only=True)
 class Maintained:
-    """What became of each table that there is."""
+    """What became of each table that there is; `swept` rows had come in again of readers who were erased."""
 
     tables: Sequence[TableKept] = field(default_factory=list)
     dry_run: bool = False
+    swept: int = 0
 
     @property
     def freed(self) -> int:
@@ -51,6 +53,8 @@ def maintain(
     at, lake = now or datetime.now(UTC), open_lake(environment)
     progress("asking who needs what")
     pins = pins_of(needs(environment, at))
+    progress("looking for what has come of erased readers")
+    swept = sweep(environment, lake, change=not dry_run)
     keeping = Keeping(retention=lake.retention, grace=grace, dry_run=dry_run)
     done = []
     for place, (table, schema) in enumerate(sorted(SCHEMAS.items())):
@@ -60,7 +64,7 @@ def maintain(
             mine = pins.get(table, {})
             done.append(keep_table(location, table, schema=schema, pins=mine, keeping=keeping, now=at))
     progress("done", len(SCHEMAS), len(SCHEMAS))
-    return Maintained(tables=done, dry_run=dry_run)
+    return Maintained(tables=done, dry_run=dry_run, swept=swept)
 
 
 def in_words(done: Maintained) -> list[str]:
@@ -69,6 +73,8 @@ def in_words(done: Maintained) -> list[str]:
     lines = [line for kept in done.tables if (line := _line(kept, would))]
     lines += [f"kept for {who}: {count} versions" for who, count in done.kept_for.items()]
     lines += [f"LOST to {who}: {count} versions are not in the log any more" for who, count in done.lost.items()]
+    if done.swept:
+        lines.append(f"{done.swept} rows had come in of erased readers and {'would be' if would else 'are'} taken out")
     return [*lines, f"{len(done.tables)} tables, {done.freed / 1e6:,.1f} MB {would}freed"]
 
 

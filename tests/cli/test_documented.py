@@ -36,3 +36,11 @@ def test_a_documented_command_can_be_typed(line: str) -> None:
 def test_every_judge_and_every_intervention_is_documented() -> None:
     judges, interventions = {"gate", "canary", "drift", "override"}, {"pause", "resume", "promote", "abort"}
     assert {shlex.split(line)[1] for line in typed(REPOSITORY / "docs" / "judges.md")} == judges | interventions
+
+
+def test_every_command_that_keeps_the_lake_is_documented() -> None:
+    assert {shlex.split(line)[1] for line in typed(REPOSITORY / "docs" / "operations.md")} == {
+        "maintain",
+        "erase",
+        "retract",
+    }

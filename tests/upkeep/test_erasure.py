@@ -26,6 +26,7 @@ from pressrun.rollout.shipping import ship
 from pressrun.serving.log import PredictionLog
 from pressrun.step import Step, open_lake
 from pressrun.upkeep.erasure import erase, would_erase
+from pressrun.upkeep.maintenance import maintain
 from pressrun.upkeep.receipt import Receipt
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -221,6 +222,18 @@ def test_a_copy_of_the_lake_is_erased_from_too(clicked: Site, tmp_path: Path) ->
     copy.append("predictions", rows_of("predictions", [{"request_id": "q", "model": "m", "impression_id": "a1"}]),
                 pipeline="topics", source="late", sequence=1)  # fmt: skip
     assert not [f for f in Path(copy.root).rglob("part-*.parquet") if holds(f, ("a1",))]
+
+
+def test_what_a_new_file_tells_to_be_hers_is_taken_out_at_night(clicked: Site) -> None:
+    clicked.erase()
+    clicked.predict("server-4", "a9", "b1")
+    clicked.ship()
+    clicked.land("n4.parquet", ("a9", ANN), ("b4", BOB))
+    assert maintain(clicked.environment, dry_run=True).swept == 1
+    done = maintain(clicked.environment)
+    assert done.swept == 2
+    assert clicked.anywhere("a9", ANN) == []
+    assert maintain(clicked.environment).swept == 0
 
 
 KILLED = """
