@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow.fs as pafs
-from deltalake.fs import DeltaStorageHandler
 
 import pressrun
 from pressrun.config.environment import Environment
 from pressrun.config.spark import Local
+from pressrun.lake import stores
 
 ENTRY = Path(__file__).with_name("entry.py")
 _FOLDER = "_jobs"
@@ -53,20 +54,26 @@ class Uploads:
     def put(self, upload: Upload) -> str:
         """Its URI; written only where nothing of that name and length lies there. Of two writers each writes the same.
 
-        Raises OSError.
+        Raises OSError, and StoreError for options that the store does not know.
         """
         filesystem, path = self._filesystem(), upload.name
         found = filesystem.get_file_info(path)
         if found.type != pafs.FileType.File or found.size != len(upload.content):
-            with filesystem.open_output_stream(path) as stream:
-                stream.write(upload.content)
+            self._write(filesystem, path, upload.content)
         return f"{self.root}/{path}"
 
+    def _write(self, filesystem: pafs.FileSystem, path: str, content: bytes) -> None:
+        # A bucket shows an object when it is whole; a folder shows a file from its first byte on.
+        there = path if stores.in_bucket(self.root) else f"{path}.{uuid4().hex}"
+        with filesystem.open_output_stream(there) as stream:
+            stream.write(content)
+        if there != path:
+            filesystem.move(there, path)
+
     def _filesystem(self) -> pafs.FileSystem:
-        if "://" in self.root:
-            return pafs.PyFileSystem(DeltaStorageHandler(self.root, self._options))
-        Path(self.root).mkdir(parents=True, exist_ok=True)
-        return pafs.SubTreeFileSystem(self.root, pafs.LocalFileSystem())
+        if not stores.in_bucket(self.root):
+            Path(self.root).mkdir(parents=True, exist_ok=True)
+        return stores.filesystem(self.root, self._options)
 
 
 def uploads_of(environment: Environment) -> Uploads:

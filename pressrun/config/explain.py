@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -26,6 +26,7 @@ _TYPES = {
     "model": "a mapping of keys",
     "path": "a path",
 }
+_UNION_TAG = ("union_tag_invalid", "union_tag_not_found")
 _TYPE_ENDINGS = ("_type", "_parsing", "_from_float", "_attributes_type")
 _PATTERNS = {
     ":": "your own code is named as package.module:Name",
@@ -76,12 +77,15 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _path(detail: ErrorDetails, document: Document) -> Path_:
     """Where in the file: pydantic's location without the names of union branches."""
     path: Path_ = ()
-    parts = (*detail["loc"], *detail.get("ctx", {}).get("at", ()))
+    context = detail.get("ctx", {})
+    # A union is told apart by one of its keys, and an error about that is pydantic's about the whole.
+    named = (str(context["discriminator"]).strip("'"),) if detail["type"] in _UNION_TAG else ()
+    parts = (*detail["loc"], *context.get("at", ()), *named)
     for i, part in enumerate(parts):
         here = document.at(path)
         in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
         in_mapping = isinstance(here, Mapping) and part in here
-        absent = detail["type"] in ("missing", "wrong_at") and i == len(parts) - 1
+        absent = detail["type"] in ("missing", "wrong_at", *_UNION_TAG) and i == len(parts) - 1
         if in_list or in_mapping or absent:
             path = (*path, part)
     return path
@@ -137,6 +141,10 @@ def _reason(path: Path_, detail: ErrorDetails, document: Document, model: type[B
         return _missing(path, document, model)
     if kind == "extra_forbidden":
         return _unknown_key(path, document, model)
+    if kind == "union_tag_not_found":
+        return _missing(path, document, model)
+    if kind == "union_tag_invalid":
+        return _not_one_of(detail, str(context["expected_tags"]), given=context["tag"])
     if kind == "literal_error":
         return _not_one_of(detail, str(context["expected"]))
     if kind in _BOUNDS:
@@ -156,25 +164,25 @@ def _reason(path: Path_, detail: ErrorDetails, document: Document, model: type[B
 
 def _missing(path: Path_, document: Document, model: type[BaseModel]) -> tuple[str, str | None]:
     given = document.at(path[:-1])
-    known = _keys(models_at(model, path[:-1]))
+    known = _keys(_meant(models_at(model, path[:-1]), given))
     strangers = [key for key in given if key not in known] if isinstance(given, Mapping) else []
     similar = near_miss(path[-1], strangers)
     return f"is missing; it is required{f' ({similar} was given)' if similar else ''}", None
 
 
 def _unknown_key(path: Path_, document: Document, model: type[BaseModel]) -> tuple[str, str | None]:
-    known = _keys(models_at(model, path[:-1]))
     given = document.at(path[:-1])
+    known = _keys(_meant(models_at(model, path[:-1]), given))
     free = [key for key in known if not isinstance(given, Mapping) or key not in given]
     suggestion = near_miss(path[-1], free)
     listing = "" if suggestion else f"; known here: {', '.join(known)}" if known else ""
     return f"there is no such key{listing}", suggestion
 
 
-def _not_one_of(detail: ErrorDetails, expected: str) -> tuple[str, str | None]:
+def _not_one_of(detail: ErrorDetails, expected: str, *, given: object = None) -> tuple[str, str | None]:
     words = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
     if detail["loc"][-1] == "[key]" or len(words) > 1:
-        return f"it must be one of {', '.join(words)}", near_miss(detail["input"], words)
+        return f"it must be one of {', '.join(words)}", near_miss(given or detail["input"], words)
     return f"it must be {words[0]}", None
 
 
@@ -189,6 +197,17 @@ def _sentence_and_suggestion(text: str) -> tuple[str, str | None]:
     """A validator's own words may end in a question, which is then the suggestion."""
     sentence, _, asked = text.partition(" Did you mean ")
     return sentence[:1].lower() + sentence[1:], asked.rstrip("?") or None
+
+
+def _meant(models: list[type[BaseModel]], given: object) -> list[type[BaseModel]]:
+    """Those of a union's models that what was given may be, by the keys that have listed values only."""
+    told = given if isinstance(given, Mapping) else {}
+    return [model for model in models if all(told[k] in values for k, values in _tags(model) if k in told)] or models
+
+
+def _tags(model: type[BaseModel]) -> list[tuple[str, tuple[object, ...]]]:
+    fields = model.model_fields.items()
+    return [(key, get_args(field.annotation)) for key, field in fields if get_origin(field.annotation) is Literal]
 
 
 def _keys(models: list[type[BaseModel]]) -> list[str]:

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pressrun.config.explain import wrong_at
+
+
+def _like(pattern: str, words: str) -> AfterValidator:
+    """A text must match, or is told what it must be in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+Memory: TypeAlias = Annotated[str, _like(r"[1-9]\d*[mgt]", "it is memory as Spark writes it: 512m or 4g")]
+RoleArn: TypeAlias = Annotated[
+    str, _like(r"arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+", "it is a role's ARN, as arn:aws:iam::123456789012:role/NAME")
+]
+Bucket: TypeAlias = Annotated[str, _like(r"s3://.+", "it is an address in S3, as s3://BUCKET/FOLDER")]
+AwsId: TypeAlias = Annotated[str, _like(r"[0-9a-z]{1,64}", "it is an id of AWS: small letters and digits")]
+Project: TypeAlias = Annotated[
+    str, _like(r"[a-z][a-z0-9.:-]{4,}[a-z0-9]", "it is a project's id, not its name or number, as news-prod-1234")
+]
+ClusterName: TypeAlias = Annotated[
+    str, _like(r"[a-z][a-z0-9-]{0,50}[a-z0-9]", "it is a cluster's name: small letters, digits and -")
+]
 
 
 class _Section(BaseModel):
@@ -18,10 +44,10 @@ class SparkResources(_Section):
     """What a job asks for. A platform's own scaling may give it less or more."""
 
     driver_cores: int = Field(default=2, ge=1)
-    driver_memory: str = "4g"
+    driver_memory: Memory = "4g"
     executors: int = Field(default=2, ge=1)
     executor_cores: int = Field(default=2, ge=1)
-    executor_memory: str = "8g"
+    executor_memory: Memory = "8g"
 
 
 class Local(_Section):
@@ -68,22 +94,22 @@ class Kubernetes(_Elsewhere):
 class _Aws(_Elsewhere):
     aws_conn_id: str = "aws_default"
     region: str = Field(min_length=1)
-    execution_role_arn: str = Field(pattern=r"^arn:aws[a-zA-Z-]*:iam::\d{12}:role/.+$")
-    log_uri: str | None = Field(default=None, pattern=r"^s3://.+", description="drivers' and executors' logs go there")
+    execution_role_arn: RoleArn
+    log_uri: Bucket | None = Field(default=None, description="drivers' and executors' logs go there")
 
 
 class EmrServerless(_Aws):
     """Amazon EMR Serverless: an application of release emr-spark-8.0 or later (Spark 4)."""
 
     kind: Literal["emr_serverless"]
-    application_id: str = Field(pattern=r"^[0-9a-z]{1,64}$")
+    application_id: AwsId
 
 
 class EmrOnEks(_Aws):
     """Amazon EMR on EKS: a virtual cluster, which is a namespace of an EKS cluster."""
 
     kind: Literal["emr_on_eks"]
-    virtual_cluster_id: str = Field(pattern=r"^[0-9a-z]{1,64}$")
+    virtual_cluster_id: AwsId
     release_label: str = Field(min_length=1, description="with Spark 4, as emr-spark-8.0.0-latest")
     image: str | None = Field(default=None, description="an image derived from the release's")
     log_group: str | None = Field(default=None, description="of CloudWatch")
@@ -94,7 +120,7 @@ class _Google(_Elsewhere):
     impersonation_chain: list[str] = Field(
         default_factory=list, description="service accounts, the last of which submits; each may impersonate the next"
     )
-    project: str = Field(pattern=r"^[a-z][a-z0-9.:-]{4,}[a-z0-9]$")
+    project: Project
     region: str = Field(min_length=1)
 
 
@@ -121,7 +147,7 @@ class DataprocCluster(_Google):
     """A Dataproc cluster of your own, of image 3.0 or later (Spark 4)."""
 
     kind: Literal["dataproc_cluster"]
-    cluster: str = Field(pattern=r"^[a-z][a-z0-9-]{0,50}[a-z0-9]$")
+    cluster: ClusterName
 
 
 Platform: TypeAlias = Annotated[
