@@ -19,6 +19,7 @@ from pressrun.lake.digest import content_digest
 from pressrun.lake.errors import LakeError
 from pressrun.lake.log import read_log
 from pressrun.lake.retention import Keeping, Pins, TableKept, data_files, keep_table
+from tests.lake.places import everywhere
 
 Rows = Callable[..., pa.Table]
 # All that is old is in the way, and what is a moment old is old.
@@ -26,7 +27,7 @@ NOTHING = Keeping(retention=Retention(log=0, files=0, transactions=0), grace=tim
 
 
 def place(lake: Lake, table: str) -> Location:
-    return Location(uri=f"{lake.root}/{table}")
+    return lake.location(table)
 
 
 def maintain(lake: Lake, table: str, pins: Pins | None = None, keeping: Keeping = NOTHING) -> TableKept:
@@ -57,6 +58,7 @@ def names(rows: pa.Table) -> list[str]:
     return sorted(rows["request_id"].to_pylist())
 
 
+@everywhere
 def test_a_streams_small_files_become_one_with_the_same_rows_key_and_digest(lake: Lake) -> None:
     stream(lake, 12), stream(lake, 5, "server-2")
     before = lake.snapshot("predictions", pipeline="topics")
@@ -78,6 +80,7 @@ def test_rows_of_two_steps_are_never_in_one_file(lake: Lake, key: StepKey, given
     assert [bundle for bundle in bundles(files) if len({file.step_key for file in bundle}) > 1] == []
 
 
+@everywhere
 def test_a_pinned_version_is_read_at_its_version_and_others_are_not(lake: Lake) -> None:
     refs = [stream(lake, 1, first=number) for number in range(1, 31)]
     pins = {refs[7].version: frozenset({"topics v3"}), refs[20].version: frozenset({"topics v9"})}
@@ -102,6 +105,7 @@ def test_years_of_maintenance_leave_a_pinned_version_as_it_was(lake: Lake) -> No
     assert kept.log_after < 30
 
 
+@everywhere
 def test_a_commit_finds_its_version_in_a_log_with_gaps(lake: Lake, key: StepKey, given: Rows) -> None:
     refs = steps(lake, key, given, 30)
     maintain(lake, "given", {refs[4].version: frozenset({"a model"})})
