@@ -16,12 +16,12 @@ from random import Random
 from statistics import median
 
 import numpy as np
-import pyarrow as pa
 from datasketch import MinHash, MinHashLSH
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pressrun.sampling.groups import near_duplicates
+from pressrun.sampling.groups import similar_pairs
+from pressrun.sampling.pairs import components
 from pressrun.sampling.words import words_of
 from pressrun.simulator import Newsroom, articles_of
 
@@ -73,10 +73,8 @@ def long_articles(rows: int) -> list[str]:
 
 
 def ours(texts: Sequence[str]) -> Groups:
-    """Pressrun, in this process and one thread, from an Arrow table to groups."""
-    ids = [f"{number:08d}" for number in range(len(texts))]
-    rows = pa.table({"article_id": ids, "title": [""] * len(texts), "body": list(texts)})
-    return np.asarray(near_duplicates(rows, THRESHOLD)["group_id"].to_pylist(), dtype=np.int64)
+    """Pressrun, in this process and one thread."""
+    return np.asarray(components(len(texts), similar_pairs(texts, THRESHOLD)), dtype=np.int64)
 
 
 def datasketch(texts: Sequence[str], **lsh: object) -> Groups:
@@ -93,7 +91,7 @@ def datasketch(texts: Sequence[str], **lsh: object) -> Groups:
         for other in index.query(sketch)
         if other > one and similar(sets[one], sets[other])
     ]
-    return connected(len(texts), np.array(found, dtype=np.int64).reshape(-1, 2))
+    return np.asarray(components(len(texts), np.array(found, dtype=np.int64).reshape(-1, 2).T), dtype=np.int64)
 
 
 def word_pairs(text: str) -> set[bytes]:
@@ -104,11 +102,6 @@ def word_pairs(text: str) -> set[bytes]:
 def similar(one: set[bytes], other: set[bytes]) -> bool:
     shared = len(one & other)
     return shared >= THRESHOLD * (len(one) + len(other) - shared)
-
-
-def connected(n: int, pairs: Pairs) -> Groups:
-    graph = sparse.csr_matrix((np.ones(len(pairs), np.int8), pairs.T), shape=(n, n))
-    return np.asarray(sparse.csgraph.connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 # The second asks datasketch to miss no more than Pressrun does; by default it weighs false positives as much.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,8 +22,12 @@ def near_duplicates(articles: pa.Table, threshold: float) -> pa.Table:
     """
     ordered = articles.sort_by("article_id")
     texts = read_texts(ordered["title"], ordered["body"])
-    pairs = alike(texts, candidates(buckets(texts, rows_of_band(threshold))), threshold)
-    return _named(ordered["article_id"].combine_chunks(), pairs)
+    return _named(ordered["article_id"].combine_chunks(), similar_pairs(texts, threshold))
+
+
+def similar_pairs(texts: Sequence[str], threshold: float) -> Places:
+    """The pairs of places of near-duplicates, (2, p), of which those similar only through others are left out."""
+    return alike(texts, candidates(buckets(texts, rows_of_band(threshold))), threshold)
 
 
 def group(articles: pa.Array | pa.ChunkedArray, pairs: pa.Table) -> pa.Table:

@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 Letters = NDArray[np.uint8] | NDArray[np.uint32]
-Inside = NDArray[np.bool_]
 
 MAX_CHARACTERS = 20_000
 """A longer article is compared by its beginning, so that one hostile row cannot take the machine's memory."""
-_CHUNK = 1 << 17
+_CHUNK = 1 << 16
 """Characters hashed at once: their arrays stay in a core's cache."""
 _BASE = 0x9E3779B97F4A7C15
 _CODES = 0x32400
 """Unicode has no letter or digit from here on."""
-_OF_WORDS = bytes(chr(code).isalnum() or code == ord("_") for code in range(128)).ljust(256, b"\0")
+_SEVERAL = 0xFFFFFFFF
+_LETTERS = (
+    bytes(code if chr(code).isalnum() or chr(code) == "_" else 0 for code in range(128)).lower().ljust(256, b"\0")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +71,10 @@ def _chunks(texts: Sequence[str]) -> list[tuple[int, int]]:
 
 def _hashed(texts: Sequence[str]) -> Words:
     joined = "\n" + "\n".join(texts) + "\n"
-    letters, inside = _ascii(joined) if joined.isascii() else _unicode(joined)
+    letters = _ascii(joined) if joined.isascii() else _unicode(joined)
     if letters is None:
         return _hashed([text.casefold() for text in texts])
+    inside = letters != 0
     edges = np.flatnonzero(inside[1:] != inside[:-1])
     starts, ends = edges[::2], edges[1::2]
     powers, inverses = _powers(_rounded(len(letters)))
@@ -82,19 +85,16 @@ def _hashed(texts: Sequence[str]) -> Words:
     return Words(hashes=mixed(hashes), counts=np.diff(np.searchsorted(starts, places)))
 
 
-def _ascii(text: str) -> tuple[Letters, Inside]:
-    """The text's characters in lower case, and which are of words; a byte a character."""
-    encoded = text.encode("ascii")
-    return np.frombuffer(encoded.lower(), np.uint8), np.frombuffer(encoded.translate(_OF_WORDS), np.bool_)
+def _ascii(text: str) -> Letters:
+    """The text's characters, those of words in lower case and the others 0."""
+    return np.frombuffer(text.encode("ascii").translate(_LETTERS), np.uint8)
 
 
-def _unicode(text: str) -> tuple[Letters | None, Inside]:
+def _unicode(text: str) -> Letters | None:
     """The same of any text by its code points; None for one with characters whose folding is several (ß is ss)."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    codes = np.minimum(codes, np.uint32(_CODES - 1))
-    folded, of_words = _folding()
-    letters = folded[codes]
-    return (letters if letters.all() else None), of_words[letters]
+    letters = np.take(_folding(), codes, mode="clip")
+    return None if letters.max() == _SEVERAL else letters
 
 
 def _rounded(size: int) -> int:
@@ -116,11 +116,13 @@ def _geometric(base: int, size: int) -> Hashes:
 
 
 @lru_cache(maxsize=1)
-def _folding() -> tuple[NDArray[np.uint32], Inside]:
-    """Of each code point its casefolding, 0 where that is several or it is none, and whether it is of words."""
-    characters = [chr(code) for code in range(_CODES)]
-    folded = [character.casefold() for character in characters]
-    letters = np.array([ord(fold) if len(fold) == 1 else 0 for fold in folded], np.uint32)
-    # A NUL is nothing that several characters fold to: it stays apart from words as a line's end does.
-    letters[0] = ord("\n")
-    return letters, np.array([character.isalnum() or character == "_" for character in characters])
+def _folding() -> NDArray[np.uint32]:
+    """Of each code point its casefolding, _SEVERAL where that is several, 0 where it is of no word."""
+    return np.array([_folded(chr(code)) for code in range(_CODES)], np.uint32)
+
+
+def _folded(character: str) -> int:
+    folded = character.casefold()
+    if len(folded) > 1:
+        return _SEVERAL
+    return ord(folded) if folded.isalnum() or folded == "_" else 0
