@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pressrun import tracing
 from pressrun.compute.fence import FencedLake
 from pressrun.compute.order import WorkOrder
 from pressrun.config.environment import Environment
@@ -58,9 +59,10 @@ def main() -> int:
     parser.add_argument("--platform-session", action="store_true", help="use the session that the platform offers")
     given = parser.parse_args()
     session = _platform_session() if given.platform_session else None
+    tracing.export("pressrun-job")
     order = WorkOrder.model_validate_json(_shipped(given.order).read_text(encoding="utf-8"))
     try:
-        with tempfile.TemporaryDirectory(prefix="pressrun-job-") as folder:
+        with tempfile.TemporaryDirectory(prefix="pressrun-job-") as folder, tracing.continued(_trace_of(order)):
             result = run(order, Path(folder))
     except SupersededError as late:
         log.warning("cancelled: %s", late)
@@ -70,6 +72,11 @@ def main() -> int:
             session.stop()
     log.info("finished %s: %s", order.key, ", ".join(f"{name} {ref}" for name, ref in result.datasets.items()))
     return 0
+
+
+def _trace_of(order: WorkOrder) -> dict[str, str]:
+    """What the job does is told below the task that asked for it."""
+    return {tracing.PARENT: order.trace} if order.trace else {}
 
 
 def _platform_session() -> Any:

@@ -15,7 +15,8 @@ from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_HEADERS = ("traceparent", "tracestate")
+PARENT = "traceparent"
+_HEADERS = (PARENT, "tracestate")
 _propagator = TraceContextTextMapPropagator()
 
 Value = str | bool | int | float

@@ -25,7 +25,9 @@ _CONF = {
 def make_job(step: Step, entered: ExternalJob, upstream: Sequence[StageResult]) -> SparkJob:
     """The job of a ledger's entry, with all that it needs uploaded. Raises OSError when the lake cannot be written."""
     place = uploads_of(step.environment)
-    order = make_order(step, stage=entered.stage, upstream=upstream, fence=entered.fence, token=entered.token)
+    order = make_order(
+        step, stage=entered.stage, upstream=upstream, fence=entered.fence, token=entered.token, trace=entered.trace
+    )
     told = Upload(stem="order", suffix=".json", content=order.model_dump_json().encode())
     platform = step.environment.spark.platform
     here = isinstance(platform, Local)

@@ -36,6 +36,7 @@ class WorkOrder(BaseModel):
     asked: str
     fence: int
     token: str
+    trace: str = ""
 
     def unpack(self, folder: Path) -> None:
         """Writes the config files below `folder`, as paths in the pipeline name them."""
@@ -46,7 +47,9 @@ class WorkOrder(BaseModel):
             file.write_text(text, encoding="utf-8")
 
 
-def make_order(step: Step, *, stage: str, upstream: Sequence[StageResult], fence: int, token: str) -> WorkOrder:
+def make_order(
+    step: Step, *, stage: str, upstream: Sequence[StageResult], fence: int, token: str, trace: str = ""
+) -> WorkOrder:
     """The order for `stage` of `step`."""
     pipeline, files = _with_files(step.pipeline)
     return WorkOrder(
@@ -60,6 +63,7 @@ def make_order(step: Step, *, stage: str, upstream: Sequence[StageResult], fence
         asked=step.asked or "",
         fence=fence,
         token=token,
+        trace=trace,
     )
 
 

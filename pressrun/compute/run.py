@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import cached_property
 from uuid import uuid4
 
+from pressrun import tracing
 from pressrun.compute.elsewhere import NeedsPlatform
 from pressrun.compute.fence import next_fence, raise_fence
 from pressrun.compute.job import make_job
@@ -82,6 +83,7 @@ class StepJob:
             inputs=self.inputs,
             platform=self.jobs.platform.name,
             fence=next_fence(self.step, first=last is None),
+            trace=tracing.carried().get(tracing.PARENT, ""),
             token=lambda generation: make_token(step_key=self.key, inputs=self.inputs, generation=generation),
         )
         return job if job.handle else self._submitted(job)

@@ -25,7 +25,10 @@ _ENDED = ("succeeded", "failed", "cancelled")
 
 @dataclass(frozen=True, kw_only=True)
 class ExternalJob:
-    """One job of a step. `fence` is the lake's generation of the step that it may commit in."""
+    """One job of a step. `fence` is the lake's generation of the step that it may commit in.
+
+    `trace` is the W3C traceparent of whoever intended it; every try gives the job the same.
+    """
 
     step_key: str
     generation: int
@@ -35,6 +38,7 @@ class ExternalJob:
     inputs: str
     platform: str
     fence: int
+    trace: str
     handle: dict[str, Any] | None
     state: str
     detail: str
@@ -81,6 +85,7 @@ class ExternalJobs:
         inputs: str,
         platform: str,
         fence: int,
+        trace: str = "",
         token: Callable[[int], str],
     ) -> ExternalJob:
         """The step's live job, as it was written down; where there is none, a new one of the next generation.
@@ -92,7 +97,7 @@ class ExternalJobs:
             if last is not None and last.live:
                 return last
             generation = last.generation + 1 if last else 0
-            own = {"token": token(generation), "inputs": inputs, "platform": platform, "fence": fence}
+            own = {"token": token(generation), "inputs": inputs, "platform": platform, "fence": fence, "trace": trace}
             known = {"step_key": step_key, "generation": generation, "pipeline": pipeline, "stage": stage}
             blank = {"state": INTENDED, "detail": "", "hint": "", "logs": "", "usage": {}, "attempts": 0}
             connection.execute(insert(J).values({**known, **own, **blank, "intended_at": datetime.now(UTC)}))

@@ -118,6 +118,7 @@ EXTERNAL_JOBS = Table(
     Column("inputs", String, nullable=False),
     Column("platform", String, nullable=False),
     Column("fence", Integer, nullable=False),
+    Column("trace", String, nullable=False),
     Column("handle", JSON(none_as_null=True)),
     Column("state", String, nullable=False, index=True),
     Column("detail", Told, nullable=False),

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pressrun.compute import ConfigurationFailed, JobFailed, NeedsPlatform, PollingFailed, run, watch
 from pressrun.compute.fence import FencedLake
+from pressrun.compute.order import WorkOrder
 from pressrun.compute.run import StepJob, run_elsewhere
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
@@ -291,3 +293,17 @@ def test_what_a_job_is_told_holds_no_secret(environment: Environment, pipeline: 
     assert "hush" not in text
     assert "AKIA0" not in text
     assert "eu-west-1" in text
+
+
+def test_a_job_belongs_to_the_trace_that_asked_for_it_first_whoever_submits_it(
+    step: Step, make: Make, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (f"00-{digit * 32}-{digit * 16}-01" for digit in "12")
+    monkeypatch.setattr(run.tracing, "carried", lambda: {"traceparent": first})
+    fake.troubles["StartJobRun"] = ["throttled"]
+    with pytest.raises(PollingFailed):
+        make(step).attach()
+    monkeypatch.setattr(run.tracing, "carried", lambda: {"traceparent": second})
+    assert make(step).attach().trace == first
+    (order,) = (Path(step.lake.root) / "_jobs").rglob("order-*.json")
+    assert WorkOrder.model_validate_json(order.read_text()).trace == first
