@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from deltalake import DeltaTable
 from pressrun.lake import SCHEMAS, DatasetGoneError, DatasetRef, Lake, Retention, StepKey, delta, rows_of
 from pressrun.lake.compaction import bundles, compact
 from pressrun.lake.delta import Location
-from pressrun.lake.digest import content_digest
+from pressrun.lake.digest import combined, content_digest
 from pressrun.lake.errors import LakeError
 from pressrun.lake.log import read_log
 from pressrun.lake.retention import Keeping, Pins, TableKept, data_files, keep_table
@@ -168,6 +169,24 @@ def test_a_writer_in_the_middle_of_a_compaction_loses_nothing(lake: Lake, monkey
     kept = maintain(lake, "predictions")
     assert kept.compacted.before == 6
     assert lake.snapshot("predictions", pipeline="topics").rows == 14
+
+
+def test_two_maintenances_and_a_writer_at_once_lose_and_double_nothing(lake: Lake) -> None:
+    first = stream(lake, 8)
+    pins = {first.version: frozenset({"topics v1"})}
+    # With less, a file between its writing and its commit would be in the way: that is what the grace is for.
+    guarded = Keeping(retention=Retention(log=0, files=0), grace=timedelta(hours=2))
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        writing = pool.submit(stream, lake, 12, "another")
+        keeping = [pool.submit(maintain, lake, "predictions", pins, guarded) for _ in range(2)]
+        written, kept = writing.result(), [one.result() for one in keeping]
+    assert sum(one.compacted.after for one in kept) >= 1
+    assert not maintain(lake, "predictions", pins).lost
+    now = lake.snapshot("predictions", pipeline="topics")
+    assert now.rows == 40
+    assert len(set(names(lake.read(now)))) == 40
+    assert content_digest(lake.read(first)) == first.digest
+    assert content_digest(lake.read(now)) == now.digest == combined([first.digest, written.digest])
 
 
 def test_rows_that_were_changed_by_hand_are_not_compacted(lake: Lake) -> None:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -222,6 +223,17 @@ def test_a_copy_of_the_lake_is_erased_from_too(clicked: Site, tmp_path: Path) ->
     copy.append("predictions", rows_of("predictions", [{"request_id": "q", "model": "m", "impression_id": "a1"}]),
                 pipeline="topics", source="late", sequence=1)  # fmt: skip
     assert not [f for f in Path(copy.root).rglob("part-*.parquet") if holds(f, ("a1",))]
+
+
+def test_two_at_once_and_a_server_that_ships_end_with_one_receipt_of_all(clicked: Site) -> None:
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        erasing = [pool.submit(clicked.erase) for _ in range(2)]
+        pool.submit(clicked.ship).result()
+        one, other = (work.result() for work in erasing)
+    assert one == other
+    assert hers(clicked) == []
+    assert len(clicked.lake.read(clicked.lake.snapshot("erasures", pipeline="*"))) == 1
+    assert clicked.erase() == one
 
 
 def test_what_a_new_file_tells_to_be_hers_is_taken_out_at_night(clicked: Site) -> None:
