@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 class LocalDriver:
@@ -22,6 +23,7 @@ class LocalDriver:
             (place / Path(file).name).symlink_to(file)
         settings = {**conf, "spark.master": "local[2]", "spark.driver.memory": "1g", "spark.ui.enabled": "false"}
         settings |= {"spark.sql.shuffle.partitions": "2", "spark.driver.host": "127.0.0.1"}
+        settings |= {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
         submitted = " ".join(f"--conf '{key}={value}'" for key, value in settings.items())
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "JAVA_HOME", "LANG", "TMPDIR")}
         brought = {
@@ -35,41 +37,68 @@ class LocalDriver:
             command = [sys.executable, "-P", entry, *arguments]
             self.process = subprocess.Popen(command, cwd=place, env=kept | brought, stdout=log, stderr=log)
 
-    def state(self, running: str, succeeded: str) -> tuple[str, str]:
+    def state(self, running: str, succeeded: str, failed: str) -> tuple[str, str]:
         """The service's word for how it stands, and its last line."""
         status = self.process.poll()
         if status is None:
             return running, "running"
         last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-        return (succeeded if status == 0 else "FAILED"), f"ExitCode: {status}. {last}"
+        return (succeeded if status == 0 else failed), f"ExitCode: {status}. {last}"
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
 
 
-def emr_driver(
-    folder: Path, drivers: list[LocalDriver]
-) -> Callable[..., tuple[Callable[[], tuple[str, str]], Callable[[], None]]]:
+Started = tuple[Callable[[], tuple[str, str]], Callable[[], None]]
+"""What tells how a driver stands, and what ends it."""
+
+
+def emr_driver(folder: Path, drivers: list[LocalDriver]) -> Callable[[str, Mapping[str, Any]], Started]:
     """What `FakeEmr.driver` takes: runs each started job here; keeps the drivers in `drivers`."""
 
-    def start(service: str, given: Mapping[str, object]) -> tuple[Callable[[], tuple[str, str]], Callable[[], None]]:
-        submitted = next(iter(given["jobDriver"].values()))  # type: ignore[attr-defined]
+    def start(service: str, given: Mapping[str, Any]) -> Started:
+        submitted = next(iter(given["jobDriver"].values()))
         words = submitted["sparkSubmitParameters"].split()
         brought = {words[at]: words[at + 1].split(",") for at in range(0, len(words), 2)}
-        overrides = given["configurationOverrides"]["applicationConfiguration"]  # type: ignore[index]
+        overrides = given["configurationOverrides"]["applicationConfiguration"]
         conf = next(one["properties"] for one in overrides if one["classification"] == "spark-defaults")
-        keep = {key: value for key, value in conf.items() if key.startswith("spark.sql.")}
         driver = LocalDriver(
             folder,
             entry=submitted["entryPoint"],
             packages=brought["--py-files"],
             files=brought["--files"],
             arguments=submitted["entryPointArguments"],
-            conf=keep,
+            conf=_of_sql(conf),
         )
         drivers.append(driver)
         succeeded = "SUCCESS" if service == "emr-serverless" else "COMPLETED"
-        return (lambda: driver.state("RUNNING", succeeded)), driver.end
+        return (lambda: driver.state("RUNNING", succeeded, "FAILED")), driver.end
 
     return start
+
+
+def dataproc_driver(folder: Path, drivers: list[LocalDriver]) -> Callable[[str, Any], Started]:
+    """What `FakeDataproc.driver` takes."""
+
+    def start(kind: str, told: Any) -> Started:
+        job = told.pyspark_batch if kind == "batch" else told.pyspark_job
+        conf = told.runtime_config.properties if kind == "batch" else job.properties
+        driver = LocalDriver(
+            folder,
+            entry=job.main_python_file_uri,
+            packages=list(job.python_file_uris),
+            files=list(job.file_uris),
+            arguments=list(job.args),
+            conf=_of_sql(conf),
+        )
+        drivers.append(driver)
+        words = ("RUNNING", "SUCCEEDED", "FAILED") if kind == "batch" else ("RUNNING", "DONE", "ERROR")
+        return (lambda: driver.state(*words)), driver.end
+
+    return start
+
+
+def _of_sql(conf: Mapping[str, str]) -> dict[str, str]:
+    """The settings that rows hang on; what is for a cluster is left out."""
+    return {key: value for key, value in conf.items() if key.startswith("spark.sql.")}

@@ -1,4 +1,4 @@
-"""The sample on a platform of AWS: through Airflow's connection and hook, deferred, found again, cancelled."""
+"""The sample on platforms of both clouds: through Airflow's connections and hooks, deferred, found again, cancelled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.google.cloud.hooks.dataproc import DataprocHook
 from airflow.sdk.exceptions import TaskDeferred
 from fakes import context
 
@@ -24,8 +25,9 @@ from pressrun.lake.types import StageResult, StepKey
 from pressrun.simulator import Newsroom, write_night
 from pressrun.step import Step, open_lake
 from tests.compute.worlds import ROLE
+from tests.fakes.dataproc import fake_dataproc
 from tests.fakes.emr import FakeEmr, fake_emr
-from tests.fakes.spark_driver import LocalDriver, emr_driver
+from tests.fakes.spark_driver import LocalDriver, dataproc_driver, emr_driver
 
 REPOSITORY = Path(__file__).parents[2]
 KEY = "topics_retrain/manual__2026-01-02/sample/-1"
@@ -37,28 +39,46 @@ def fake() -> Iterator[FakeEmr]:
         yield made
 
 
-@pytest.fixture
-def away(home: Path, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An environment whose Spark jobs run on EMR Serverless, which is the fake by the connection's endpoint."""
+EMR = {
+    "kind": "emr_serverless",
+    "region": "eu-west-1",
+    "application_id": "00abc123",
+    "execution_role_arn": ROLE,
+    "aws_conn_id": "aws_newsroom",
+}
+DATAPROC = {
+    "kind": "dataproc_serverless",
+    "project": "news-prod",
+    "region": "europe-west1",
+    "impersonation_chain": ["submitter@news-prod.iam.gserviceaccount.com"],
+}
+
+
+def environment_file(home: Path, platform: dict[str, Any]) -> str:
+    """The laptop's environment, with Spark jobs elsewhere."""
     text = (REPOSITORY / "config" / "environments" / "laptop.yaml").read_text()
-    platform = {
-        "kind": "emr_serverless",
-        "region": "eu-west-1",
-        "application_id": "00abc123",
-        "execution_role_arn": ROLE,
-        "aws_conn_id": "aws_newsroom",
-    }
     file = home / "away.yaml"
     file.write_text(text.replace("spark:\n", f"spark:\n  platform: {json.dumps(platform)}\n"))
-    retries = {"retries": {"total_max_attempts": 1}}
-    extra = {"endpoint_url": fake.url, "region_name": "eu-west-1", "config_kwargs": retries}
-    signed = {"conn_type": "aws", "login": "AKIDTEST", "password": "test-secret", "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_NEWSROOM", json.dumps(signed))
     return str(file)
 
 
 @pytest.fixture
-def ingested(home: Path, away: str) -> StageResult:
+def away(home: Path, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An environment whose Spark jobs run on EMR Serverless, which is the fake by the connection's endpoint."""
+    retries = {"retries": {"total_max_attempts": 1}}
+    extra = {"endpoint_url": fake.url, "region_name": "eu-west-1", "config_kwargs": retries}
+    signed = {"conn_type": "aws", "login": "AKIDTEST", "password": "test-secret", "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_NEWSROOM", json.dumps(signed))
+    return environment_file(home, EMR)
+
+
+@pytest.fixture
+def ingested(away: str) -> StageResult:
+    return ingest_into(away)
+
+
+def ingest_into(away: str) -> StageResult:
+    """A small night in the environment's lake."""
     pipeline = load_pipeline("topics")
     articles = pipeline.articles.model_copy(update={"read": Read()})
     environment = load_environment(away)
@@ -103,20 +123,41 @@ def ledger(away: str) -> ExternalJobs:
     return ExternalJobs(open_database(load_environment(away).database))
 
 
+def sampled(away: str, ingested: StageResult, drivers: list[LocalDriver]) -> dict[str, Any]:
+    """What the task hands on after a deferral; a second task finds the same."""
+    trigger = deferred(task(away, ingested, deferrable=True))
+    trigger.poll_seconds = 0.2
+    assert event(trigger) == {"state": "succeeded"}, drivers[0].log.read_text()
+    told: dict[str, Any] = task(away, ingested).execute_complete(context("sample"), {"state": "succeeded"})
+    assert task(away, ingested).execute(context("sample")) == told, "a retry finds it without a job"
+    return told
+
+
 @pytest.mark.spark
-def test_a_night_is_sampled_by_a_job_and_found_in_the_lake(
+@pytest.mark.slow
+def test_on_aws_a_night_is_sampled_by_a_job_and_found_in_the_lake(
     away: str, ingested: StageResult, fake: FakeEmr, tmp_path: Path
 ) -> None:
     drivers: list[LocalDriver] = []
     fake.driver = emr_driver(tmp_path, drivers)
-    operator = task(away, ingested, deferrable=True)
-    trigger = deferred(operator)
-    trigger.poll_seconds = 0.2
-    assert event(trigger) == {"state": "succeeded"}, drivers[0].log.read_text()
-    told = task(away, ingested, deferrable=True).execute_complete(context("sample"), {"state": "succeeded"})
-    assert told["facts"]["rows"] == 20
-    assert told["facts"]["engine"] == "spark"
-    assert task(away, ingested).execute(context("sample")) == told, "a retry finds it without a job"
+    told = sampled(away, ingested, drivers)
+    assert (told["facts"]["rows"], told["facts"]["engine"]) == (20, "spark")
+    assert len(fake.runs) == 1
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_on_google_cloud_too(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drivers: list[LocalDriver] = []
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT", json.dumps({"conn_type": "google_cloud_platform"}))
+    away = environment_file(home, DATAPROC)
+    ingested = ingest_into(away)
+    with fake_dataproc() as fake:
+        fake.driver = dataproc_driver(tmp_path, drivers)
+        # The hook's own client would insist on TLS; all else of it is real.
+        monkeypatch.setattr(DataprocHook, "get_batch_client", lambda hook, region: fake.batches())
+        told = sampled(away, ingested, drivers)
+    assert (told["facts"]["rows"], told["facts"]["engine"]) == (20, "spark")
     assert len(fake.runs) == 1
 
 
