@@ -8,9 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pressrun.config.environment import Environment
-from pressrun.config.pipeline import Pipeline, Read
-from pressrun.ingest.errors import IngestError
+from pressrun.config.pipeline import Read
 
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 _SUFFIXES: dict[str, Format] = {
@@ -23,24 +21,16 @@ _SUFFIXES: dict[str, Format] = {
 }
 
 
-def landed(pipeline: Pipeline, environment: Environment) -> list[Path]:
-    """The files to read, in the order of their names; hidden ones and those that begin with _ are left out.
-
-    Raises IngestError when articles.read.path is set and matches nothing; an empty landing folder is a night with
-    nothing new.
-    """
-    path = pipeline.articles.read.path
-    found = matching(path or str(Path(environment.landing) / pipeline.model / "*"))
-    if path and not found:
-        raise IngestError(f"articles.read.path of pipeline {pipeline.model} is {path}, and no file is there")
-    return found
-
-
 def matching(path: str) -> list[Path]:
     """The visible files of a glob, or of a folder's first level."""
     pattern = str(Path(path) / "*") if Path(path).is_dir() else path
     files = (Path(name) for name in glob.glob(pattern, recursive=True))
-    return sorted(file for file in files if file.is_file() and not file.name.startswith((".", "_")))
+    return sorted(file for file in files if file.is_file() and not hidden(file.name))
+
+
+def hidden(name: str) -> bool:
+    """Whether a file is somebody's own: half written, or a program's."""
+    return name.startswith((".", "_"))
 
 
 def format_of(file: Path, read: Read) -> Format | None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pressrun.config.pipeline import Interactions
 from pressrun.ingest.collect import Reject
 from pressrun.ingest.dates import parse_time
-from pressrun.ingest.files import excerpt_of_file, matching
+from pressrun.ingest.files import excerpt_of_file
 from pressrun.ingest.identity import article_id
 from pressrun.ingest.rows import excerpt
 from pressrun.ingest.shown import first_of_each, lacking, shown_rows
@@ -31,12 +31,12 @@ _MIND_TIME = "%m/%d/%Y %I:%M:%S %p"
 
 
 def read_interactions(
-    section: Interactions, *, known: pa.ChunkedArray, pseudonym: Callable[[str], str]
+    section: Interactions, files: Iterable[Path], *, known: pa.ChunkedArray, pseudonym: Callable[[str], str]
 ) -> tuple[pa.Table, list[Reject]]:
     """Rows whose impression_id the lake does not know, readers as pseudonyms; and the rows that cannot be read."""
     tables: list[pa.Table] = []
     rejects: list[Reject] = []
-    for file in matching(section.path):
+    for file in files:
         for part in _parts(file, section, pseudonym):
             if isinstance(part, Reject):
                 rejects.append(part)

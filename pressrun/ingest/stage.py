@@ -14,8 +14,9 @@ from pressrun.config.taxonomy import Taxonomy
 from pressrun.ingest.article import Article
 from pressrun.ingest.batch import BatchFacts, History, counted, judge
 from pressrun.ingest.collect import Collected, Reject, RejectKey, collect
-from pressrun.ingest.files import digest, landed, matching
+from pressrun.ingest.files import digest
 from pressrun.ingest.interactions import read_interactions
+from pressrun.ingest.landing import Landing
 from pressrun.ingest.readers import pseudonyms
 from pressrun.lake.tables import SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult
@@ -35,13 +36,14 @@ def ingest(step: Step) -> StageResult:
     A step that has passed is only done again while the files that its articles came from are still there.
     Raises IngestError where the files do not fit `articles.read`.
     """
-    return settled(lambda: _attempt(step))
+    with Landing(step.environment) as landing:
+        return settled(lambda: _attempt(step, landing))
 
 
-def _attempt(step: Step) -> StageResult:
-    files = landed(step.pipeline, step.environment)
+def _attempt(step: Step, landing: Landing) -> StageResult:
+    files = landing.articles(step.pipeline)
     shown = step.pipeline.interactions
-    impressions = matching(shown.path) if shown else []
+    impressions = landing.files(shown.path) if shown else []
     before = _before(step)
     taxonomy = load_taxonomy(step.pipeline)
     return run_once(
@@ -49,7 +51,7 @@ def _attempt(step: Step) -> StageResult:
         stage=STAGE,
         inputs={"articles": before["articles"], "files": digest(files + impressions), "taxonomy": _digest(taxonomy)},
         section={"articles": step.pipeline.articles, "interactions": step.pipeline.interactions},
-        work=lambda: _ingest(step, files, before, taxonomy),
+        work=lambda: _ingest(step, files, impressions, before, taxonomy),
         repeatable=lambda earlier: _still_there(step, earlier, files),
         upon=tuple(before.values()),
     )
@@ -70,12 +72,14 @@ def _still_there(step: Step, earlier: StageResult, files: list[Path]) -> bool:
     return True
 
 
-def _ingest(step: Step, files: list[Path], before: Mapping[str, DatasetRef], taxonomy: Taxonomy) -> StageResult:
+def _ingest(
+    step: Step, files: list[Path], impressions: list[Path], before: Mapping[str, DatasetRef], taxonomy: Taxonomy
+) -> StageResult:
     earlier = step.lake.read(before["articles"], columns=["article_id", "source", "language", "step_key"])
     refused = _refused(step, before["rejects"])
     collected = _collect(step, files, earlier, refused)
     outside = _outside(collected, taxonomy)
-    shown, unread = _interactions(step, before, refused)
+    shown, unread = _interactions(step, impressions, before, refused)
     datasets = _commit(step, collected, [*collected.rejects, *outside, *unread], shown, taxonomy)
     nothing_new = not collected.articles and not collected.rejects
     return StageResult(
@@ -103,13 +107,13 @@ def _refused(step: Step, before: DatasetRef) -> set[RejectKey]:
 
 
 def _interactions(
-    step: Step, before: Mapping[str, DatasetRef], refused: set[RejectKey]
+    step: Step, files: list[Path], before: Mapping[str, DatasetRef], refused: set[RejectKey]
 ) -> tuple[pa.Table, list[Reject]]:
     section = step.pipeline.interactions
     if section is None:
         return SCHEMAS["interactions"].empty_table(), []
     known = step.lake.read(before["interactions"], columns=["impression_id"])["impression_id"]
-    shown, unread = read_interactions(section, known=known, pseudonym=pseudonyms(step.environment.home))
+    shown, unread = read_interactions(section, files, known=known, pseudonym=pseudonyms(step.environment.home))
     return shown, [reject for reject in unread if reject.key not in refused]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pressrun.config.pipeline import Interactions
 from pressrun.ingest.collect import Reject
+from pressrun.ingest.files import matching
 from pressrun.ingest.identity import article_id
 from pressrun.ingest.interactions import read_interactions
 from pressrun.ingest.readers import pseudonyms
@@ -25,7 +26,9 @@ def test_mind_behaviors_become_a_row_an_article(tmp_path: Path) -> None:
     file = tmp_path / "behaviors.tsv"
     file.write_text("7\tU1\t11/15/2019 8:55:22 AM\tN9\tN1-0 N2-1\n8\tU1\tnever\t\tN1-0\n9\tU1\n")
     known = pa.chunked_array([["7-0"]])
-    found, rejects = read_interactions(Interactions(path=str(file)), known=known, pseudonym=pseudonyms(tmp_path))
+    found, rejects = read_interactions(
+        Interactions(path=str(file)), [file], known=known, pseudonym=pseudonyms(tmp_path)
+    )
     rows = found.to_pylist()
     assert [(r["article_id"], r["position"], r["clicked"]) for r in rows] == [("N2", 1, True)]
     assert rows[0]["shown_at"] == datetime(2019, 11, 15, 8, 55, 22, tzinfo=UTC)
@@ -35,7 +38,7 @@ def test_mind_behaviors_become_a_row_an_article(tmp_path: Path) -> None:
 def test_the_simulators_impressions_join_its_articles_and_hide_readers(tmp_path: Path) -> None:
     simulate(SMALL, out=tmp_path)
     section = Interactions(path=str(tmp_path / "interactions" / "*.parquet"))
-    found, rejects = read_interactions(section, known=NONE, pseudonym=pseudonyms(tmp_path))
+    found, rejects = read_interactions(section, matching(section.path), known=NONE, pseudonym=pseudonyms(tmp_path))
     rows = found.to_pylist()
     assert not rejects
     ids = {article_id(url=a.url, title=a.title, body=a.body) for a in articles_of(SMALL, 1)}
@@ -55,7 +58,7 @@ def test_the_key_is_kept_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest
 def read(tmp_path: Path, rows: pa.Table, known: pa.ChunkedArray = NONE) -> tuple[list[dict[str, object]], list[Reject]]:
     pq.write_table(rows, tmp_path / "shown.parquet")
     section = Interactions(path=str(tmp_path / "shown.parquet"))
-    found, rejects = read_interactions(section, known=known, pseudonym=str.upper)
+    found, rejects = read_interactions(section, matching(section.path), known=known, pseudonym=str.upper)
     return found.to_pylist(), rejects
 
 

@@ -1,0 +1,104 @@
+"""What has landed for a night: files of a folder here, or of a bucket, brought to this machine while they are read."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import pyarrow.fs as pafs
+
+from pressrun.config.environment import Environment
+from pressrun.config.pipeline import Pipeline
+from pressrun.ingest.errors import IngestError
+from pressrun.ingest.files import hidden, matching
+from pressrun.lake.stores import in_bucket, store
+
+_WILD = re.compile(r"[*?\[]")
+_AT_ONCE = 8
+
+
+class Landing:
+    """The landed files of one try of a step. Copies from a bucket last as long as the `with` block.
+
+    They are not kept: they hold readers' raw names.
+    """
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._kept = ExitStack()
+        self._found: dict[str, list[Path]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._kept.close()
+
+    def articles(self, pipeline: Pipeline) -> list[Path]:
+        """The files to read, in the order of their names; hidden ones and those that begin with _ are left out.
+
+        Raises IngestError when articles.read.path is set and matches nothing; an empty landing folder is a night with
+        nothing new.
+        """
+        path = pipeline.articles.read.path
+        found = self.files(path or f"{self._environment.landing.rstrip('/')}/{pipeline.model}/*")
+        if path and not found:
+            raise IngestError(f"articles.read.path of pipeline {pipeline.model} is {path}, and no file is there")
+        return found
+
+    def files(self, path: str) -> list[Path]:
+        """The visible files of a glob, or of a folder's first level. Raises IngestError for a bucket that refuses."""
+        if not in_bucket(path):
+            return matching(path.removeprefix("file://"))
+        if path not in self._found:
+            self._found[path] = self._brought(path)
+        return self._found[path]
+
+    def _brought(self, path: str) -> list[Path]:
+        folder = Path(self._kept.enter_context(TemporaryDirectory(prefix="pressrun-landed-")))
+        try:
+            # Signs in as for the lake where both are of one kind, else by that store's default chain.
+            own = urlsplit(self._environment.lake.root).scheme == urlsplit(path).scheme
+            place = store(path, self._environment.lake.storage_options if own else {})
+            names = _matching(place, path)
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                return sorted(pool.map(lambda name: _copied(place, name, folder), names))
+        except OSError as error:
+            remedy = "the account needs to list and read there, and the bucket must be in the client's region"
+            raise IngestError(f"{path} cannot be read: {str(error)[:300]}; {remedy}") from error
+
+
+def _matching(place: pafs.FileSystem, path: str) -> list[str]:
+    """The objects of a glob or of a prefix's first level, as paths that begin with the bucket."""
+    whole = path.partition("://")[2]
+    wild = whole if _WILD.search(whole) else f"{whole.rstrip('/')}/*"
+    base = PurePosixPath(wild[: _WILD.search(wild).start()] + "x").parent  # type: ignore[union-attr]
+    selector = pafs.FileSelector(str(base), recursive="/" in wild[len(str(base)) + 1 :], allow_not_found=True)
+    files = [info.path for info in place.get_file_info(selector) if info.type == pafs.FileType.File]
+    if not files and place.get_file_info(bucket := whole.partition("/")[0]).type == pafs.FileType.NotFound:
+        raise FileNotFoundError(f"there is no bucket {bucket}, or the account may not see it")
+    pattern = re.compile(_translated(wild))
+    return sorted(file for file in files if pattern.fullmatch(file) and not hidden(PurePosixPath(file).name))
+
+
+def _translated(wild: str) -> str:
+    """A glob as a regular expression: `*` stays within a level, `**/` is any number of them."""
+    parts = re.split(r"(\*\*/|\*|\?|\[[^\]]+\])", wild)
+    said = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+    return "".join(said.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts if part)
+
+
+def _copied(place: pafs.FileSystem, name: str, folder: Path) -> Path:
+    """Below its own folders, since two levels may have files of one name."""
+    to = folder / PurePosixPath(name)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    pafs.copy_files(name, str(to), source_filesystem=place, destination_filesystem=pafs.LocalFileSystem())
+    return to
