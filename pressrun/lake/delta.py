@@ -179,12 +179,26 @@ def commit(
     Raises CommitFailedError when, since `table` was read, another commit carried the same `app` or `queue`, or removed
     such a file.
     """
+    queued = {queue: table.version() + 1} if queue else {}
+    commit_all(table, add=add, remove=remove, transactions={app: sequence, **queued}, note=note)
+
+
+def commit_all(
+    table: DeltaTable,
+    *,
+    add: Sequence[File],
+    remove: Sequence[File],
+    transactions: Mapping[str, int],
+    note: Mapping[str, str],
+) -> None:
+    """The same for several applications at once, each with its sequence. A file that says when it was written keeps it.
+
+    Raises CommitFailedError when, since `table` was read, another commit carried one of them, or removed such a file.
+    """
     now = int(time.time() * 1000)
-    queued = [Transaction(queue, table.version() + 1, now)] if queue else []
     actions = [_added(file, now) for file in add] + [RemoveAction(f.path, True, now, f.size, {}) for f in remove]
-    properties = CommitProperties(
-        custom_metadata=dict(note), app_transactions=[Transaction(app, sequence, now), *queued]
-    )
+    applications = [Transaction(app, sequence, now) for app, sequence in transactions.items()]
+    properties = CommitProperties(custom_metadata=dict(note), app_transactions=applications)
     with explained(table.table_uri):
         table.create_write_transaction(actions, "append", table.schema(), [], commit_properties=properties)
 
@@ -192,7 +206,7 @@ def commit(
 def _added(file: File, now: int) -> AddAction:
     keys = {name: value for name in _INDEXED if (value := getattr(file, name))}
     stats = {"numRecords": file.rows, "minValues": keys, "maxValues": keys, "nullCount": dict.fromkeys(keys, 0)}
-    return AddAction(file.path, file.size, {}, now, True, json.dumps(stats))
+    return AddAction(file.path, file.size, {}, file.written or now, True, json.dumps(stats))
 
 
 def files_of(table: DeltaTable) -> list[File]:

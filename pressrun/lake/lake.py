@@ -23,7 +23,7 @@ from pressrun.lake.tables import HOUSE, SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
 from pressrun.lake.writing import Check, Intent, Landed, commit_once, first_sequence
 
-_STREAM = "stream:"
+STREAM = "stream:"
 NOT_YET = -1
 
 
@@ -78,7 +78,7 @@ class Lake:
 
         One writer a source. Returns the source's rows so far; they are visible at once.
         """
-        name = _STREAM + source
+        name = STREAM + source
         intent = Intent(table=table, step_key=name, app=name, sequence=sequence, replace=False)
         landed = self._write(intent, rows, pipeline=pipeline)
         return _dataset(table, landed.version, landed.files, pipeline=pipeline, step_keys=(name,))
@@ -164,7 +164,7 @@ class Lake:
         """Takes the manifest of the generation before back: until it is done again, the step is not finished."""
         name = str(key)
         intent = Intent(
-            table="steps", step_key=name, app=name, sequence=first_sequence(generation) - 1, queue=_queue(pipeline)
+            table="steps", step_key=name, app=name, sequence=first_sequence(generation) - 1, queue=queue_of(pipeline)
         )
         self._write(intent, rows_of("steps", []), pipeline=pipeline)
 
@@ -224,7 +224,7 @@ class Lake:
         return Intent(table=table, step_key=name, app=name, sequence=sequence, fingerprint=made_from)
 
     def _manifest(self, key: StepKey, pipeline: str) -> Intent:
-        return replace(self._intent("steps", key=key), fingerprint="", queue=_queue(pipeline))
+        return replace(self._intent("steps", key=key), fingerprint="", queue=queue_of(pipeline))
 
     def _write(self, intent: Intent, rows: pa.Table, *, pipeline: str, check: Check = lambda table: None) -> Landed:
         location, schema = self.location(intent.table), declared(intent.table, self._schemas)
@@ -261,7 +261,7 @@ class Lake:
         if present is None:
             return _dataset(table, NOT_YET, (), pipeline=pipeline, step_keys=())
         mine = [f for f in delta.files_of(present) if f.pipeline == pipeline]
-        visible = [f for f in mine if f.step_key in seen or f.step_key.startswith(_STREAM)]
+        visible = [f for f in mine if f.step_key in seen or f.step_key.startswith(STREAM)]
         keys = tuple(sorted({f.step_key for f in visible}))
         return _dataset(table, present.version(), visible, pipeline=pipeline, step_keys=keys)
 
@@ -273,7 +273,7 @@ class Lake:
         return Location(uri=f"{self.root}/{table}", storage_options=self.storage_options)
 
 
-def _queue(pipeline: str) -> str:
+def queue_of(pipeline: str) -> str:
     """The queue of a pipeline's manifests: each is committed in sight of those before it."""
     return f"manifests of {pipeline}"
 

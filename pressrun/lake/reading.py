@@ -15,7 +15,7 @@ from deltalake.exceptions import DeltaError
 
 from pressrun.lake import delta
 from pressrun.lake.delta import File, Location
-from pressrun.lake.digest import combined
+from pressrun.lake.digest import EMPTY, combined
 from pressrun.lake.errors import DatasetGoneError, LakeError, StoreError
 from pressrun.lake.refusals import explained
 from pressrun.lake.types import DatasetRef
@@ -54,9 +54,10 @@ def read(
 
 
 def files(location: Location, dataset: DatasetRef) -> list[File]:
-    """The files of the dataset's version that hold its rows.
+    """The files of the dataset's version that hold its rows; where that version cannot tell, those of today.
 
-    Raises DatasetGoneError, and LakeError when they hold another number of rows.
+    In a mirror of the lake that made the dataset versions mean something else: there its steps and its digest name it.
+    Raises DatasetGoneError, and LakeError when nothing here has its digest.
     """
     if not dataset.rows:
         return []
@@ -64,13 +65,17 @@ def files(location: Location, dataset: DatasetRef) -> list[File]:
         found = _files_of(_open(location, dataset), dataset)
     except DatasetGoneError:
         return _the_same_now(location, dataset, "its version is no longer in the log")
-    rows = sum(file.rows for file in found)
-    if rows != dataset.rows:
-        raise LakeError(
-            f"{dataset} should have {dataset.rows} rows and has {rows} in {location.uri}; "
-            "is this the lake it was made in?"
-        )
-    return found
+    if combined(file.digest for file in found) == dataset.digest:
+        return found
+    return _mirrored(location, dataset) or _refused(location, dataset, sum(file.rows for file in found))
+
+
+def _refused(location: Location, dataset: DatasetRef, rows: int) -> list[File]:
+    has = f"has {rows} in {location.uri}" if rows != dataset.rows else f"in {location.uri} there are others"
+    raise LakeError(
+        f"{dataset} should have {dataset.rows} rows and {has}; is this the lake it was made in, or a mirror of it that "
+        "has been brought up to date since?"
+    )
 
 
 def _files_of(table: DeltaTable, dataset: DatasetRef) -> list[File]:
@@ -80,11 +85,21 @@ def _files_of(table: DeltaTable, dataset: DatasetRef) -> list[File]:
 
 def _the_same_now(location: Location, dataset: DatasetRef, why: str) -> list[File]:
     """Today's files of the dataset's steps, when their digest says that they hold its rows and no others."""
-    table = location.open()
-    found = _files_of(table, dataset) if table else []
-    if not found or combined(file.digest for file in found) != dataset.digest:
+    found = _mirrored(location, dataset)
+    if not found:
         raise _gone(location, dataset, why)
     return found
+
+
+def _mirrored(location: Location, dataset: DatasetRef) -> list[File]:
+    """Today's files of the dataset's steps, or the first of them in time: a stream has grown since. Else none."""
+    table, total, first = location.open(), EMPTY, list[File]()
+    for file in sorted(_files_of(table, dataset) if table else [], key=lambda file: file.written):
+        first.append(file)
+        total = combined((total, file.digest))
+        if total == dataset.digest:
+            return first
+    return []
 
 
 def files_there(location: Location, dataset: DatasetRef) -> list[File]:
