@@ -17,6 +17,7 @@ from pressrun.cli import (
     judges,
     keeping,
     machine,
+    mirroring,
     people,
     simulating,
     stages,
@@ -72,6 +73,7 @@ app.command(rich_help_panel=PEOPLE)(interventions.abort)
 app.command(rich_help_panel=KEEPING)(keeping.maintain)
 app.command(rich_help_panel=KEEPING)(keeping.erase)
 app.command(rich_help_panel=KEEPING)(keeping.retract)
+app.command(rich_help_panel=KEEPING)(mirroring.mirror)
 app.command(rich_help_panel=CONFIG)(machine.check)
 app.command(rich_help_panel=CONFIG)(examining.doctor)
 app.command(rich_help_panel=CONFIG)(machine.schema)

@@ -3,8 +3,9 @@
 Steps keep their keys, and each file's content digest is computed anew from what the far side holds; a file gets a name
 of its own there, since one that is written twice may fail whoever reads it. A step's manifest follows its rows, so a
 reader there sees all of a step or nothing of it; a stream's new segments are one commit a table. Whatever dies when,
-the next run goes on from there, and two runs at once do no harm: a commit is held against the very state that it was made for. A dataset reference of the near lake is read there as it is, by step
-keys and digest (`pressrun.lake.reading.files`): the versions of the two lakes have nothing to do with each other.
+the next run goes on from there, and two runs at once do no harm: a commit is held against the very state that it was
+made for. A dataset reference of the near lake is read there as it is, by step keys and digest
+(`pressrun.lake.reading.files`): the versions of the two lakes have nothing to do with each other.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pressrun.lake.digest import combined, content_digest
 from pressrun.lake.errors import ConflictError, LakeError
 from pressrun.lake.lake import STREAM, Lake, queue_of
 from pressrun.lake.refusals import explained
+from pressrun.lake.schema import declared
 from pressrun.lake.tables import HOUSE, SCHEMAS
 from pressrun.lake.types import DatasetRef
 
@@ -84,6 +86,8 @@ def mirror(near: Lake, far: Lake, *, selection: Selection | None = None, progres
     SchemaError for a table that nobody declared.
     """
     chosen, told = selection or Selection(), progress or _silent
+    for name in chosen.tables:
+        declared(name, SCHEMAS)
     finished = _manifests(near, chosen)
     _withdraw(finished, far)
     tables = [name for name in chosen.tables or sorted(SCHEMAS) if name not in (*_FIRST, _MANIFESTS)]
@@ -139,7 +143,7 @@ class _Table:
         self.table, self.held, self.brought, self.sent = table, set[str](), 0, dict[str, int]()
         self._sent: dict[str, str] = {}
         self._near, self._far, self._lake, self._told = near.location(table), far.location(table), far, told
-        self._blocks = bool(erased.reader_columns(SCHEMAS[table])) if table in SCHEMAS else False
+        self._blocks = bool(erased.reader_columns(SCHEMAS[table]))
 
     def near_files(self, selection: Selection) -> dict[str, list[File]]:
         """The table's files at the near side by step."""

@@ -1,0 +1,57 @@
+"""From an environment's lake to another environment's, or to a root: what the command line and the operator share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pressrun.config.environment import Environment
+from pressrun.config.load import load_environment
+from pressrun.lake.lake import Lake
+from pressrun.lake.mirror import Mirrored, Selection, mirror
+from pressrun.step import Progress, open_lake, silent
+
+
+def mirror_to(
+    environment: Environment,
+    to: str,
+    *,
+    pipeline: str | None = None,
+    tables: Sequence[str] = (),
+    storage_options: Mapping[str, str] | None = None,
+    progress: Progress = silent,
+) -> Mirrored:
+    """Mirrors the environment's lake. `to` and `storage_options` are those of `far_lake`, `pipeline` a model's name.
+
+    Raises ConfigError for an environment that there is not, ValueError for the lake itself, and what `mirror` raises.
+    """
+    near, far = open_lake(environment), far_lake(to, storage_options)
+    if near.root == far.root:
+        raise ValueError(f"{to} is the lake {near.root} itself; name another root or environment to mirror it to")
+    return mirror(near, far, selection=Selection(pipeline=pipeline, tables=tuple(tables)), progress=progress)
+
+
+def far_lake(to: str, storage_options: Mapping[str, str] | None = None) -> Lake:
+    """The lake at a root (s3://, gs://, a folder), or the lake of an environment: a name, or a path to its file.
+
+    `storage_options` are a root's; an environment has its own, and here raises ValueError when some are given.
+    """
+    if is_root(to):
+        return Lake(to, storage_options)
+    if storage_options:
+        raise ValueError(f"{to} is an environment, whose file has storage_options; give those of a root only")
+    return open_lake(load_environment(to))
+
+
+def is_root(to: str) -> bool:
+    """Whether that is a lake's address rather than an environment's name."""
+    return "://" in to or (Path(to).suffix not in (".yaml", ".yml") and ("/" in to or to.startswith(("~", "."))))
+
+
+def in_words(done: Mirrored) -> Iterator[str]:
+    """What a run did, a line a table."""
+    for table, steps in done.steps.items():
+        yield f"{table}: {steps} steps brought up to date"
+    yield f"{done.files} files sent, {done.size / 1e6:.1f} MB" if done.files else "nothing had to be sent"
+    if done.held:
+        yield f"{len(done.held)} steps changed meanwhile; the next run brings them: {', '.join(sorted(done.held)[:3])}"
