@@ -112,7 +112,10 @@ def _opened(
 
 
 def _settings(options: Options, prefix: str) -> dict[str, str]:
-    return {name.lower().removeprefix(prefix): value for name, value in options.items()}
+    """The options by their short names. Those of another store do no harm: one file may serve lakes on either."""
+    others = tuple(other for other in ("aws_", "google_", "azure_") if other != prefix)
+    named = {name.lower(): value for name, value in options.items()}
+    return {name.removeprefix(prefix): value for name, value in named.items() if not name.startswith(others)}
 
 
 def _from_environment(prefix: str) -> dict[str, str]:

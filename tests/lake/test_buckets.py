@@ -145,6 +145,7 @@ def test_an_option_that_only_one_of_the_clients_knows_is_refused(uri: str, optio
         ("s3a://news", S3 | {"aws_skip_signature": "true", "conditional_put": "etag"}, "news/"),
         ("gs://news/lake", emulated("http://127.0.0.1:9"), "news/lake/"),
         ("gs://news/lake", {"google_skip_signature": "true"}, "news/lake/"),
+        ("gs://news/lake", {"google_skip_signature": "true", "aws_conditional_put": "etag"}, "news/lake/"),
     ],
 )
 def test_options_are_understood_in_either_case_and_by_their_short_names(
