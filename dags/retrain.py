@@ -62,6 +62,7 @@ def _night(file: str, assets: LoopAssets) -> None:
         pipeline=file,
         sample_rows="{{ params.sample_rows }}",
         fresh="{{ params.relabel }}",
+        deferrable=True,
         upstream={"ingested": ingest.output},
         inlets=[assets.articles],
     )

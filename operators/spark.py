@@ -79,7 +79,9 @@ class SparkStageOperator(StageOperator):
         from pressrun.compute import PollingFailed
 
         if event.get("unreachable"):
-            raise PollingFailed(event["unreachable"], hint="The job goes on; a retry of the task finds it")
+            raise PollingFailed(
+                event["unreachable"], hint="Where the job was started it goes on; a retry of the task finds it"
+            )
         step = self.step(context)
         job = self._job_of(step)
         entered = job.jobs.ledger.newest(job.key)

@@ -189,16 +189,16 @@ class SparkJobTrigger(BaseTrigger):
 
     def _seen(self) -> dict[str, str] | None:
         """The event, once there is one."""
-        from pressrun.compute import PollingFailed
+        from pressrun.compute import ComputeError
 
-        watch = self._watched()
-        entered = watch.jobs.ledger.newest(self.step_key)
-        if entered is None or not entered.handle:
-            return {"state": "unknown"}
         try:
+            watch = self._watched()
+            entered = watch.jobs.ledger.newest(self.step_key)
+            if entered is None or not entered.handle:
+                return {"state": "unknown"}
             entered = watch.look(entered)
-        except PollingFailed as error:
-            return {"unreachable": error.reason}
+        except ComputeError as error:
+            return {"unreachable": str(error)}
         return {"state": entered.state} if entered.ended else None
 
     def _watched(self) -> Watch:

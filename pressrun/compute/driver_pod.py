@@ -29,6 +29,12 @@ def driver_pod(job: SparkJob, token: str, place: Kubernetes) -> dict[str, Any]:
             "activeDeadlineSeconds": job.timeout_minutes * 60,
             "terminationGracePeriodSeconds": 10,
             "nodeSelector": dict(place.node_selector),
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": place.run_as_user,
+                "fsGroup": place.run_as_user,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
             "containers": [_container(job, token, place)],
         },
     }
@@ -44,6 +50,7 @@ def _container(job: SparkJob, token: str, place: Kubernetes) -> dict[str, Any]:
         "args": ["driver", *_submit(job, token, place)],
         "env": [{"name": _ADDRESS, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
         "ports": [{"name": "driver", "containerPort": _DRIVER_PORT}, {"name": "blocks", "containerPort": _BLOCK_PORT}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "resources": {"requests": {"cpu": str(asked.driver_cores), "memory": memory}, "limits": {"memory": memory}},
     }
 

@@ -88,6 +88,7 @@ class Kubernetes(_Elsewhere):
     image: str = Field(description="an image with Spark 4, the lake's Hadoop connector and Pressrun's dependencies")
     pull_policy: Literal["IfNotPresent", "Always", "Never"] = "IfNotPresent"
     service_account: str = Field(default="pressrun-spark", description="may make, watch and delete pods in namespace")
+    run_as_user: int = Field(default=185, ge=1, description="uid of the driver; Spark's own images have 185")
     node_selector: dict[str, str] = Field(default_factory=dict)
 
 

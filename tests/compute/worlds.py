@@ -69,7 +69,7 @@ def aws_client(service: str, url: str) -> Any:
     return _session().client(service, region_name="eu-west-1", endpoint_url=url, config=config)
 
 
-def some_job(scheme: str = "s3", **more: Any) -> SparkJob:
+def some_job(scheme: str = "s3", *, labels: dict[str, str] | None = None, **more: Any) -> SparkJob:
     root = f"{scheme}://news/lake/_jobs"
     return SparkJob(
         name="topics sample",
@@ -78,7 +78,7 @@ def some_job(scheme: str = "s3", **more: Any) -> SparkJob:
         files=(f"{root}/order-0.json",),
         arguments=("pressrun.driver", "pressrun-0.zip", "order-0.json", "--platform-session"),
         conf={"spark.sql.session.timeZone": "UTC", "spark.driver.extraJavaOptions": "-Da='b c' -Dd=\"e\""},
-        labels={"pressrun-pipeline": "topics"},
+        labels=labels or {"pressrun-pipeline": "topics"},
         **more,
     )
 

@@ -212,3 +212,15 @@ def test_a_platform_out_of_reach_ends_the_wait_and_not_the_job(away: str, ingest
     with pytest.raises(PollingFailed, match="a retry of the task finds it"):
         operator.execute_complete(context("sample"), seen)
     assert fake.runs[0].state == "RUNNING"
+
+
+def test_a_right_that_is_taken_away_in_mid_run_ends_the_wait_with_its_name(
+    away: str, ingested: StageResult, fake: FakeEmr
+) -> None:
+    fake.script["emr-serverless"] = ["RUNNING"]
+    operator = task(away, ingested, deferrable=True)
+    trigger = deferred(operator)
+    fake.troubles["GetJobRun"] = ["denied"]
+    seen = event(trigger)
+    with pytest.raises(PollingFailed, match="emr-serverless:GetJobRun was denied"):
+        operator.execute_complete(context("sample"), seen)
