@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 
 from pressrun.lake.lake import Lake
 from pressrun.lake.retraction import NOTHING, Withdrawn
+from pressrun.lake.true_labels import rank_of as rank_of
+from pressrun.lake.true_labels import true_labels as true_labels
 from pressrun.lake.types import DatasetRef, StageResult
 
-_PERSON = "person:"
 _ORACLE = "person:oracle"
 COLUMNS = ("article_id", "title", "body", "source", "section", "language")
 PROVENANCE = ("published_at_provenance", "source_provenance", "section_provenance")
@@ -45,26 +46,6 @@ class Truth:
             left = f"{self.trained_on} true labels were left out"
             said.append(f"{left}: a model has seen the article or a near-duplicate.")
         return tuple(said)
-
-
-def rank_of(label: Mapping[str, Any]) -> int:
-    """How much a label counts as truth: gold 3, a person's blind audit 2, given 1, anything else 0."""
-    if label["abstained"] or len(label["labels"] or ()) != 1:
-        return 0
-    if label["role"] == "gold":
-        return 3
-    if label["role"] == "audit" and str(label["labeler"]).startswith(_PERSON):
-        return 2
-    return 1 if label["labeler"] == "given" else 0
-
-
-def true_labels(labels: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The best true label of each article; of equals the newest."""
-    best: dict[str, Mapping[str, Any]] = {}
-    for label in sorted(labels, key=lambda row: (rank_of(row), str(row["labeled_at"] or ""))):
-        if rank_of(label):
-            best[str(label["article_id"])] = label
-    return best
 
 
 def unseen(articles: Iterable[str], trained: frozenset[str], groups: Mapping[str, str]) -> frozenset[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pressrun.gates.truth import true_labels
 from pressrun.lake.errors import LakeError
 from pressrun.lake.lake import Lake
 from pressrun.lake.retraction import Withdrawn
+from pressrun.lake.true_labels import true_labels
 from pressrun.lake.types import DatasetRef
 from pressrun.overview.steps import Done
 
