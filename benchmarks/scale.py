@@ -49,7 +49,7 @@ COMPARED = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One stage at one size: wall and CPU seconds, and the most memory of it and its children, in megabytes."""
+    """One stage at one size: wall seconds, its own CPU seconds without a JVM's, and the most MB with children."""
 
     stage: str
     rows: int

@@ -13,7 +13,7 @@ from rich.table import Table
 Rows = list[list[str]]
 _STAGES = ["stage", "articles", "seconds", "µs an article", "CPU seconds", "peak MB", "grows as rows to the power"]
 _COMPARED = ["articles", "judge", "seconds, median", "range", "datasketch over Pressrun", "recall"]
-_LOOP = ["stage", "seconds", "of which in the task"]
+_LOOP = ["stage", "seconds", "of which"]
 
 
 def stage_rows(stages: Sequence[Mapping[str, Any]]) -> Rows:

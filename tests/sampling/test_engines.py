@@ -13,7 +13,7 @@ import pytest
 from pressrun.java import find_java
 from pressrun.lake import Lake
 from pressrun.lake.types import DatasetRef, StageResult
-from pressrun.sampling import sample
+from pressrun.sampling import sample, spark
 from pressrun.step import Step
 from tests.lake.places import PLACES, lake_in
 
@@ -29,9 +29,24 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Lake:
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(find_java() is None, reason="Spark needs Java 17 or later")
 def test_both_engines_draw_the_same_rows(make_step: MakeStep, ingested: StageResult, lake: Lake) -> None:
-    duckdb, spark = (drawn(make_step, ingested, lake, engine) for engine in ("duckdb", "spark"))
-    assert duckdb == spark
-    assert len(duckdb["samples"]) == 60
+    compare(make_step, ingested, lake)
+
+
+@pytest.mark.spark
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(find_java() is None, reason="Spark needs Java 17 or later")
+@pytest.mark.parametrize("lake", ["folder"], indirect=True)
+def test_so_they_do_where_there_is_too_much_text_for_one_process(
+    make_step: MakeStep, ingested: StageResult, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spark, "FEW_CHARACTERS", 0)
+    compare(make_step, ingested, lake)
+
+
+def compare(make_step: MakeStep, ingested: StageResult, lake: Lake) -> None:
+    one, other = (drawn(make_step, ingested, lake, engine) for engine in ("duckdb", "spark"))
+    assert one == other
+    assert len(one["samples"]) == 60
 
 
 def drawn(
