@@ -19,6 +19,7 @@ from pressrun.cli import (
     machine,
     mirroring,
     people,
+    rerunning,
     simulating,
     stages,
 )
@@ -64,6 +65,7 @@ app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(judges.drift)
 app.command(rich_help_panel=JUDGES, epilog=EXIT_CODES)(canary.canary)
 app.command(rich_help_panel=JUDGES)(judges.verdicts)
 app.command(rich_help_panel=JUDGES)(comparing.compare)
+app.command(rich_help_panel=JUDGES)(rerunning.rerun)
 app.command(rich_help_panel=JUDGES)(costing.cost)
 app.command(rich_help_panel=PEOPLE)(interventions.override)
 app.command(rich_help_panel=PEOPLE)(interventions.pause)

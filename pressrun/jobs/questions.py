@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -168,6 +168,19 @@ class Questions:
             for row in connection.execute(select(Q.c.person, Q.c.answered_at).where(chosen)).all():
                 found.setdefault(row.person, []).append(row.answered_at)
         return found
+
+    def whole(self, *, step_key: str) -> list[dict[str, Any]]:
+        """The step's questions with all that is known of them, for another database (see `take_over`)."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(select(Q).where(Q.c.step_key == step_key)).mappings().all()
+        return [dict(row) for row in rows]
+
+    def take_over(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Questions of another database, answered or not; those that are known stay as they are."""
+        with writing(self._engine, lock="questions") as connection:
+            known = set(connection.execute(select(Q.c.question_id)).scalars())
+            if new := [dict(row) for row in rows if row["question_id"] not in known]:
+                connection.execute(insert(Q), new)
 
     def collect(
         self, *, pipeline: str, step_key: str, settled: Collection[str] = (), now: datetime | None = None

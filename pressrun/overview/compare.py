@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pressrun.config.environment import Environment
+from pressrun.lake.types import StageResult
 from pressrun.overview.changes import Change, changes
 from pressrun.overview.lineage import model_of
 from pressrun.overview.steps import Done, finished_steps, of_run
@@ -30,11 +31,6 @@ class Side:
     trained: Done
     run: Mapping[str, Done]
     settings: Mapping[str, Any] | None = None
-
-    def verdict(self, kind: str) -> Verdict | None:
-        """What the run's judge of that kind said: `labels`, `gate` or `canary`."""
-        done = self.run.get(_JUDGED[kind])
-        return done.result.verdict if done else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +71,7 @@ def compare(environment: Environment, model: str, one: str, other: str) -> Compa
         other=sides[1],
         changes=changes(sides[0].run, sides[1].run),
         settings=_settings(*sides),
-        measured=tuple(_measured(*sides)),
+        measured=tuple(measured(*({name: done.result for name, done in side.run.items()} for side in sides))),
     )
 
 
@@ -116,14 +112,21 @@ def _flat(section: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _measured(one: Side, other: Side) -> Iterator[Measured]:
-    yield _row("train", "family", *(side.trained.result.facts.get("family", "–") for side in (one, other)))
-    yield _row("train", "examples", *(_examples(side) for side in (one, other)))
-    scores = [side.trained.result.facts.get("families") or {} for side in (one, other)]
-    for family in sorted({*scores[0], *scores[1]}):
-        yield _row("train", f"{family}, held out", *(_number(score.get(family)) for score in scores))
-    for kind in _JUDGED:
-        yield from _judged(kind, one.verdict(kind), other.verdict(kind))
+def measured(one: Mapping[str, StageResult], other: Mapping[str, StageResult]) -> Iterator[Measured]:
+    """What the training and the judges of two runs (their results by stage) said, number beside number."""
+    if {"train"} & {*one, *other}:
+        trained = [run.get("train") for run in (one, other)]
+        yield _row("train", "family", *(_facts(result).get("family", "–") for result in trained))
+        yield _row("train", "examples", *(_examples(result) for result in trained))
+        scores = [_facts(result).get("families") or {} for result in trained]
+        for family in sorted({*scores[0], *scores[1]}):
+            yield _row("train", f"{family}, held out", *(_number(score.get(family)) for score in scores))
+    for kind, stage in _JUDGED.items():
+        yield from _judged(kind, *(run[stage].verdict if stage in run else None for run in (one, other)))
+
+
+def _facts(result: StageResult | None) -> Mapping[str, Any]:
+    return result.facts if result else {}
 
 
 def _judged(kind: str, one: Verdict | None, other: Verdict | None) -> Iterator[Measured]:
@@ -156,8 +159,8 @@ def _found(check: Check) -> object:
     return check.candidate if isinstance(check, Comparison) else check.value
 
 
-def _examples(side: Side) -> str:
-    found = side.trained.result.datasets.get("examples")
+def _examples(result: StageResult | None) -> str:
+    found = result.datasets.get("examples") if result else None
     return f"{found.rows:,}" if found else "–"
 
 

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from pressrun.config.environment import Environment
 from pressrun.lake.types import DatasetRef
-from pressrun.registry.models import DIGEST_TAG, EXAMPLES_TAG
-from pressrun.registry.tracking import STEP_TAG, answering, connect
+from pressrun.registry.models import DIGEST_TAG, EXAMPLES_TAG, ModelRef
+from pressrun.registry.tracking import STEP_TAG, answering, connect, open_run
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -90,3 +90,17 @@ def _reference(text: str) -> DatasetRef | None:
         return DatasetRef.model_validate(json.loads(text))
     except (ValueError, ValidationError):
         return None
+
+
+def copy_lineage(model: ModelRef, near: Environment, far: Environment) -> ModelRef:
+    """The model as the far MLflow knows it: by a run that names the same training rows. Raises RegistryError.
+
+    Its bundle stays where it is, and no version is registered.
+    """
+    client = connect(near)
+    with answering(near):
+        tags = client.get_run(model.run_id).data.tags if model.run_id else {}
+    kept = {name: tags[name] for name in (EXAMPLES_TAG, DIGEST_TAG) if name in tags}
+    with answering(far):
+        run_id = open_run(far, experiment=model.name, step_key=f"lineage of v{model.version}", tags=kept)
+    return model.model_copy(update={"run_id": run_id})
