@@ -34,6 +34,7 @@ from pressrun.sampling.functions import ArrowFunction, bucket_articles, verify_p
 from pressrun.sampling.groups import group, near_duplicates
 from pressrun.step import Step
 
+_BATCH = 1024
 _CONF = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
@@ -46,12 +47,12 @@ _CONF = {
     "spark.sql.session.timeZone": "UTC",
     # Its default, INT96, has no time zone.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": str(_BATCH),
 }
 
 
 FEW_CHARACTERS = 1 << 26
-"""Up to so much text, near-duplicates are found in this process, by the same buckets: seconds instead of a minute."""
+"""Up to so much text in all articles, functions are applied in this process: Spark's workers take longer to start."""
 
 
 class SparkEngine:
@@ -59,6 +60,7 @@ class SparkEngine:
 
     def __init__(self, session: Any, lake: Lake, scratch: Path) -> None:
         self._session, self._lake, self._scratch = session, lake, scratch
+        self._few = False
         self._brings = in_bucket(lake.root) and str(session.sparkContext.master).startswith("local")
 
     def load(self, view: str, dataset: DatasetRef, columns: Sequence[str]) -> None:
@@ -75,14 +77,18 @@ class SparkEngine:
         self._keep(view, self._session.sql(sql))
 
     def apply(self, view: str, function: ArrowFunction, sql: str) -> None:
-        self._keep(view, self._session.sql(sql).mapInArrow(function.apply, function.ddl))
+        if self._few:
+            batches = self.fetch(sql).to_batches(max_chunksize=_BATCH)
+            return self.put(view, pa.Table.from_batches(function.apply(batches), schema=function.schema))
+        return self._keep(view, self._session.sql(sql).mapInArrow(function.apply, function.ddl))
 
     def fetch(self, sql: str) -> pa.Table:
         return self._session.sql(sql).toArrow()
 
     def near_duplicates(self, view: str, threshold: float) -> pa.Table:
         rows = f"SELECT article_id, title, body FROM {view}"
-        if self._characters(view) <= FEW_CHARACTERS:
+        self._few = self._characters(view) <= FEW_CHARACTERS
+        if self._few:
             return near_duplicates(self.fetch(rows), threshold)
         self.apply("buckets", bucket_articles(threshold), rows)
         self.apply("pairs", verify_pairs(threshold), queries.candidates(view))
