@@ -8,6 +8,8 @@ RUN := uv run --no-sync
 CLUSTER := tests/cluster/cluster
 # Serving in a cluster takes one, and our images in it; both stay for the next time (`make cluster-down` ends it).
 DEMO_laptop :=
+DEMO_s3 :=
+DEMO_gcs :=
 DEMO_kubernetes = eval "$$(tests/cluster/for-the-demo)" &&
 export PATH := $(HOME)/.local/bin:$(PATH)
 # Modules are compiled once, also where the shell says not to: Airflow alone starts many processes.
@@ -50,7 +52,7 @@ system: ## what the tests use beside Python, by apt-get as root; elsewhere it sa
 	for package in $$missing; do $(APT) install -y --no-install-recommends $$package >/dev/null 2>&1 \
 		|| echo "$$package could not be installed; the tests that use it are skipped"; done
 
-demo: setup ## the whole loop on this machine, told in five parts; ARGS=--exit stops after the story; ENVIRONMENT=kubernetes
+demo: setup ## the whole loop on this machine, told in five parts; ARGS=--exit ends after it; ENVIRONMENT=kubernetes, s3 or gcs
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && $(DEMO_$(ENVIRONMENT)) \
 		exec $(RUN) pressrun demo --environment $(ENVIRONMENT) $(ARGS)
 

@@ -3,6 +3,6 @@
 For the demo and for tests; both come with the developers' tools (`make setup`), not with the package.
 """
 
-from pressrun.buckets.servers import BucketServer, NoBucketServer, gcs_server, s3_server
+from pressrun.buckets.servers import BucketServer, NoBucketServer, command, gcs_server, s3_server
 
-__all__ = ["BucketServer", "NoBucketServer", "gcs_server", "s3_server"]
+__all__ = ["BucketServer", "NoBucketServer", "command", "gcs_server", "s3_server"]

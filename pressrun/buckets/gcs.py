@@ -11,7 +11,8 @@ import sys
 import time
 
 from pressrun.buckets.gcs_front import front
-from pressrun.buckets.running import announce, end_with_starter, options
+from pressrun.buckets.running import end_with_starter, options
+from pressrun.buckets.servers import BucketServer, serve
 
 _PR_SET_PDEATHSIG = 1
 
@@ -60,8 +61,7 @@ def main() -> None:
     process, port = start_backend(public)
     server.connect = lambda: http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     end_with_starter(given, process.kill)
-    announce(f"http://{public}")
-    server.serve_forever()
+    serve(BucketServer(kind="gcs", endpoint=f"http://{public}"), server.serve_forever, given)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler
 
 
 def options() -> argparse.Namespace:
-    """`port` (0: a free one) and `until_input_ends`."""
+    """`port` (0: a free one), `bucket` (one to begin with) and `until_input_ends`."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--bucket", default="")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--until-input-ends", action="store_true")
     return parser.parse_args()

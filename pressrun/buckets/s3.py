@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pressrun.buckets.running import announce, end_with_starter, options
+from pressrun.buckets.running import end_with_starter, options
+from pressrun.buckets.servers import BucketServer, serve
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -37,8 +38,7 @@ def main() -> None:
     application = one_write_at_a_time(DomainDispatcherApplication(create_backend_app))
     server = make_server("127.0.0.1", given.port, application, threaded=True, request_handler=MotoRequestHandler)
     end_with_starter(given)
-    announce(f"http://127.0.0.1:{server.server_port}")
-    server.serve_forever()
+    serve(BucketServer(kind="s3", endpoint=f"http://127.0.0.1:{server.server_port}"), server.serve_forever, given)
 
 
 if __name__ == "__main__":

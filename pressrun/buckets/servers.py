@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import socket
 import subprocess
 import sys
+import threading
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
 import psutil
+
+from pressrun.buckets.running import announce
 
 Kind = Literal["s3", "gcs"]
 REGION = "us-east-1"
@@ -42,6 +47,15 @@ class BucketServer:
     def environment(self) -> dict[str, str]:
         """Environment variables by which every SDK's default settings reach the server, without any options."""
         return s3_environment(self.endpoint) if self.kind == "s3" else gcs_environment(self.endpoint)
+
+    def has_bucket(self, name: str) -> bool:
+        """Whether the server answers and has the bucket."""
+        request = urllib.request.Request(f"{self.endpoint}/{name}?list-type=2&max-keys=1", headers=_SIGNED)
+        try:
+            urllib.request.urlopen(request, timeout=5).close()
+        except OSError:
+            return False
+        return True
 
     def make_bucket(self, name: str) -> str:
         """Makes the bucket; returns its address, s3://name or gs://name."""
@@ -107,6 +121,13 @@ def gcs_environment(endpoint: str) -> dict[str, str]:
     }
 
 
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def s3_server(port: int = 0) -> Iterator[BucketServer]:
     """An S3 server on `port` of the loopback address (0: a free one). Raises NoBucketServer."""
@@ -121,9 +142,20 @@ def gcs_server(port: int = 0) -> Iterator[BucketServer]:
         yield server
 
 
-def command(kind: Kind, port: int) -> list[str]:
-    """What to run for a server; it prints its address when it answers."""
-    return [sys.executable, "-m", f"pressrun.buckets.{kind}", "--port", str(port)]
+def command(kind: Kind, port: int, *, bucket: str = "") -> list[str]:
+    """What to run for a server, with a bucket to begin with; it prints its address when it answers."""
+    made = ["--bucket", bucket] if bucket else []
+    return [sys.executable, "-m", f"pressrun.buckets.{kind}", "--port", str(port), *made]
+
+
+def serve(server: BucketServer, forever: Callable[[], None], given: argparse.Namespace) -> None:
+    """What the command does once it listens: serves until it is ended, makes the bucket, says that it answers."""
+    serving = threading.Thread(target=forever)
+    serving.start()
+    if given.bucket:
+        server.make_bucket(given.bucket)
+    announce(server.endpoint)
+    serving.join()
 
 
 @contextmanager
@@ -156,8 +188,3 @@ def _end(process: subprocess.Popen[str]) -> None:
     for child in below:
         if child.is_running():
             child.kill()
-
-
-def told(environment: Mapping[str, str]) -> str:
-    """The variables as lines for a shell."""
-    return "\n".join(f"export {name}='{value}'" for name, value in environment.items())

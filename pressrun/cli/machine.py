@@ -95,7 +95,7 @@ def try_(
 
 def demo(
     exit: Annotated[bool, typer.Option("--exit", help="stop after the story, else run on until Ctrl-C")] = False,
-    environment: Annotated[str, typer.Option(help="where models are served: laptop or kubernetes")] = "laptop",
+    environment: Annotated[str, typer.Option(help="laptop, kubernetes, or s3 or gcs for the lake")] = "laptop",
     data: Annotated[
         Path | None, typer.Option(exists=True, help="your articles: folder or file; else PRESSRUN_DATA, else made-up")
     ] = None,

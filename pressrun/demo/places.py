@@ -1,4 +1,4 @@
-"""Where the demo's models are served: by processes of this machine, or in a Kubernetes cluster that it can reach."""
+"""Where the demo's models are served and its lake is: this machine, perhaps a bucket on it, or a Kubernetes cluster."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from pressrun.buckets import BucketServer, command
+from pressrun.buckets.servers import Kind, free_port
 from pressrun.config.environment import Environment
 from pressrun.demo.preflight import PreflightError
 from pressrun.demo.services import Service, ServiceError, answers
@@ -20,8 +22,9 @@ from pressrun.rollout import RolloutRecord
 
 HOST = "127.0.0.1"
 NAMESPACE = "pressrun-demo"
-LAPTOP, KUBERNETES = "laptop", "kubernetes"
-PLACES = (LAPTOP, KUBERNETES)
+LAPTOP, S3, GCS, KUBERNETES = "laptop", "s3", "gcs", "kubernetes"
+PLACES = (LAPTOP, S3, GCS, KUBERNETES)
+BUCKET = "pressrun"
 _IMAGES = ("PRESSRUN_SERVER_IMAGE", "PRESSRUN_CONTROLLER_IMAGE")
 _HOW = "make demo ENVIRONMENT=kubernetes brings a cluster up and says all of this"
 
@@ -85,6 +88,31 @@ class Laptop:
 
     def leave(self, environment: Environment) -> str:
         return ""
+
+
+class InBucket(Laptop):
+    """The same, with the lake in a bucket of a server on this machine; the server keeps it in memory."""
+
+    def __init__(self, kind: Kind, *, port: int) -> None:
+        super().__init__(port=port)
+        self.name, self._kind, self._server_port = kind, kind, free_port()
+        self._server = BucketServer(kind=kind, endpoint=f"http://{HOST}:{self._server_port}")
+
+    def settings(self, home: Path) -> Mapping[str, str]:
+        lake = f"{self._server.scheme}://{BUCKET}/lake"
+        return {**super().settings(home), **self._server.environment, "PRESSRUN_LAKE": lake}
+
+    def services(self, home: Path) -> Sequence[Service]:
+        """The bucket comes before what writes to it, and is ended after it."""
+        served = Service(
+            name=self._kind,
+            command=command(self._kind, self._server_port, bucket=BUCKET),
+            ready=lambda: self._server.has_bucket(BUCKET),
+        )
+        return [served, *super().services(home)]
+
+    def leave(self, environment: Environment) -> str:
+        return f"The lake, {environment.lake.root}, was in the memory of its server and is gone with it."
 
 
 class OnKubernetes:
@@ -157,8 +185,10 @@ class OnKubernetes:
 def place_of(name: str, *, router_port: int) -> Place:
     """The place of that name. Raises PreflightError for another one."""
     if name not in PLACES:
-        raise PreflightError(f"the demo runs in the environments {' and '.join(PLACES)}, not in {name!r}: name one")
-    return Laptop(port=router_port) if name == LAPTOP else OnKubernetes()
+        raise PreflightError(f"the demo runs in the environments {', '.join(PLACES)}, not in {name!r}: name one")
+    if name == KUBERNETES:
+        return OnKubernetes()
+    return Laptop(port=router_port) if name == LAPTOP else InBucket("s3" if name == S3 else "gcs", port=router_port)
 
 
 def _spool(home: Path) -> Path:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from pressrun.config.find import default_home
 from pressrun.config.load import load_pipeline
 from pressrun.demo.overlay import MODEL
-from pressrun.demo.places import LAPTOP, Place, place_of
+from pressrun.demo.places import LAPTOP, Laptop, Place, place_of
 from pressrun.demo.preflight import PreflightError, check_disk, check_ports
 from pressrun.demo.screen import Screen
 from pressrun.demo.stack import Ports, Stack, empty, end_what_was_left, start_stack
@@ -30,7 +30,7 @@ READERS_PER_SECOND = 40.0
 class DemoOptions:
     """`data`: the user's folder of articles, None for the simulator; `exit`: stop after the story.
 
-    `environment` says where models are served: `laptop` or `kubernetes`.
+    `environment` says where models are served and the lake is: `laptop`, `s3`, `gcs` or `kubernetes`.
     """
 
     data: Path | None = None
@@ -135,7 +135,7 @@ def _preflight(options: DemoOptions, place: Place, home: Path, screen: Screen) -
     ports = options.ports
     check_ports(ports={"airflow": ports.airflow})
     check_ports(ports={"mlflow": ports.mlflow}, host=place.host)
-    if place.name == LAPTOP:
+    if isinstance(place, Laptop):
         check_ports(ports={"router": ports.router})
     check_disk(home=home)
     screen.line("Java", ensure_java().version)
