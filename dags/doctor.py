@@ -1,7 +1,8 @@
 """### What it does
 Looks at everything that a night needs, from where tasks run: packages, disk, Java, the lake and whether two writers
-cannot both win, the operational database, MLflow, Airflow's own parts, Slack, LLM labelers, and each cluster's kinds,
-rights, controller and quotas. Trigger it before the first night and after every change of the environment.
+cannot both win, the operational database, MLflow, Airflow's own parts, Slack, LLM labelers, each cluster's kinds,
+rights, controller and quotas, and the platform of Spark jobs. Trigger it before the first night and after every change
+of the environment.
 
 ### When a task fails
 Its last line names what stands in the way and what to do; the lines above it say the same of everything else.

@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from operators.base import hide_secrets
 from operators.clusters import connect_clusters
 from operators.errors import NotUsable
+from operators.platforms import HookClients, connected_platform
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,10 +37,12 @@ class DoctorOperator(BaseOperator):
 
         from pressrun.config.load import load_environment, load_pipeline, pipeline_files
         from pressrun.doctor import examine
+        from pressrun.doctor.compute import connect_by
 
         place = load_environment(self.environment)
         hide_secrets()
         connect_clusters(place)
+        connect_by(lambda environment: connected_platform(environment, HookClients()))
         found = []
         for one in examine(place, [load_pipeline(file) for file in pipeline_files()]):
             found.append(one)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.redact import redacted
-from pressrun.doctor import clusters, machine, people, services, stores
+from pressrun.doctor import clusters, compute, machine, people, services, stores
 from pressrun.doctor.found import Found, bad
 
 Look = Callable[[Environment, Sequence[Pipeline]], Iterator[Found]]
@@ -22,6 +22,7 @@ LOOKS: dict[str, Look] = {
     "slack": people.look_at_slack,
     "labelers": people.look_at_labelers,
     "kubernetes": clusters.look,
+    "compute": compute.look,
 }
 
 
