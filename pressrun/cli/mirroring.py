@@ -12,9 +12,7 @@ from pressrun.cli.terminal import out
 
 
 def mirror(
-    to: Annotated[
-        str, typer.Option(help="a lake's root (s3://, gs://, a folder), or an environment by its name")
-    ],
+    to: Annotated[str, typer.Option(help="a lake's root (s3://, gs://, a folder), or an environment by its name")],
     table: Annotated[list[str] | None, typer.Option(help="only this table, and the manifests; may be repeated")] = None,
     pipeline: Annotated[str | None, typer.Option(help="only this pipeline, a name in config/pipelines")] = None,
     option: Annotated[
