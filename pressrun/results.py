@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ def in_words(result: StageResult) -> str:
         return _STAGES.get(result.stage, _plain)(result)
     except KeyError:  # made by a version that told less
         return _plain(result)
+
+
+def seconds_by_stage(results: Iterable[StageResult]) -> str | None:
+    """`ingest 1.3 s, sample 9.0 s; 10.3 s in all`: of the stages that worked in this run, else None."""
+    worked = [(r.stage, r.spent.seconds) for r in results if r.spent is not None and not r.reused_from]
+    if not worked:
+        return None
+    parts = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in worked)
+    return f"{parts}; {sum(seconds for _, seconds in worked):.1f} s in all"
 
 
 def _ingest(result: StageResult) -> str:

@@ -132,8 +132,21 @@ def leave(result: StageResult, step: Step, *, named: str | None) -> None:
     try:
         conclude(result)
     finally:
-        if line := following(result, step, named=named):
-            out.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+        for line in (_seconds(step), following(result, step, named=named)):
+            if line:
+                out.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _seconds(step: Step) -> str | None:
+    """Where the run's seconds went, once it has come to its gate."""
+    from pressrun.loop import UPSTREAM
+    from pressrun.results import seconds_by_stage
+
+    if step.key.task_id not in ("gate", "rollout"):
+        return None
+    keys = (step.key.model_copy(update={"task_id": name}) for name in UPSTREAM)
+    found = [result for key in keys if (result := step.lake.finished(key)) is not None]
+    return seconds_by_stage(found)
 
 
 def quiet() -> None:
