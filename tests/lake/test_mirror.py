@@ -14,6 +14,7 @@ import pytest
 
 from pressrun.lake import Lake, LakeError, StageResult, StepKey, delta, rows_of
 from pressrun.lake import mirror as module
+from pressrun.lake.erased import hashed
 from pressrun.lake.mirror import DamagedError, Selection, mirror
 from tests.forks import FORKS
 from tests.lake.places import lake_in
@@ -235,6 +236,32 @@ def test_a_step_that_changes_while_it_is_copied_is_left_for_the_next_run(
     assert ids(far) == ["b"]
     assert mirror(near, far).held == set()
     assert ids(far) == ["b", "x"]
+
+
+def shown(lake: Lake, *readers: str, generation: int = 0) -> None:
+    """A finished step with an impression a reader."""
+    rows = [{"impression_id": f"i {name}", "article_id": "a", "reader_id": name} for name in readers]
+    lake.bind(step("shown"), "", generation=generation)
+    made = lake.commit("interactions", rows_of("interactions", rows), key=step("shown"), pipeline="topics")
+    result = StageResult(stage="ingest", step_key=str(step("shown")), datasets={"interactions": made})
+    lake.finish(result, key=step("shown"), pipeline="topics", fingerprint="f")
+
+
+def block(lake: Lake, reader: str) -> None:
+    row = {"kind": "reader", "hash": hashed("reader", reader), "erasure_id": "e"}
+    lake.append("erased", rows_of("erased", [row]), pipeline="topics", source="e", sequence=0)
+
+
+def test_rows_of_a_reader_who_is_being_erased_do_not_come_back_by_a_mirror(near: Lake, far: Lake) -> None:
+    """The block list goes first, and what is held against it waits until the near side has taken the rows out."""
+    shown(near, "ann", "bob")
+    block(near, "ann")
+    assert mirror(near, far).held == {str(step("shown"))}
+    assert far.snapshot("interactions", pipeline="topics").rows == 0
+    near.withdraw(step("shown"), pipeline="topics", generation=1)
+    shown(near, "bob", generation=1)
+    assert mirror(near, far).held == set()
+    assert far.read(far.snapshot("interactions", pipeline="topics"))["reader_id"].to_pylist() == ["bob"]
 
 
 def test_from_cloud_to_cloud_and_home_again(tmp_path: Path) -> None:
