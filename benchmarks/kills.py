@@ -17,18 +17,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import kills_stock  # noqa: E402
 from kills_jobs import job_subjects  # noqa: E402
 from kills_lineage import Kill, Outcome, Planner, Subject, Tally, run  # noqa: E402
 from kills_night import MODULES  # noqa: E402
 from kills_page import show, write_page  # noqa: E402
 from kills_stages import labeling_service, subjects  # noqa: E402
+from kills_stock import Stock  # noqa: E402
 from kills_template import Template  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
@@ -93,21 +95,24 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=1000, help="at least so many; every boundary comes first")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--only", nargs="*", help="subjects by their names")
+    parser.add_argument("--stock", type=int, default=10, help="deaths of each stock operator")
     parser.add_argument("--write", type=Path, help="a folder for the page")
     chosen = parser.parse_args()
     console, start = Console(stderr=True), time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="pressrun-kills-") as folder:
-        tally, found = measure(Path(folder), chosen, console)
+        tally = measure(Path(folder), chosen, console)
+        stock = beside(Path(folder), chosen.stock, console)
+    found = {**tally.summary(), "stock_started_twice": sum(one.started_twice for one in stock)}
     seconds = time.perf_counter() - start
-    show(Console(), tally, found)
+    show(Console(), tally, stock, found)
     if chosen.write:
         about = f"{os.cpu_count()} cores, {seconds / 60:.0f} minutes. Commit {commit()}. Seed {chosen.seed}."
-        write_page(chosen.write, tally, found, about=about)
+        write_page(chosen.write, tally, stock, found, about=about)
     if chosen.json:
         print(json.dumps(found))
 
 
-def measure(folder: Path, chosen: argparse.Namespace, console: Console) -> tuple[Tally, Mapping[str, object]]:
+def measure(folder: Path, chosen: argparse.Namespace, console: Console) -> Tally:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Template(MODULES) as template, labeling_service() as service, Progress(*columns, console=console) as bar:
         if template.fork("kills_night:prepare", {"folder": str(folder / "base")}, log=folder / "log").wait(900):
@@ -119,7 +124,16 @@ def measure(folder: Path, chosen: argparse.Namespace, console: Console) -> tuple
         wanted = [one for one in found if not chosen.only or one.name in chosen.only]
         bench = Bench(wanted, folder, seed=chosen.seed, bar=bar)
         bench.run(chosen.kills)
-    return bench.tally, bench.tally.summary()
+    return bench.tally
+
+
+def beside(folder: Path, times: int, console: Console) -> list[Stock]:
+    """The stock operators, each killed so many times once its job was accepted, and retried."""
+    home = folder / "airflow"
+    home.mkdir()
+    with Template(kills_stock.MODULES, kills_stock.env(home)) as template:
+        console.print(f"stock operators: {times} deaths of each")
+        return [kills_stock.measure(template, name, times=times, folder=home) for name in kills_stock.OPERATORS]
 
 
 if __name__ == "__main__":

@@ -225,7 +225,7 @@ def service(platform: str) -> Any:
 
 def _drive(world: JobWorld, kind: str, given: Any) -> tuple[Any, Any]:
     """What the fakes take: starts a job for real, and answers with what tells its state and what ends it."""
-    order = next(file for file in _files(given) if "/order-" in file)
+    order = next(file for file in _files(kind, given) if "/order-" in file)
     job = world.start(order.removeprefix("file://"))
     good = {"emr-serverless": "SUCCESS", "emr-containers": "COMPLETED", "batch": "SUCCEEDED", "job": "DONE"}[kind]
     bad = "ERROR" if kind == "job" else "FAILED"
@@ -238,11 +238,11 @@ def _state(job: Job, good: str, bad: str) -> tuple[str, str]:
     return (good, "") if status == 0 else (bad, f"ExitCode: {status}")
 
 
-def _files(given: Any) -> list[str]:
-    if isinstance(given, dict):
+def _files(kind: str, given: Any) -> list[str]:
+    if kind.startswith("emr"):
         words = next(iter(given["jobDriver"].values()))["sparkSubmitParameters"].split()
         return str(words[words.index("--files") + 1]).split(",")
-    told = given.pyspark_batch if "pyspark_batch" in given else given.pyspark_job
+    told = given.pyspark_batch if kind == "batch" else given.pyspark_job
     return list(told.file_uris)
 
 

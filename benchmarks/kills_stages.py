@@ -1,4 +1,4 @@
-"""Stages as subjects: a copy of the home before one, tries in processes of their own, its census against an unharmed."""
+"""Stages as subjects: a copy of the home as it was before one, tries in processes of their own, and a census."""
 
 from __future__ import annotations
 

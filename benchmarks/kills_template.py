@@ -57,11 +57,11 @@ class Template:
         with self._lock:
             self._number += 1
             number = self._number
-            self._born[number], self._ended[number] = Future(), Future()
+            born, ended = self._born[number], self._ended[number] = Future(), Future()
             request = {"number": number, "call": call, "given": dict(given), "log": str(log)}
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-        return Child(pid=self._born[number].result(60), ended=self._ended[number])
+        return Child(pid=born.result(600), ended=ended)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
@@ -85,7 +85,7 @@ class Child:
     def __init__(self, *, pid: int, ended: Future[int]) -> None:
         self.pid, self._ended = pid, ended
 
-    def wait(self, seconds: float = 300) -> int:
+    def wait(self, seconds: float = 1800) -> int:
         """Raises TimeoutError, the whole group killed, for one that does not end."""
         try:
             return self._ended.result(seconds)
