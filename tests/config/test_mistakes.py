@@ -179,7 +179,8 @@ def test_an_unknown_environment_is_told_with_who_named_it(project: Project, monk
     monkeypatch.setenv("PRESSRUN_ENVIRONMENT", "stagin")
     (message,) = project.check()
     assert message.startswith('PRESSRUN_ENVIRONMENT is "stagin"; there is no stagin.yaml in config/environments;')
-    assert message.endswith("there are: aws, gcp, gcs, kubernetes, laptop, production, s3, staging. Did you mean staging?")
+    there = "aws, gcp, gcs, kubernetes, laptop, production, s3, staging"
+    assert message.endswith(f"there are: {there}. Did you mean staging?")
 
 
 @pytest.mark.parametrize(("content", "said"), [("1/0\n", "ZeroDivisionError"), ("def (\n", "SyntaxError")])

@@ -11,6 +11,8 @@ from kubernetes import client
 
 from pressrun.config.environment import Cluster, Deploy, Environment, Kubernetes
 from pressrun.doctor import Found, clusters, examine
+from pressrun.rollout import records
+from pressrun.rollout.kubernetes import alive
 from pressrun.rollout.kubernetes.cluster import ClusterApi, Unreachable
 from tests.doctor.answering import answering
 
@@ -77,8 +79,8 @@ def look(site: Site, place: Environment, monkeypatch: pytest.MonkeyPatch) -> Ite
             configuration = client.Configuration()
             configuration.host, configuration.retries = url, False
             api = ClusterApi(client.ApiClient(configuration), "news")
-            for module in ("records", "kubernetes.alive"):
-                monkeypatch.setattr(f"pressrun.rollout.{module}.api_of", lambda cluster: api)
+            for module in (records, alive):
+                monkeypatch.setattr(module, "api_of", lambda cluster: api)
             return {one.what: one for one in examine(place, [], only=["kubernetes"])}
 
     return found

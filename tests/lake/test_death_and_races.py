@@ -138,5 +138,5 @@ def test_of_200_commits_that_two_processes_race_for_none_is_lost_and_none_double
     assert table is not None
     rows = sorted(path.step_key for path in files_of(table))
     assert rows == sorted(f"d/{run}/t{number}/-1" for run in ("one", "two") for number in range(each))
-    # The table's creation, and one version a commit: no commit was made twice.
-    assert table.version() == 2 * each
+    # One version a commit: none was made twice. (Who loses the race to create the table may leave a version of that.)
+    assert sum("pressrun.app" in version for version in table.history()) == 2 * each

@@ -16,7 +16,7 @@ import pytest
 from tests.rollout.model.exploring import explore
 from tests.rollout.model.keys import Setting
 from tests.rollout.model.rules import Violation
-from tests.rollout.model.world import BLIND, KINDS, LATE, LAZY, LOOSE, SECOND
+from tests.rollout.model.world import BLIND, KINDS, LAZY, LOOSE, SECOND
 
 DEEP = os.environ.get("PRESSRUN_MODEL") == "deep"
 # Two at once are usually of these: who writes what when, and what it is that must be written.
@@ -52,7 +52,7 @@ def test_twenty_kinds_of_faults_and_commands_are_tried() -> None:
     assert len(KINDS) == 20
 
 
-@pytest.mark.parametrize("careless", [LAZY, LATE, BLIND, LOOSE])
+@pytest.mark.parametrize("careless", [LAZY, BLIND, LOOSE])
 def test_what_is_asked_of_a_target_is_needed(careless: str) -> None:
     setting = Setting("two controllers", kinds=RACES)
     explore(setting, faults=2)

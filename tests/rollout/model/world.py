@@ -48,7 +48,6 @@ KINDS = (
 )
 # Ways for a target to be careless, each of which the exploration must find out.
 LAZY = "the route is not written where the split looks right"
-LATE = "a look is used with a record that was written after it"
 BLIND = "an arm is removed though it was given traffic since it was seen"
 LOOSE = "the record names a candidate although it was sent back meanwhile"
 
@@ -144,7 +143,7 @@ class Rules:
 
     def _decided(self, world: World, memory: Memory, *, fair: bool = False) -> Iterator[Memory | None]:
         key = world.state
-        if not memory.record_fresh and self.careless != LATE:
+        if not memory.record_fresh:
             yield None
             return
         if key.ended:
