@@ -29,6 +29,7 @@ from kills_jobs import job_subjects  # noqa: E402
 from kills_lineage import Kill, Outcome, Planner, Subject, Tally, run  # noqa: E402
 from kills_night import MODULES  # noqa: E402
 from kills_page import show, write_page  # noqa: E402
+from kills_rollout import RolloutSubject  # noqa: E402
 from kills_stages import labeling_service, subjects  # noqa: E402
 from kills_stock import Stock  # noqa: E402
 from kills_template import Template  # noqa: E402
@@ -120,6 +121,7 @@ def measure(folder: Path, chosen: argparse.Namespace, console: Console) -> Tally
         found: list[Subject] = [
             *subjects(template, folder / "base", service=service),
             *job_subjects(template, folder / "base"),
+            RolloutSubject(template=template, base=folder / "base"),
         ]
         wanted = [one for one in found if not chosen.only or one.name in chosen.only]
         bench = Bench(wanted, folder, seed=chosen.seed, bar=bar)

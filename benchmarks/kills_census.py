@@ -93,7 +93,9 @@ def _mlflow(file: Path) -> Iterator[str]:
 
 def _files(uri: str) -> Iterator[str]:
     folder = Path(unquote(urlsplit(uri).path))
-    yield from (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    # An upload that was cut off stays beside the file under a name of MLflow's own; nothing reads it.
+    found = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".artifact.uploading"))
+    yield from (str(path.relative_to(folder)) for path in found)
 
 
 def _select(file: Path, query: str) -> list[tuple[Any, ...]]:

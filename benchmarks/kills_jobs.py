@@ -40,6 +40,7 @@ PLATFORMS: dict[str, dict[str, Any]] = {
     "dataproc_serverless": dict(_GCP),
     "dataproc_cluster": {**_GCP, "cluster": "spark"},
 }
+LOOKED_AT = "looked-at"
 _SUBMITS = ("StartJobRun", "create_batch", "submit_job")
 
 
@@ -101,8 +102,13 @@ def _be_careless(platform: Any) -> None:
 
 
 def drive(*, order: str, told: str, at: int | None, folder: str) -> None:
-    """What the job's driver does, with DuckDB in Spark's place: the order's stage, through the fenced lake."""
+    """What the job's driver does, with DuckDB in Spark's place: the order's stage, through the fenced lake.
+
+    It goes on when somebody first looks at the job, as jobs take longer than a worker takes to die and come back.
+    """
     arm(at, Path(told))
+    while not Path(folder, LOOKED_AT).exists():
+        time.sleep(0.01)
     given = WorkOrder.model_validate_json(Path(order).read_text())
     given.environment["spark"]["engine"] = "duckdb"
     run_order(given, Path(folder))
@@ -135,8 +141,13 @@ class JobSubject:
 class Job:
     """A driver that the service has started."""
 
-    def __init__(self, child: Child, told: Path) -> None:
-        self.child, self._told = child, told
+    def __init__(self, child: Child, told: Path, folder: Path) -> None:
+        self.child, self._told, self._folder = child, told, folder
+
+    def look(self) -> int | None:
+        """Its exit status, as the service tells it to who asks; until then it waits."""
+        (self._folder / LOOKED_AT).touch()
+        return self.status
 
     def passed(self) -> list[str]:
         return self._told.read_text().splitlines() if self._told.exists() else []
@@ -191,7 +202,7 @@ class JobWorld:
         folder, told = self._place / f"driver-{number}", self._place / f"told-{number}"
         folder.mkdir()
         given = {"order": order, "told": str(told), "at": at, "folder": str(folder)}
-        job = Job(self._subject.template.fork("kills_jobs:drive", given, log=self.log), told)
+        job = Job(self._subject.template.fork("kills_jobs:drive", given, log=self.log), told, folder)
         self.jobs.append(job)
         return job
 
@@ -233,7 +244,7 @@ def _drive(world: JobWorld, kind: str, given: Any) -> tuple[Any, Any]:
 
 
 def _state(job: Job, good: str, bad: str) -> tuple[str, str]:
-    if (status := job.status) is None:
+    if (status := job.look()) is None:
         return "RUNNING", "running"
     return (good, "") if status == 0 else (bad, f"ExitCode: {status}")
 

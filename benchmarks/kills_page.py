@@ -60,7 +60,7 @@ def write_page(folder: Path, tally: Tally, stock: Sequence[Stock], found: Mappin
 
 {_markdown(_SUBJECTS, subject_rows(tally))}
 
-## Beside it
+## Beside it: stock operators
 
 {_markdown(_STOCK, stock_rows(stock))}
 
@@ -90,6 +90,12 @@ Jobs are started through the wire-level fakes of EMR Serverless, EMR on EKS and 
 answer to a submit or list a new job late. What they start is the real driver with the job's own work order and the
 fenced lake, in a process of its own that is killed as well; DuckDB stands in for Spark there. Where a driver dies the
 job has failed, and one job of the next generation follows, which is no second start.
+
+The rollout is a home's first one, with the real supervisor and servers that start at once; where the supervisor is
+killed, the next one is started beside the servers that it left. Traffic under faults has a page of its own: [rollout
+faults](rollout_faults.md).
+
+## Where
 
 {_markdown(_KILLED, kill_rows(tally))}
 

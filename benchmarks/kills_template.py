@@ -100,6 +100,13 @@ class Child:
             return False
         return True
 
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL for what has not ended a while later."""
+        if not self._ended.done():
+            os.kill(self.pid, signal.SIGTERM)
+            if not self.ended(30):
+                self.kill()
+
     def kill(self) -> None:
         """SIGKILL to the child and all that it has started."""
         if not self._ended.done():
