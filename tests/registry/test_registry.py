@@ -35,7 +35,9 @@ def registered(environment: Environment, folder: Path, step_key: str) -> ModelRe
     return register(environment, name="topics", step_key=step_key, run_id=run_id, bundle=folder, digest=digest)
 
 
-def test_a_model_is_registered_once_a_step_and_comes_back_verified(environment: Environment, tmp_path: Path) -> None:
+def test_a_model_is_registered_once_a_step_and_comes_back_verified(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = small_bundle(tmp_path / "bundle")
     first = registered(environment, tmp_path / "bundle", "dag/night 1/train/-1")
     assert registered(environment, tmp_path / "bundle", "dag/night 1/train/-1") == first
@@ -56,8 +58,8 @@ def test_a_model_is_registered_once_a_step_and_comes_back_verified(environment: 
     import mlflow
     import pandas as pd
 
-    mlflow.set_registry_uri(environment.mlflow.tracking_uri)
-    mlflow.set_tracking_uri(environment.mlflow.tracking_uri)
+    # Set in MLflow itself it would hold for every later test of this process.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", environment.mlflow.tracking_uri)
     loaded = mlflow.pyfunc.load_model("models:/topics/1")
     assert loaded.predict(pd.DataFrame({"text": ["goal"]})).to_numpy().argmax() == 0
 
