@@ -193,8 +193,8 @@ def main() -> None:
     show(Console(), new)
     if chosen.write:
         file = chosen.write / "benchmarks" / "scale.json"
-        file.write_text(json.dumps(whole := kept(file, new), indent=1) + "\n", encoding="utf-8")
-        write_page(chosen.write, whole)
+        file.write_text(json.dumps(kept(file, new), indent=1) + "\n", encoding="utf-8")
+        write_page(chosen.write, json.loads(file.read_text(encoding="utf-8")))
     if chosen.json:
         print(json.dumps(told))
 

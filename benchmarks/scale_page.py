@@ -37,8 +37,8 @@ def _stage(one: Mapping[str, Any], smaller: Mapping[str, Any] | None) -> list[st
 
 
 def exponent(one: Mapping[str, Any], smaller: Mapping[str, Any]) -> float:
-    """1 is linear, 2 quadratic."""
-    return log(one["seconds"] / smaller["seconds"]) / log(one["rows"] / smaller["rows"])
+    """By CPU seconds, which what else a machine does changes least: 1 is linear, 2 quadratic."""
+    return log(one["cpu_seconds"] / smaller["cpu_seconds"]) / log(one["rows"] / smaller["rows"])
 
 
 def compared_rows(compared: Mapping[str, Sequence[Mapping[str, Any]]]) -> Rows:
