@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,9 @@ MODULES = (
     "botocore.httpsession", "matplotlib.backends.backend_agg", "matplotlib.figure", "mpl_toolkits.mplot3d", "duckdb",
     "google.cloud.dataproc_v1", "grpc", "alembic.command", "kills_warm",
 )  # fmt: skip
+
+
+_PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("model_versions", "source"))
 
 
 def night_pipeline(service: str = "") -> Pipeline:
@@ -69,8 +74,18 @@ def prepare(folder: str) -> None:
 
 
 def copied(home: Path, to: Path) -> None:
-    """The home at another place. Bundles and what MLflow keeps in files stay where they are."""
+    """The home at another place, with what MLflow keeps in files as links; bundles stay where they are.
+
+    Who writes such a file puts a new one in its place, so a link is as good as a copy.
+    """
     shutil.copytree(home, to, ignore=shutil.ignore_patterns("mlflow-artifacts", "models"))
+    kept, moved = home / "mlflow-artifacts", to / "mlflow-artifacts"
+    if kept.is_dir():
+        shutil.copytree(kept, moved, copy_function=os.link)
+        with closing(sqlite3.connect(to / "mlflow.db")) as database, database:
+            for table, column in _PLACES:
+                change = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"
+                database.execute(change, (kept.resolve().as_uri(), moved.resolve().as_uri()))
 
 
 def attempt(

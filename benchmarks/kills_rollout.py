@@ -19,6 +19,7 @@ from kills_template import ROOT, Child, Template
 from pressrun.config.environment import Environment, Serving
 from pressrun.loop import run_stage
 from pressrun.rollout.api import status
+from pressrun.rollout.processes import kill_orphan
 from pressrun.rollout.supervisor import supervise
 from pressrun.taste import tasting_environment
 
@@ -132,6 +133,9 @@ class RolloutWorld:
             self._supervisor.end()
         if self._keeping is not None:
             self._keeping.join(60)
+        record = status(served_at(self.home, self._ports), "topics")
+        for handle in record.handles if record else ():
+            kill_orphan(handle)
         shutil.rmtree(self._place, ignore_errors=True)
 
 

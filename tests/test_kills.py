@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,13 @@ def killed(subject: Subject, folder: Path, *, share: int) -> list[Outcome]:
     return [run(subject, [kill], folder / f"lineage-{number}") for number, kill in enumerate(kills)]
 
 
+def all_killed(found: Sequence[Subject], folder: Path, *, share: int) -> list[Outcome]:
+    """Two subjects at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        many = pool.map(lambda one: killed(one[1], folder / str(one[0]), share=share), enumerate(found))
+        return [outcome for outcomes in many for outcome in outcomes]
+
+
 def at(subject: StageSubject | JobSubject, boundary: str, folder: Path) -> Outcome:
     """A lineage that is killed at the first boundary of that name."""
     passed = subject.unharmed(folder / "unharmed").boundaries
@@ -59,14 +67,14 @@ def at(subject: StageSubject | JobSubject, boundary: str, folder: Path) -> Outco
 
 def test_a_stage_that_is_killed_anywhere_loses_and_doubles_nothing(nights: Nights, tmp_path: Path) -> None:
     found = subjects(nights.template, nights.base, service=nights.service)
-    outcomes = [one for stage in found for one in killed(stage, tmp_path, share=SHARE)]
+    outcomes = all_killed(found, tmp_path, share=SHARE)
     assert [one for one in outcomes if one.wrong] == []
     assert sum(len(one.kills) for one in outcomes) == SHARE * len(found)
 
 
 def test_a_job_whose_try_or_driver_is_killed_runs_once_and_leaves_its_rows_once(nights: Nights, tmp_path: Path) -> None:
     found = job_subjects(nights.template, nights.base)
-    outcomes = [one for job in found for one in killed(job, tmp_path, share=SHARE // 2)]
+    outcomes = all_killed(found, tmp_path, share=SHARE // 2)
     assert [one for one in outcomes if one.wrong] == []
     assert sum(len(one.kills) for one in outcomes) == (SHARE // 2 + 1) * len(found)
 
