@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -100,6 +101,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="a folder for the page")
     chosen = parser.parse_args()
     console, start = Console(stderr=True), time.perf_counter()
+    # Clients that die in the middle of a request are what this is about.
+    socketserver.BaseServer.handle_error = lambda *given: None
     with tempfile.TemporaryDirectory(prefix="pressrun-kills-") as folder:
         tally = measure(Path(folder), chosen, console)
         stock = beside(Path(folder), chosen.stock, console)

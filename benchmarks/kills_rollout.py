@@ -14,7 +14,7 @@ from kills_boundaries import arm
 from kills_census import Census, census
 from kills_lineage import At, InJob, Kill, Outcome, Unharmed
 from kills_night import DAG, SECOND, copied, night_pipeline
-from kills_template import ROOT, Child, Template
+from kills_template import Child, Template
 
 from pressrun.config.environment import Environment, Serving
 from pressrun.loop import run_stage
@@ -23,7 +23,7 @@ from pressrun.rollout.processes import kill_orphan
 from pressrun.rollout.supervisor import supervise
 from pressrun.taste import tasting_environment
 
-SERVER = ROOT / "tests" / "rollout" / "tiny_server.py"
+SERVER = Path(__file__).resolve().with_name("kills_server.py")
 
 
 def attempt(*, home: str, ports: list[int], told: str, at: int | None) -> None:
