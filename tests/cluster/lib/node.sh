@@ -92,6 +92,9 @@ start_one() {
   echo "$! $(born $!)" >"$RUN/pid/$name"
 }
 
+# --node-monitor-grace-period: after the API server's return the controller manager's own caches stay old for up to
+# half a minute more (client-go backs off), so at the default of 50 s it takes the one node there is for lost and with
+# it every pod. Clusters with several API servers, as the clouds run them, do not come to that.
 arguments() { # of one component; none has a space in it
   local etcd=http://127.0.0.1:23790 peer=http://127.0.0.1:23800 kubelite; kubelite=$(cached kubelite)
   case $1 in
@@ -106,7 +109,7 @@ arguments() { # of one component; none has a space in it
       --service-account-signing-key-file="$RUN/pki/sa.key" --service-cluster-ip-range=$SERVICE_CIDR ;;
     containerd) echo containerd --config "$RUN/containerd.toml" ;;
     kube-controller-manager) echo "$kubelite" kube-controller-manager --kubeconfig="$RUN/kubeconfig" \
-      --leader-elect=false --bind-address=127.0.0.1 --use-service-account-credentials=true \
+      --node-monitor-grace-period=120s --leader-elect=false --bind-address=127.0.0.1 --use-service-account-credentials=true \
       --service-account-private-key-file="$RUN/pki/sa.key" --root-ca-file="$RUN/pki/apiserver/apiserver.crt" ;;
     kube-scheduler) echo "$kubelite" kube-scheduler --kubeconfig="$RUN/kubeconfig" --leader-elect=false \
       --bind-address=127.0.0.1 ;;
