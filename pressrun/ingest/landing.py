@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -64,16 +65,30 @@ class Landing:
 
     def _brought(self, path: str) -> list[Path]:
         folder = Path(self._kept.enter_context(TemporaryDirectory(prefix="pressrun-landed-")))
-        try:
-            # Signs in as for the lake where both are of one kind, else by that store's default chain.
-            own = urlsplit(self._environment.lake.root).scheme == urlsplit(path).scheme
-            place = store(path, self._environment.lake.storage_options if own else {})
-            names = _matching(place, path)
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                return sorted(pool.map(lambda name: _copied(place, name, folder), names))
-        except OSError as error:
-            remedy = "the account needs to list and read there, and the bucket must be in the client's region"
-            raise IngestError(f"{path} cannot be read: {str(error)[:300]}; {remedy}") from error
+        place, names = bucket_files(self._environment, path)
+        with _readable(path), ThreadPoolExecutor(_AT_ONCE) as pool:
+            return sorted(pool.map(lambda name: copied(place, name, folder), names))
+
+
+def bucket_files(environment: Environment, path: str) -> tuple[pafs.FileSystem, list[str]]:
+    """The store of `path`, and the visible objects of its glob or of its prefix's first level, as bucket/key.
+
+    Signs in as for the lake where both are of one kind, else by that store's default chain. Raises IngestError for a
+    bucket that refuses.
+    """
+    with _readable(path):
+        own = urlsplit(environment.lake.root).scheme == urlsplit(path).scheme
+        place = store(path, environment.lake.storage_options if own else {})
+        return place, _matching(place, path)
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        remedy = "the account needs to list and read there, and the bucket must be in the client's region"
+        raise IngestError(f"{path} cannot be read: {str(error)[:300]}; {remedy}") from error
 
 
 def _matching(place: pafs.FileSystem, path: str) -> list[str]:
@@ -96,8 +111,8 @@ def _translated(wild: str) -> str:
     return "".join(said.get(part) or (part if part.startswith("[") else re.escape(part)) for part in parts if part)
 
 
-def _copied(place: pafs.FileSystem, name: str, folder: Path) -> Path:
-    """Below its own folders, since two levels may have files of one name."""
+def copied(place: pafs.FileSystem, name: str, folder: Path) -> Path:
+    """An object, brought into the folder. Below its own folders, since two levels may have files of one name."""
     to = folder / PurePosixPath(name)
     to.parent.mkdir(parents=True, exist_ok=True)
     pafs.copy_files(name, str(to), source_filesystem=place, destination_filesystem=pafs.LocalFileSystem())

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
 from pressrun.config.environment import Environment
-from pressrun.config.load import load_pipeline, pipeline_files
-from pressrun.config.problems import ConfigError
-from pressrun.ingest.files import matching
 from pressrun.rollout.shipping import ABANDONED_SECONDS
 from pressrun.serving.log import OPEN
-from pressrun.upkeep.scrub import Scrub, remove_leftovers, scrub_lines, scrub_mind, scrub_parquet
+from pressrun.upkeep.landed import Place, landed
+from pressrun.upkeep.scrub import Scrub, remove_leftovers, scrub_lines, scrub_parquet
 
-LANDING, LOG, STAGING = "landing", "prediction log", "staging"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """A file in which readers may be, and how it is looked through. `busy`: a server may still write to it."""
-
-    kind: str
-    file: Path
-    scrub: Callable[..., int]
-    busy: bool = False
+LOG, STAGING = "prediction log", "staging"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +29,7 @@ class Scrubbed:
 
 def places(environment: Environment, spools: Iterable[Path] = (), *, now: float) -> list[Place]:
     """Every file that the environment and its pipelines name; `spools` are folders beside the environment's own."""
-    return [*_landed(), *_logs(environment, spools, now), *_staged(environment)]
+    return [*landed(environment), *_logs(environment, spools, now), *_staged(environment)]
 
 
 def look_through(found: Iterable[Place], scrub: Scrub, *, change: bool) -> Iterator[Scrubbed]:
@@ -62,20 +50,6 @@ def look_through(found: Iterable[Place], scrub: Scrub, *, change: bool) -> Itera
             continue  # Shipped, or read and moved by somebody meanwhile.
         except (OSError, ValueError, pa.ArrowException) as error:
             yield Scrubbed(kind=place.kind, file=str(place.file), rows=0, problem=f"not looked through: {error}"[:200])
-
-
-def _landed() -> Iterator[Place]:
-    for file in pipeline_files():
-        try:
-            section = load_pipeline(file).interactions
-        except ConfigError:
-            continue
-        for landed in matching(section.path) if section else []:
-            remove_leftovers(landed.parent)
-            parquet = section is not None and (
-                section.format == "parquet" or (section.format == "auto" and landed.suffix == ".parquet")
-            )
-            yield Place(kind=LANDING, file=landed, scrub=scrub_parquet if parquet else scrub_mind)
 
 
 def _logs(environment: Environment, spools: Iterable[Path], now: float) -> Iterator[Place]:

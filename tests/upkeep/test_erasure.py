@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,111 +10,16 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from mlflow import MlflowClient
 
-from pressrun.config.environment import Environment
-from pressrun.config.load import load_pipeline
-from pressrun.config.pipeline import Pipeline
-from pressrun.ingest import ingest
 from pressrun.ingest.readers import pseudonyms
-from pressrun.lake import Lake, StepKey, rows_of
+from pressrun.lake import Lake, rows_of
 from pressrun.lake.errors import ErasedError
-from pressrun.rollout.shipping import ship
 from pressrun.serving.log import PredictionLog
-from pressrun.step import Step, open_lake
 from pressrun.upkeep.erasure import erase, would_erase
 from pressrun.upkeep.maintenance import maintain
 from pressrun.upkeep.receipt import Receipt
-
-ANN, BOB = "ann@example.org", "bob@example.org"
-PIPELINE = """\
-model: topics
-owner: news-ml
-articles:
-  read: {format: jsonl}
-interactions: {path: PATH}
-label:
-  taxonomy: TAXONOMY
-  chain: [{labeler: static, accept_above: 0.8}]
-"""
-
-
-class Site:
-    """An environment in which two readers have clicked, and a server logs what it predicted for them."""
-
-    def __init__(self, environment: Environment, pipeline: Pipeline, shown: Path) -> None:
-        self.environment, self.pipeline, self.shown = environment, pipeline, shown
-        self.lake = open_lake(environment)
-        self.spool = Path(environment.home) / "rollouts" / "topics" / "spool"
-
-    def land(self, name: str, *impressions: tuple[str, str]) -> Path:
-        """Impressions as (impression id, reader)."""
-        rows = [{"impression_id": i, "article_id": "x", "reader_id": r, "slate_id": f"s-{i}"} for i, r in impressions]
-        file = self.shown / name
-        pq.write_table(pa.Table.from_pylist(rows), file)
-        return file
-
-    def ingest(self, run: str) -> None:
-        key = StepKey(dag_id="topics_retrain", run_id=run, task_id="ingest")
-        ingest(Step(key=key, pipeline=self.pipeline, environment=self.environment, lake=self.lake))
-
-    def predict(self, server: str, *impressions: str) -> None:
-        log = PredictionLog(self.spool, server_id=server)
-        log.write([prediction(one) for one in impressions])
-        log.close()
-
-    def ship(self) -> None:
-        ship(self.lake, self.spool, pipeline="topics", live=())
-
-    def erase(self, reader: str = ANN) -> Receipt:
-        return erase(self.environment, reader, actor="dpo", reason="asked for it")[0]
-
-    def anywhere(self, *words: str) -> list[str]:
-        """The files of the home that hold one of the words, Parquet read as such."""
-        return [str(f) for f in Path(self.environment.home).rglob("*") if f.is_file() and holds(f, words)]
-
-
-def prediction(impression: str) -> dict[str, object]:
-    return {
-        "request_id": f"q-{impression}",
-        "model": "topics",
-        "impression_id": impression,
-        "at": "2026-01-05T08:00:00+00:00",
-        "scores": {"a": 0.5},
-        "features": {},
-    }
-
-
-def holds(file: Path, words: tuple[str, ...]) -> bool:
-    if file.suffix == ".parquet" and "_delta_log" not in file.parts:
-        text = json.dumps(pq.read_table(file).to_pylist(), default=str)
-        return any(f'"{word}"' in text for word in words)
-    text = file.read_bytes().decode("utf-8", "replace")
-    return any(f'"{word}"' in text for word in words)
-
-
-@pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's store with nothing in it; to make one takes seconds."""
-    file = tmp_path_factory.mktemp("registry") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{file}").search_registered_models()
-    return file
-
-
-@pytest.fixture
-def site(environment: Environment, registry: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    repository, shown, config = Path(__file__).parents[2], environment.home / "shown", tmp_path / "config"
-    shown.mkdir()
-    shutil.copy(registry, environment.home / "mlflow.db")
-    (config / "pipelines").mkdir(parents=True)
-    taxonomy = repository / "config" / "taxonomies" / "news-topics.yaml"
-    file = config / "pipelines" / "topics.yaml"
-    file.write_text(PIPELINE.replace("PATH", str(shown)).replace("TAXONOMY", str(taxonomy)))
-    monkeypatch.setenv("PRESSRUN_CONFIG", str(config))
-    return Site(environment, load_pipeline(file), shown)
+from tests.upkeep.site import ANN, BOB, Site, holds, prediction
 
 
 @pytest.fixture
