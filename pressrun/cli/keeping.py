@@ -42,7 +42,7 @@ def erase(
     spool: Annotated[
         list[Path] | None, typer.Option(exists=True, file_okay=False, help="a volume of prediction logs elsewhere")
     ] = None,
-    also: Annotated[list[str] | None, typer.Option(help="the root of a copy of the lake")] = None,
+    also: Annotated[list[str] | None, typer.Option(help="the root of a copy that lake.mirrors does not name")] = None,
     dry_run: DryRun = False,
     environment: EnvironmentName = None,
 ) -> None:
@@ -59,12 +59,12 @@ def erase(
     quiet()
     refuse_blank(by, reason)
     place, spools = load_environment(environment), spool or []
+    copies = [Lake(root, place.lake.storage_options) for root in also or []]
     if dry_run:
-        found = would_erase(place, reader, spools)
+        found = would_erase(place, reader, spools, copies)
         said = ", ".join(f"{count:,} rows of {name}" for name, count in found.items()) or "nothing leads to this reader"
         out.print(said, markup=False, highlight=False, soft_wrap=True)
         return
-    copies = [Lake(root, place.lake.storage_options) for root in also or []]
     with progress_bar() as progress:
         receipt, file = erase_reader(
             place, reader, actor=by, reason=reason, spools=spools, lakes=copies, progress=progress

@@ -26,10 +26,20 @@ class LakeRetention(_Section):
     transactions: int = Field(default=400, ge=0, description="which steps have committed, told without their rows")
 
 
+class LakeMirror(_Section):
+    """A lake that this one is mirrored to: an erased reader leaves it, too."""
+
+    to: str = Field(description="its root (s3://, gs://, a folder), or an environment by its name")
+    storage_options: dict[str, str] = Field(
+        default_factory=dict, description="of a root; an environment's file has its own"
+    )
+
+
 class LakeRoot(_Section):
     root: str
     storage_options: dict[str, str] = Field(default_factory=dict)
     retention: LakeRetention = LakeRetention()
+    mirrors: list[LakeMirror] = Field(default_factory=list)
 
 
 class Mlflow(_Section):

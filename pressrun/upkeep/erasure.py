@@ -20,6 +20,7 @@ from pressrun.lake.tables import SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef
 from pressrun.registry.lineage import registered_versions
 from pressrun.step import Progress, open_lake, silent
+from pressrun.upkeep.mirroring import copies
 from pressrun.upkeep.places import Scrubbed, look_through, places
 from pressrun.upkeep.receipt import FileScrubbed, Receipt, TableErased, keep_receipt
 from pressrun.upkeep.scrub import Scrub
@@ -65,10 +66,11 @@ def erase(
 ) -> tuple[Receipt, Path]:
     """Erases the reader with this id and returns the receipt with the file it is in.
 
-    `spools` are folders of prediction logs and `lakes` copies of the lake beside those that the environment names. Safe
-    to repeat: with nothing left of the reader, the receipt of before comes back. A reader whom nobody knows is blocked
-    too, and gets a receipt that says so. Raises ConflictError when other writers keep winning, RegistryError where
-    MLflow does not say which models are registered: what has gone by then stays gone, and the next try ends it.
+    The mirrors that the environment names are reached by themselves; `spools` are folders of prediction logs and
+    `lakes` copies of the lake beside those. Safe to repeat: with nothing left of the reader, the receipt of before comes
+    back. A reader whom nobody knows is blocked too, and gets a receipt that says so. Raises ConflictError when other
+    writers keep winning, RegistryError where MLflow does not say which models are registered: what has gone by then
+    stays gone, and the next try ends it.
     """
     pseudonym = pseudonyms(environment.home)
     subject, lake = hashed("reader", pseudonym(reader)), open_lake(environment)
@@ -82,7 +84,7 @@ def erase(
         begun_at=datetime.now(UTC),
         spools=spools,
         progress=progress,
-        lakes=(lake, *lakes),
+        lakes=(lake, *_others(environment, lakes)),
     )
     _read_journal(work)
     _erase(work, Scrub(wanted=_only(subject), pseudonym=pseudonym))
@@ -92,18 +94,21 @@ def erase(
     return receipt, keep_receipt(environment.home / _RECEIPTS, receipt)
 
 
-def would_erase(environment: Environment, reader: str, spools: Sequence[Path] = ()) -> dict[str, int]:
-    """How many rows lead to the reader, by table and by kind of file. Changes nothing."""
+def would_erase(
+    environment: Environment, reader: str, spools: Sequence[Path] = (), also: Sequence[Lake] = ()
+) -> dict[str, int]:
+    """How many rows lead to the reader, by table, by table of a copy, and by kind of file. Changes nothing."""
     pseudonym = pseudonyms(environment.home)
     lake, scrub = open_lake(environment), Scrub(wanted=_only(hashed("reader", pseudonym(reader))), pseudonym=pseudonym)
-    everywhere = places(environment, spools, now=time.time())
+    everywhere, lakes = places(environment, spools, now=time.time()), [lake, *_others(environment, also)]
     list(look_through(everywhere, scrub, change=False))
-    wanted = _wanted([lake], scrub)
+    wanted = _wanted(lakes, scrub)
     found: dict[str, int] = {}
-    for table in _tables(lake):
-        found[table] = sum(holding(lake.location(table), wanted, SCHEMAS[table]).values())
-    for one in look_through(everywhere, Scrub(wanted=wanted, pseudonym=pseudonym), change=False):
-        found[one.kind] = found.get(one.kind, 0) + one.rows
+    for place, table in [(place, table) for place in lakes for table in _tables(place)]:
+        name = table if place is lake else f"{table} of {place.root}"
+        found[name] = sum(holding(place.location(table), wanted, SCHEMAS[table]).values())
+    for scrubbed in look_through(everywhere, Scrub(wanted=wanted, pseudonym=pseudonym), change=False):
+        found[scrubbed.kind] = found.get(scrubbed.kind, 0) + scrubbed.rows
     return {name: count for name, count in found.items() if count}
 
 
@@ -112,6 +117,12 @@ def receipts(lake: Lake, subject: str) -> list[Receipt]:
     rows = lake.read(lake.snapshot("erasures", pipeline=EVERY), ["subject", "receipt"]).to_pylist()
     found = [Receipt.model_validate_json(row["receipt"]) for row in rows if row["subject"] == subject]
     return sorted(found, key=lambda receipt: receipt.finished_at)
+
+
+def _others(environment: Environment, also: Iterable[Lake]) -> list[Lake]:
+    """The copies of the lake, each once."""
+    near = open_lake(environment).root
+    return [lake for root, lake in {lake.root: lake for lake in (*also, *copies(environment))}.items() if root != near]
 
 
 def _erase(work: Erasure, scrub: Scrub) -> None:

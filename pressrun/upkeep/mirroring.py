@@ -43,6 +43,20 @@ def far_lake(to: str, storage_options: Mapping[str, str] | None = None) -> Lake:
     return open_lake(load_environment(to))
 
 
+def copies(environment: Environment) -> list[Lake]:
+    """The lakes that hold rows of the environment's: the mirrors that its file names, and those of `pressrun rerun`.
+
+    Raises ConfigError for a mirror that is named as an environment which there is not, ValueError for the lake itself.
+    """
+    named = [(mirror.to, far_lake(mirror.to, mirror.storage_options)) for mirror in environment.lake.mirrors]
+    near = open_lake(environment).root
+    for to, lake in named:
+        if lake.root == near:
+            raise ValueError(f"lake.mirrors names {to}, which is the lake {near} itself; take it out")
+    scratch = sorted((Path(environment.home) / "reruns").glob("*/lake"))
+    return [*(lake for _, lake in named), *(Lake(str(folder)) for folder in scratch)]
+
+
 def is_root(to: str) -> bool:
     """Whether that is a lake's address rather than an environment's name."""
     return "://" in to or (Path(to).suffix not in (".yaml", ".yml") and ("/" in to or to.startswith(("~", "."))))

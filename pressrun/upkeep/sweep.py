@@ -11,6 +11,7 @@ from pressrun.lake.erased import TABLE, block_list, reader_tables
 from pressrun.lake.erasure import Went, block, erase_rows, fence
 from pressrun.lake.lake import Lake
 from pressrun.lake.tables import SCHEMAS
+from pressrun.upkeep.mirroring import copies
 from pressrun.upkeep.places import look_through, places
 from pressrun.upkeep.scrub import Scrub
 
@@ -25,9 +26,16 @@ def sweep(environment: Environment, lake: Lake, *, change: bool) -> int:
     if not blocked:
         return 0
     scrub = Scrub(wanted=blocked, pseudonym=pseudonyms(environment.home))
-    rows = sum(one.rows for one in look_through(places(environment, now=time.time()), scrub, change=change))
-    if not (change and scrub.found):
-        return rows
+    found = list(look_through(places(environment, now=time.time()), scrub, change=False))
+    if not change:
+        return sum(one.rows for one in found)
+    # What leads to them is blocked and gone everywhere before the file goes that alone tells of it.
+    went = [one for place in (lake, *copies(environment)) for one in _from_lake(place, scrub)] if scrub.found else []
+    rows = sum(one.rows for one in look_through(places(environment, now=time.time()), scrub, change=True))
+    return rows + sum(one.rows for one in went if not one.old)
+
+
+def _from_lake(lake: Lake, scrub: Scrub) -> list[Went]:
     block(lake, "", scrub.found, erasure_id=f"sweep-{datetime.now(UTC):%Y%m%d}")
     went: list[Went] = []
     wanted = block_list(lake.location(TABLE)).blocked
@@ -36,4 +44,4 @@ def sweep(environment: Environment, lake: Lake, *, change: bool) -> int:
         if location.open() is not None:
             fence(location, lake)
             erase_rows(location, wanted, SCHEMAS[table], tell=went.append)
-    return rows + sum(one.rows for one in went if not one.old)
+    return went

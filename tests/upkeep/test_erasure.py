@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from pressrun.config.environment import LakeMirror
 from pressrun.ingest.readers import pseudonyms
 from pressrun.lake import Lake, rows_of
 from pressrun.lake.errors import ErasedError
+from pressrun.lake.mirror import mirror
 from pressrun.serving.log import PredictionLog
 from pressrun.upkeep.erasure import erase, would_erase
 from pressrun.upkeep.maintenance import maintain
@@ -127,6 +129,34 @@ def test_a_copy_of_the_lake_is_erased_from_too(clicked: Site, tmp_path: Path) ->
     copy.append("predictions", rows_of("predictions", [{"request_id": "q", "model": "m", "impression_id": "a1"}]),
                 pipeline="topics", source="late", sequence=1)  # fmt: skip
     assert not [f for f in Path(copy.root).rglob("part-*.parquet") if holds(f, ("a1",))]
+
+
+def test_the_mirrors_that_the_environment_names_and_lakes_of_reruns_are_reached_by_themselves(
+    clicked: Site, tmp_path: Path
+) -> None:
+    far, scratch = Lake(str(tmp_path / "far")), Lake(str(clicked.environment.home / "reruns" / "n1-ab" / "lake"))
+    for copy in (far, scratch):
+        mirror(clicked.lake, copy)
+    mirrors = [LakeMirror(to=far.root)]
+    clicked.environment = clicked.environment.model_copy(
+        update={"lake": clicked.environment.lake.model_copy(update={"mirrors": mirrors})}
+    )
+    assert would_erase(clicked.environment, ANN)[f"interactions of {far.root}"] == 2
+    assert {one.lake for one in clicked.erase().tables} == {clicked.lake.root, far.root, scratch.root}
+    assert not [f for f in Path(far.root).rglob("part-*.parquet") if holds(f, ("a1", "a2"))]
+    assert hers(clicked) == []
+    clicked.predict("server-4", "a9", "b1")
+    clicked.ship()
+    mirror(clicked.lake, far)
+    clicked.land("n4.parquet", ("a9", ANN))
+    maintain(clicked.environment)
+    assert not [f for f in Path(far.root).rglob("part-*.parquet") if holds(f, ("a9",))]
+
+
+def test_a_mirror_that_is_the_lake_itself_is_a_mistake(clicked: Site) -> None:
+    lake = clicked.environment.lake.model_copy(update={"mirrors": [LakeMirror(to=clicked.lake.root)]})
+    with pytest.raises(ValueError, match="which is the lake"):
+        erase(clicked.environment.model_copy(update={"lake": lake}), ANN, actor="dpo", reason="asked for it")
 
 
 def test_two_at_once_and_a_server_that_ships_end_with_one_receipt_of_all(clicked: Site) -> None:
