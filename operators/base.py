@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from operators.clusters import connect_clusters
-from operators.errors import NotUsable, VerdictStopped
+from operators.errors import NotUsable, PlatformRefused, VerdictStopped
 from operators.links import ModelPageLink
 from operators.tell import tell_verdict
 from operators.words import last_line
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pressrun.config.environment import Environment
     from pressrun.config.pipeline import Pipeline
+    from pressrun.environments.run import Placed
     from pressrun.lake.types import StageResult
     from pressrun.step import Step
 
@@ -44,6 +45,7 @@ class StageOperator(BaseOperator):
     operator_extra_links: tuple[BaseOperatorLink, ...] = (ModelPageLink(),)
     ui_color = "#e8eef7"
     needs: ClassVar[tuple[str, ...]] = ()
+    stage: ClassVar[str] = ""
     always_tells: ClassVar[bool] = False
 
     def __init__(
@@ -64,6 +66,7 @@ class StageOperator(BaseOperator):
         self.upstream = upstream or {}
         self.links: dict[str, str] = {}
         self._outcome: tuple[StageResult, Environment] | None = None
+        self._placed: Placed | None = None
         if missing := [name for name in self.needs if name not in self.upstream]:
             raise ValueError(f"{type(self).__name__} {self.task_id!r} needs upstream {', '.join(missing)}")
 
@@ -73,7 +76,22 @@ class StageOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         step = self.step(context)
-        return self.conclude(self.work(step), step, context)
+        return self.conclude(self.carry_out(step), step, context)
+
+    def carry_out(self, step: Step) -> StageResult:
+        """Does the work in this process, or in one of its own where the environment's file names one for the stage.
+
+        Raises PlatformRefused when what the file says cannot be had.
+        """
+        from pressrun.compute import ConfigurationFailed
+        from pressrun.environments.run import Placed
+
+        placed = Placed(step=step, stage=self.stage, upstream=[self.result(name) for name in self.needs])
+        self._placed = placed
+        try:
+            return placed.run(lambda: self.work(step))
+        except ConfigurationFailed as error:
+            raise PlatformRefused(str(error)) from error
 
     def step(self, context: Context) -> Step:
         """This task's step, from the files as they are now. Raises NotUsable naming file, line and key."""
@@ -113,6 +131,8 @@ class StageOperator(BaseOperator):
         return lineage_of(result, [self.result(name) for name in self.upstream], environment)
 
     def on_kill(self) -> None:
+        if self._placed is not None:
+            self._placed.stop()
         self.log.warning("Stopped. What was committed stays; clear this task to go on from there.")
 
     def _judge(self, result: StageResult, step: Step, context: Context) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class IngestOperator(StageOperator):
     """Reads the pipeline's files. A batch that is not as usual stops the run here."""
 
+    stage = "ingest"
+
     def work(self, step: Step) -> StageResult:
         from pressrun.ingest import ingest
 

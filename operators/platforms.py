@@ -1,4 +1,4 @@
-"""Spark platforms by Airflow's connections: the providers' hooks sign in, `pressrun.compute` speaks to the service."""
+"""Platforms by Airflow's connections: the providers' hooks sign in, `pressrun.compute` speaks to the service."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pressrun.compute import ComputePlatform
     from pressrun.config.environment import Environment
     from pressrun.config.spark import DataprocCluster, DataprocServerless, EmrOnEks, EmrServerless, Kubernetes
+    from pressrun.config.stages import Pods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class HookClients:
     def dataproc_jobs(self, place: DataprocCluster) -> Any:
         return self._dataproc(place).get_job_client(region=place.region)
 
-    def kubernetes(self, place: Kubernetes) -> Any:
+    def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
         file = str(place.kubeconfig) if place.kubeconfig else None
@@ -49,8 +50,8 @@ class HookClients:
         return DataprocHook(gcp_conn_id=self.gcp_conn_id or place.gcp_conn_id, impersonation_chain=chain)
 
 
-def connected_platform(environment: Environment, clients: HookClients) -> ComputePlatform:
-    """The environment's platform, signed in by Airflow's connections. Raises ConfigurationFailed."""
+def connected_platform(environment: Environment, clients: HookClients, *, stage: str = "") -> ComputePlatform:
+    """The environment's platform for the stage, signed in by Airflow's connections. Raises ConfigurationFailed."""
     from pressrun.compute.connect import open_platform
 
-    return open_platform(environment, clients)
+    return open_platform(environment, clients, stage=stage)

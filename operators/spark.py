@@ -1,10 +1,10 @@
-"""`SparkStageOperator`: a stage whose heavy part runs where the environment's file says; no worker waits for it."""
+"""`JobStageOperator`: a stage whose heavy part runs where the environment's file says; no worker waits for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperatorLink, conf
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pressrun.step import Step
 
 
-class SparkStageOperator(StageOperator):
-    """Runs a stage; what needs Spark runs on the platform of the environment (`spark.platform`), by default here.
+class JobStageOperator(StageOperator):
+    """Runs a stage whose heavy part may be a job elsewhere: Spark's, or a pod.
 
     The stage begins in the task: what has finished, was done by another run or has nothing to do needs no job. The job
     is started once, whatever dies when: a retry goes on with it, and it is started again only when it is known to have
@@ -45,7 +45,6 @@ class SparkStageOperator(StageOperator):
         "kubernetes_conn_id",
     )
     operator_extra_links: tuple[BaseOperatorLink, ...] = (SparkJobLink(), ModelPageLink())
-    stage: ClassVar[str]
 
     def __init__(
         self,
@@ -106,7 +105,7 @@ class SparkStageOperator(StageOperator):
         from pressrun.compute import NeedsPlatform
 
         try:
-            return self.work(step)
+            return self.carry_out(step)
         except NeedsPlatform:
             return None
 
@@ -149,7 +148,7 @@ class SparkStageOperator(StageOperator):
         from pressrun.compute.run import StepJob
 
         try:
-            platform = connected_platform(step.environment, self._clients())
+            platform = connected_platform(step.environment, self._clients(), stage=self.stage)
         except ConfigurationFailed as error:
             raise PlatformRefused(str(error)) from error
         upstream = [self.result(name) for name in self.needs]
@@ -164,9 +163,14 @@ class SparkStageOperator(StageOperator):
         return SparkJobTrigger(
             environment=self.environment,
             step_key=str(step.key),
+            stage=self.stage,
             aws_conn_id=self.aws_conn_id,
             gcp_conn_id=self.gcp_conn_id,
             kubernetes_conn_id=self.kubernetes_conn_id,
             poll_seconds=self.poll_seconds,
             patience_seconds=self.patience_seconds,
         )
+
+
+class SparkStageOperator(JobStageOperator):
+    """Runs a stage; what needs Spark runs on the platform of the environment (`spark.platform`), by default here."""

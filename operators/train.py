@@ -6,19 +6,25 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
-from operators.base import StageOperator
-from operators.links import MlflowRunLink, ModelPageLink
+from operators.links import MlflowRunLink, ModelPageLink, SparkJobLink
+from operators.spark import JobStageOperator
 
 if TYPE_CHECKING:
     from pressrun.lake.types import StageResult
     from pressrun.step import Step
 
 
-class TrainOperator(StageOperator):
-    """Trains, calibrates, exports and registers; a retry makes no second version."""
+class TrainOperator(JobStageOperator):
+    """Trains, calibrates, exports and registers; a retry makes no second version.
+
+    Its packages and resources are those of the environment's file (`stages.train`): the task's own process, a process
+    with a lock of its own, or a pod, which is started once, found again by a retry, and waited for without a worker
+    where `deferrable`.
+    """
 
     needs = ("ingested", "sampled", "labeled")
-    operator_extra_links: tuple[BaseOperatorLink, ...] = (MlflowRunLink(), ModelPageLink())
+    stage = "train"
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (MlflowRunLink(), SparkJobLink(), ModelPageLink())
 
     def work(self, step: Step) -> StageResult:
         from pressrun.training import train

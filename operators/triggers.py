@@ -148,6 +148,7 @@ class SparkJobTrigger(BaseTrigger):
         *,
         environment: str | None,
         step_key: str,
+        stage: str = "",
         aws_conn_id: str | None = None,
         gcp_conn_id: str | None = None,
         kubernetes_conn_id: str | None = None,
@@ -157,6 +158,7 @@ class SparkJobTrigger(BaseTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.environment = environment
         self.step_key = step_key
+        self.stage = stage
         self.conn_ids = {
             "aws_conn_id": aws_conn_id,
             "gcp_conn_id": gcp_conn_id,
@@ -170,6 +172,7 @@ class SparkJobTrigger(BaseTrigger):
         return "operators.triggers.SparkJobTrigger", {
             "environment": self.environment,
             "step_key": self.step_key,
+            "stage": self.stage,
             **self.conn_ids,
             "poll_seconds": self.poll_seconds,
             "patience_seconds": self.patience_seconds,
@@ -208,7 +211,7 @@ class SparkJobTrigger(BaseTrigger):
 
         if self._watch is None:
             environment = load_environment(self.environment)
-            platform = connected_platform(environment, HookClients(**self.conn_ids))
+            platform = connected_platform(environment, HookClients(**self.conn_ids), stage=self.stage)
             patience = timedelta(seconds=self.patience_seconds)
             self._watch = Watch(jobs=Jobs.of(environment, platform), patience=patience)
         return self._watch

@@ -16,7 +16,7 @@ Digest: TypeAlias = str
 
 
 class Basis(BaseModel):
-    """Short digests of the pipeline file's sections, of the files that it names, and of the stage's code."""
+    """Short digests of the pipeline file's sections, of the files that it names, of code and environment."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -24,16 +24,18 @@ class Basis(BaseModel):
     taxonomy: Digest = ""
     prompt: Digest = ""
     code: Digest = ""
+    environment: Digest = ""
 
 
-def basis_of(pipeline: Pipeline, code: str) -> Basis:
-    """The basis of a step of `pipeline` whose stage has the code digest `code`."""
+def basis_of(pipeline: Pipeline, code: str, runtime: str = "") -> Basis:
+    """The basis of a step of `pipeline` whose stage has the code digest `code`, in the environment `runtime`."""
     sections = pipeline.model_dump(mode="json")
     return Basis(
         config={name: _short(repr(section).encode()) for name, section in sections.items()},
         taxonomy=_file(pipeline.label.taxonomy),
         prompt=" ".join(_file(spec.prompt) for spec in pipeline.label.chain if spec.prompt),
         code=_short(code.encode()),
+        environment=_short(runtime.encode()) if runtime else "",
     )
 
 

@@ -1,7 +1,7 @@
-"""The driver of a Spark job: runs one stage of one step as its task would, wherever a platform has started it.
+"""The driver of a job: runs one stage of one step as its task would, wherever a platform has started it.
 
-`python -m pressrun.driver ORDER [--platform-session]`; ORDER is the name of a file that came with the job. What it made
-is found in the lake by the step's key.
+`python -m pressrun.driver ORDER [--platform-session]`; ORDER is the name of a file that came with the job. A stage's
+pod has no file and is told in a variable: `--order-in NAME`. What was made is found in the lake by the step's key.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from pressrun import tracing
 from pressrun.compute.fence import FencedLake
 from pressrun.compute.order import WorkOrder
+from pressrun.compute.stage_pod import unpacked
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake.errors import SupersededError
@@ -42,6 +43,7 @@ def run(order: WorkOrder, folder: Path) -> StageResult:
         fresh=order.fresh,
         progress=tell,
         asked=order.asked,
+        placed=True,
     )
     return stage(order.stage)(step, *order.upstream)
 
@@ -55,12 +57,13 @@ def main() -> int:
     """Returns the exit status: 0, or SUPERSEDED; what the stage raises ends the job as failed."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stdout)
     parser = argparse.ArgumentParser(prog="pressrun.driver")
-    parser.add_argument("order")
+    parser.add_argument("order", nargs="?", default="")
+    parser.add_argument("--order-in", metavar="NAME", help="the variable of the environment that holds the order")
     parser.add_argument("--platform-session", action="store_true", help="use the session that the platform offers")
     given = parser.parse_args()
     session = _platform_session() if given.platform_session else None
     tracing.export("pressrun-job")
-    order = WorkOrder.model_validate_json(_shipped(given.order).read_text(encoding="utf-8"))
+    order = _order(given.order, given.order_in)
     try:
         with tempfile.TemporaryDirectory(prefix="pressrun-job-") as folder, tracing.continued(_trace_of(order)):
             result = run(order, Path(folder))
@@ -72,6 +75,14 @@ def main() -> int:
             session.stop()
     log.info("finished %s: %s", order.key, ", ".join(f"{name} {ref}" for name, ref in result.datasets.items()))
     return 0
+
+
+def _order(file: str, variable: str | None) -> WorkOrder:
+    if variable is None:
+        return WorkOrder.model_validate_json(_shipped(file).read_text(encoding="utf-8"))
+    if variable not in os.environ:
+        raise SystemExit(f"there is no variable {variable}, which holds what this pod is to do")
+    return unpacked(os.environ[variable])
 
 
 def _trace_of(order: WorkOrder) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -63,7 +63,23 @@ def run_stage(
     key = StepKey(dag_id=dag_id, run_id=run_id, task_id=name)
     lake = open_lake(environment)
     step = Step(key=key, pipeline=pipeline, environment=environment, lake=lake, fresh=fresh, progress=progress)
-    return stage(name)(step, *upstream(step))
+    return carry_out(step)
+
+
+def carry_out(step: Step) -> StageResult:
+    """Runs the stage that the step's task is named after on what the run's stages before it made.
+
+    Raises UpstreamMissing, UpstreamStopped, ComputeError, and what the stage does.
+    """
+    return placed(step, upstream(step))
+
+
+def placed(step: Step, given: Sequence[StageResult]) -> StageResult:
+    """Runs the stage that the step's task is named after on `given`, where the environment's file says."""
+    from pressrun.environments.run import Placed
+
+    name = step.key.task_id
+    return Placed(step=step, stage=name, upstream=given).run(lambda: stage(name)(step, *given))
 
 
 def stage(name: str) -> Callable[..., StageResult]:
@@ -120,9 +136,15 @@ def _label(step: Step, ingested: StageResult, sampled: StageResult) -> StageResu
 
 
 def _train(step: Step, ingested: StageResult, sampled: StageResult, labeled: StageResult) -> StageResult:
+    from pressrun.compute.connect import open_platform
+    from pressrun.compute.run import StepJob, run_elsewhere
     from pressrun.training import train
 
-    return train(step, ingested, sampled, labeled)
+    def job() -> StepJob:
+        platform = open_platform(step.environment, stage="train")
+        return StepJob.of(step, stage="train", upstream=[ingested, sampled, labeled], platform=platform)
+
+    return run_elsewhere(job, lambda: train(step, ingested, sampled, labeled))
 
 
 def _gate(

@@ -22,6 +22,7 @@ from pressrun.basis import basis_of
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.costs import refuse_beyond
+from pressrun.environments import demand_place, runtime_of, said_where
 from pressrun.lake.delta import Retention
 from pressrun.lake.errors import OvertakenError, SameWorkError
 from pressrun.lake.fingerprint import fingerprint, stage_code
@@ -56,7 +57,7 @@ class Step:
 
     `asked` names the request by which somebody wants the step done anew although it has finished, such as the third
     clear of a task: every retry after it has the same name. "": nobody has asked. By default whoever makes a fresh
-    step asks.
+    step asks. `placed`: this process is where the environment's file has the stage run.
     """
 
     key: StepKey
@@ -66,6 +67,7 @@ class Step:
     fresh: bool = False
     progress: Progress = field(default=silent)
     asked: str | None = None
+    placed: bool = False
 
     def __post_init__(self) -> None:
         if self.asked is None:
@@ -76,11 +78,13 @@ class Step:
 class Opening:
     """How a step begins: with what it `finished` as, with an `earlier` step's result to hand on, or with its work.
 
-    `mark` is the fingerprint of its work, `alike` the steps that have done the same, `code` its code's digest.
+    `mark` is the fingerprint of its work, `alike` the steps that have done the same, `code` its code's digest,
+    `runtime` what its own environment is (see `runtime_of`).
     """
 
     mark: str
     code: str
+    runtime: str = ""
     alike: frozenset[str] = frozenset()
     finished: StageResult | None = None
     earlier: StageResult | None = None
@@ -124,7 +128,7 @@ def run_once(
         opening = open_step(
             step, stage=stage, inputs=inputs, section=section, usable=usable, repeatable=repeatable, upon=upon
         )
-        result = _run(step, opening, work=work, refreshed=refreshed, upon=upon)
+        result = _run(step, opening, stage=stage, work=work, refreshed=refreshed, upon=upon)
         told.set_attribute("pressrun.reused_from", result.reused_from or "")
         if result.verdict is not None:
             told.set_attribute("pressrun.decision", result.verdict.decision.value)
@@ -135,6 +139,7 @@ def _run(
     step: Step,
     opening: Opening,
     *,
+    stage: str,
     work: Callable[[], StageResult],
     refreshed: Callable[[StageResult], StageResult],
     upon: Sequence[DatasetRef | str],
@@ -144,7 +149,9 @@ def _run(
     if opening.earlier is not None:
         return _hand_on(refreshed(opening.earlier), step, opening)
     _within_budget(step)
-    result = _marked(_measured(work), step=step)
+    if not step.placed:
+        demand_place(step.environment, stage)
+    result = _marked(said_where(_measured(work), step.environment, stage), step=step)
     _keep_verdict(result, step=step)
     fence = Fence(
         whole=tuple(base for base in upon if isinstance(base, DatasetRef)), alike=None if step.fresh else opening.alike
@@ -194,19 +201,20 @@ def open_step(
 ) -> Opening:
     """How `run_once` would begin, for a stage that does a part of its work before it. Safe to repeat."""
     code, lake, model = stage_code(stage), step.lake, step.pipeline.model
-    mark = fingerprint(stage=stage, pipeline=model, inputs=inputs, section=section, code=code)
+    runtime = runtime_of(step.environment, stage)
+    mark = fingerprint(stage=stage, pipeline=model, inputs=inputs, section=section, code=code, runtime=runtime)
     standing = lake.standing(step.key)
     generation = standing.generation
     if standing.result is not None:
         if not (_asked_anew(step, standing, mark) and repeatable(standing.result)):
-            return Opening(mark=mark, code=code, finished=standing.result)
+            return Opening(mark=mark, code=code, runtime=runtime, finished=standing.result)
         generation += 1
         lake.withdraw(step.key, pipeline=model, generation=generation)
     lake.bind(step.key, _made_from(mark, upon), generation=generation)
     earlier = None if step.fresh else lake.reusable(mark)
     if earlier is not None and not usable(earlier):
         earlier = None
-    return Opening(mark=mark, code=code, alike=lake.alike(mark), earlier=earlier)
+    return Opening(mark=mark, code=code, runtime=runtime, alike=lake.alike(mark), earlier=earlier)
 
 
 def settled(attempt: Callable[[], StageResult]) -> StageResult:
@@ -248,7 +256,7 @@ def _finish(
         key=step.key,
         pipeline=step.pipeline.model,
         fingerprint=opening.mark,
-        basis=basis_of(step.pipeline, opening.code).model_dump_json(),
+        basis=basis_of(step.pipeline, opening.code, opening.runtime).model_dump_json(),
         state=state,
         asked=step.asked or "",
         fence=fence,

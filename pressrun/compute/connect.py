@@ -16,6 +16,7 @@ from pressrun.config.spark import (
     Kubernetes,
     Local,
 )
+from pressrun.config.stages import Pods
 
 
 class Clients(Protocol):
@@ -29,7 +30,7 @@ class Clients(Protocol):
 
     def dataproc_jobs(self, place: DataprocCluster) -> Any: ...
 
-    def kubernetes(self, place: Kubernetes) -> Any: ...
+    def kubernetes(self, place: Kubernetes | Pods) -> Any: ...
 
 
 class DefaultClients:
@@ -51,15 +52,20 @@ class DefaultClients:
 
         return JobControllerClient(**_google(place))
 
-    def kubernetes(self, place: Kubernetes) -> Any:
+    def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from kubernetes import config
 
         file = str(place.kubeconfig) if place.kubeconfig else None
         return config.new_client_from_config(config_file=file, context=place.context)
 
 
-def open_platform(environment: Environment, clients: Clients | None = None) -> ComputePlatform:
-    """What runs the environment's Spark jobs. Raises ConfigurationFailed when its extra is not installed."""
+def open_platform(environment: Environment, clients: Clients | None = None, *, stage: str = "") -> ComputePlatform:
+    """What runs the environment's Spark jobs, or the pods of a `stage` that has an image.
+
+    Raises ConfigurationFailed when its extra is not installed.
+    """
+    if environment.stages.of(stage).in_pod:
+        return _stage_pods(environment, stage, clients or DefaultClients())
     place = environment.spark.platform
     try:
         return _OPENED[place.kind](environment, place, clients or DefaultClients())
@@ -103,6 +109,13 @@ def _kubernetes(environment: Environment, place: Kubernetes, clients: Clients) -
     from pressrun.compute.kubernetes import KubernetesPlatform
 
     return KubernetesPlatform(place, clients.kubernetes(place))
+
+
+def _stage_pods(environment: Environment, stage: str, clients: Clients) -> ComputePlatform:
+    from pressrun.compute.stage_pods import StagePods
+
+    assert environment.pods is not None
+    return StagePods(environment.pods, clients.kubernetes(environment.pods), stage=stage)
 
 
 _OPENED: dict[str, Callable[..., ComputePlatform]] = {

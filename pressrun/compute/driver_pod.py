@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pressrun.compute.platform import SparkJob
@@ -111,5 +112,9 @@ def _literal(value: str) -> str:
 
 
 def _labels(job: SparkJob) -> dict[str, str]:
+    return label_values(job.labels)
+
+
+def label_values(labels: Mapping[str, str]) -> dict[str, str]:
     """Values that Kubernetes takes: letters, digits, - _ . inside, 63 at most."""
-    return {key: re.sub(r"[^A-Za-z0-9_.-]", "-", value)[:63].strip("-_.") for key, value in job.labels.items()}
+    return {key: re.sub(r"[^A-Za-z0-9_.-]", "-", value)[:63].strip("-_.") for key, value in labels.items()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from pressrun.compute.order import make_order
 from pressrun.compute.platform import SparkJob
+from pressrun.compute.stage_pod import make_stage_job
 from pressrun.compute.uploads import Upload, entry, package, uploads_of
 from pressrun.config.spark import Local, SparkResources
 from pressrun.jobs import ExternalJob
@@ -24,6 +25,8 @@ _CONF = {
 
 def make_job(step: Step, entered: ExternalJob, upstream: Sequence[StageResult]) -> SparkJob:
     """The job of a ledger's entry, with all that it needs uploaded. Raises OSError when the lake cannot be written."""
+    if step.environment.stages.of(entered.stage).in_pod:
+        return make_stage_job(step, entered, upstream)
     place = uploads_of(step.environment)
     order = make_order(
         step, stage=entered.stage, upstream=upstream, fence=entered.fence, token=entered.token, trace=entered.trace

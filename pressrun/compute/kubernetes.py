@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from pressrun.compute.driver_pod import driver_pod
 from pressrun.compute.platform import (
@@ -51,21 +52,47 @@ class _AlreadyThere(Exception):
     """There is a pod of that name."""
 
 
-class KubernetesPlatform:
-    """Driver pods in one namespace. `client`: a signed-in ApiClient."""
+class Place(Protocol):
+    """What a namespace's pods are made by."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def context(self) -> str | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The keys of the environment's file that a failed pod's hint names; `too_much` is what kind too much memory is."""
+
+    section: str = "spark.platform"
+    image: str = "spark.platform.image"
+    memory: str = "spark.platform.resources.driver_memory"
+    timeout: str = "spark.platform.timeout_minutes"
+    too_much: str = "job"
+
+
+class PodPlatform:
+    """Pods in one namespace, each with the token for its name. `client`: a signed-in ApiClient."""
 
     name = "kubernetes"
+    keys = Keys()
 
-    def __init__(self, place: Kubernetes, client: Any) -> None:
+    def __init__(self, place: Place, client: Any) -> None:
         from kubernetes.client import CoreV1Api
 
-        self._place, self._pods = place, CoreV1Api(client)
+        self._where, self._pods = place, CoreV1Api(client)
+
+    def manifest(self, job: SparkJob, token: str) -> dict[str, Any]:
+        """The pod of a job."""
+        raise NotImplementedError
 
     def submit(self, job: SparkJob, token: str) -> Handle:
-        pod = driver_pod(job, token, self._place)
+        pod = self.manifest(job, token)
         try:
-            with _asking("create pods"):
-                self._pods.create_namespaced_pod(self._place.namespace, pod, _request_timeout=_TIMEOUT)
+            with _asking("create pods", self.keys):
+                self._pods.create_namespaced_pod(self._where.namespace, pod, _request_timeout=_TIMEOUT)
         except _AlreadyThere:
             pass
         return self._handle(token)
@@ -86,13 +113,13 @@ class KubernetesPlatform:
             return JobState(state=State.CANCELLED, detail="its pod was deleted", logs=_logs(handle))
         if stuck := _stuck(pod):
             self.cancel(handle)
-            hint = f"Look at spark.platform.image and at the events: kubectl describe pod {handle.job_id}"
+            hint = f"Look at {self.keys.image} and at the events: kubectl describe pod {handle.job_id}"
             return JobState(state=State.FAILED, detail=stuck, failure="configuration", hint=hint, logs=_logs(handle))
-        return _told(pod, handle)
+        return _told(pod, handle, self.keys)
 
     def cancel(self, handle: Handle) -> None:
         try:
-            with _asking("delete pods"):
+            with _asking("delete pods", self.keys):
                 self._pods.delete_namespaced_pod(
                     handle.job_id, handle.place["namespace"], grace_period_seconds=10, _request_timeout=_TIMEOUT
                 )
@@ -103,16 +130,27 @@ class KubernetesPlatform:
         return ""
 
     def _get(self, handle: Handle) -> Any:
-        with _asking("get pods"):
+        with _asking("get pods", self.keys):
             return self._pods.read_namespaced_pod(handle.job_id, handle.place["namespace"], _request_timeout=_TIMEOUT)
 
     def _handle(self, token: str) -> Handle:
-        place = {"namespace": self._place.namespace, "context": self._place.context or ""}
+        place = {"namespace": self._where.namespace, "context": self._where.context or ""}
         return Handle(platform=self.name, job_id=token, place=place)
 
 
+class KubernetesPlatform(PodPlatform):
+    """Pods of Spark drivers."""
+
+    def __init__(self, place: Kubernetes, client: Any) -> None:
+        super().__init__(place, client)
+        self._place = place
+
+    def manifest(self, job: SparkJob, token: str) -> dict[str, Any]:
+        return driver_pod(job, token, self._place)
+
+
 @contextmanager
-def _asking(right: str) -> Iterator[None]:
+def _asking(right: str, keys: Keys) -> Iterator[None]:
     """Translates what the client raises while something that needs `right` (verb and resource) is asked for."""
     from kubernetes.client.rest import ApiException
     from urllib3.exceptions import HTTPError
@@ -120,21 +158,21 @@ def _asking(right: str) -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise _translated(error, right) from error
+        raise _translated(error, right, keys) from error
     except (HTTPError, OSError) as error:
         raise PollingFailed(f"the cluster's API does not answer: {error}", hint=_LATER) from error
 
 
-def _translated(error: Any, right: str) -> Exception:
+def _translated(error: Any, right: str, keys: Keys) -> Exception:
     said = f"{error.status} {error.reason}: {(error.body or '')[:300]}"
     if error.status == 404 and "namespaces" not in (error.body or ""):
         return _NotThere(said)
     if error.status == 409:
         return _AlreadyThere(said)
-    return _trouble(error.status, right, said)
+    return _trouble(error.status, right, said, keys)
 
 
-def _trouble(status: int, right: str, said: str) -> ComputeError:
+def _trouble(status: int, right: str, said: str, keys: Keys) -> ComputeError:
     if status == 401:
         hint = "Renew the connection's token, or use the pod's own service account; the job, if started, goes on"
         return PollingFailed(f"the credentials do not hold: {said}", hint=hint)
@@ -142,7 +180,7 @@ def _trouble(status: int, right: str, said: str) -> ComputeError:
         hint = f"Allow the connection to {right} in the namespace, as docs/compute.md lists; or raise the quota"
         return ConfigurationFailed(f"the cluster's API denied it: {said}", hint=hint)
     if status in (400, 404, 422):
-        hint = "Mend spark.platform in the environment's file"
+        hint = f"Mend {keys.section} in the environment's file"
         return ConfigurationFailed(f"the cluster's API refused it: {said}", hint=hint)
     return PollingFailed(f"the cluster's API answered {said}", hint=_LATER)
 
@@ -157,13 +195,13 @@ def _stuck(pod: Any) -> str:
     return ""
 
 
-def _told(pod: Any, handle: Handle) -> JobState:
+def _told(pod: Any, handle: Handle, keys: Keys) -> JobState:
     status, logs = pod.status, _logs(handle)
     going = pod.metadata.deletion_timestamp is not None
     if status.phase == "Succeeded":
         return JobState(state=State.SUCCEEDED, logs=logs)
     if status.phase == "Failed":
-        return _failed(status, logs)
+        return _failed(status, logs, keys)
     if status.phase == "Running":
         return JobState(state=State.RUNNING, logs=logs, cancelling=going)
     return JobState(state=State.QUEUED, detail=_why_it_waits(status), logs=logs, cancelling=going)
@@ -177,7 +215,7 @@ def _why_it_waits(status: Any) -> str:
     return "; ".join(filter(None, told))
 
 
-def _failed(status: Any, logs: str) -> JobState:
+def _failed(status: Any, logs: str, keys: Keys) -> JobState:
     ended = [one.state.terminated for one in status.container_statuses or [] if one.state and one.state.terminated]
     code, why = (ended[0].exit_code, ended[0].reason or "") if ended else (None, "")
     if code == _SUPERSEDED:
@@ -187,13 +225,13 @@ def _failed(status: Any, logs: str) -> JobState:
         hint = "Its node went away or was needed for something else; a retry helps"
         detail = f"{status.reason or 'disrupted'}: {status.message or ''}"
         return JobState(state=State.FAILED, detail=detail, failure="platform", hint=hint, logs=logs)
-    hint = "Read the last lines of its log"
+    hint, failure = "Read the last lines of its log", "job"
     if "OOMKilled" in why:
-        hint = "Raise spark.platform.resources.driver_memory"
+        hint, failure = f"Raise {keys.memory}", keys.too_much
     elif status.reason == "DeadlineExceeded":
-        hint = "It ran longer than spark.platform.timeout_minutes"
+        hint = f"It ran longer than {keys.timeout}"
     detail = " ".join(filter(None, [status.reason, why, f"exit status {code}" if code is not None else ""]))
-    return JobState(state=State.FAILED, detail=detail, failure="job", hint=hint, logs=logs)
+    return JobState(state=State.FAILED, detail=detail, failure=failure, hint=hint, logs=logs)
 
 
 def _logs(handle: Handle) -> str:

@@ -5,6 +5,7 @@ The order of writes is what makes a death at any moment harmless: intent, fence,
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ from pressrun.compute.platform import (
     make_token,
 )
 from pressrun.compute.watch import Jobs, Watch, handle_of, in_words, state_of
+from pressrun.environments import runtime_of
 from pressrun.jobs import ExternalJob
 from pressrun.lake.types import StageResult
 from pressrun.step import Step
@@ -61,7 +63,9 @@ class StepJob:
 
     @cached_property
     def inputs(self) -> str:
-        return digest_of_inputs(self.step, stage=self.stage, upstream=self.upstream)
+        told = digest_of_inputs(self.step, stage=self.stage, upstream=self.upstream)
+        runtime = runtime_of(self.step.environment, self.stage)
+        return hashlib.sha256(f"{told} {runtime}".encode()).hexdigest() if runtime else told
 
     def attach(self) -> ExternalJob:
         """The step's job, accepted by the platform: the one that an earlier try started, else a new one.

@@ -25,7 +25,7 @@ def changes(champion: Mapping[str, Done], candidate: Mapping[str, Done]) -> tupl
     rows = [_dataset(what, champion, candidate) for what in _DATA]
     before, after = _basis(champion), _basis(candidate)
     if before is None or after is None:
-        missing = ("taxonomy", "prompt", "config", "code")
+        missing = ("taxonomy", "prompt", "config", "code", "environment")
         return (*rows, *(Change(what=what, changed=None, words="not recorded") for what in missing))
     return (
         *rows,
@@ -33,6 +33,7 @@ def changes(champion: Mapping[str, Done], candidate: Mapping[str, Done]) -> tupl
         _digest("prompt", before.prompt, after.prompt),
         _config(before, after),
         _digest("code", before.code, after.code),
+        _digest("environment", before.environment, after.environment),
     )
 
 

@@ -19,7 +19,7 @@ from pressrun.jobs import Questions, open_database
 from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Selection, mirror
 from pressrun.lake.types import StageResult, StepKey
-from pressrun.loop import UPSTREAM, stage
+from pressrun.loop import UPSTREAM, placed
 from pressrun.overview.steps import Done, finished_steps
 from pressrun.registry import ModelRef, fetch
 from pressrun.registry.lineage import copy_lineage
@@ -150,7 +150,7 @@ def _repeated(
             key=night.key(name), pipeline=pipeline, environment=scratch, lake=lake, fresh=True, progress=progress
         )
         upstream = [results[before] for before in UPSTREAM[name]]
-        results[name] = _gated(step, upstream, champion) if name == "gate" else stage(name)(step, *upstream)
+        results[name] = _gated(step, upstream, champion) if name == "gate" else placed(step, upstream)
         yield name, results[name]
         if name != "gate" and results[name].stopped:
             return

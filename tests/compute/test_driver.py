@@ -113,7 +113,7 @@ def test_the_same_files_make_the_same_zip_without_config_and_bytecode() -> None:
     assert package().name == one.name
     names = zipfile.ZipFile(BytesIO(one.content)).namelist()
     assert "pressrun/compute/entry.py" in names
-    assert not [name for name in names if name.endswith(".pyc") or "environments" in name]
+    assert not [name for name in names if name.endswith(".pyc") or "config/environments" in name]
     assert entry().name.startswith("entry-")
 
 
