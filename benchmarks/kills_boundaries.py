@@ -100,7 +100,9 @@ def _wires(armed: Armed) -> None:
     import botocore.httpsession
     import grpc._channel as channel
     import httpx
+    from kubernetes.client.rest import RESTClientObject
 
+    armed.around(RESTClientObject, "request", "a request to the platform")
     armed.around(botocore.httpsession.URLLib3Session, "send", "a request to the platform")
     for name in ("__call__", "with_call"):
         armed.around(channel._UnaryUnaryMultiCallable, name, "a request to the platform")

@@ -39,9 +39,18 @@ PLATFORMS: dict[str, dict[str, Any]] = {
     "emr_on_eks": {**_AWS, "virtual_cluster_id": "vc0abc", "release_label": "emr-spark-8.0.0-latest"},
     "dataproc_serverless": dict(_GCP),
     "dataproc_cluster": {**_GCP, "cluster": "spark"},
+    "kubernetes": {"namespace": "news", "image": "spark:4"},
 }
 LOOKED_AT = "looked-at"
-_SUBMITS = ("StartJobRun", "create_batch", "submit_job")
+# While it runs, when it went well, when it failed.
+_WORDS = {
+    "emr-serverless": ("RUNNING", "SUCCESS", "FAILED"),
+    "emr-containers": ("RUNNING", "COMPLETED", "FAILED"),
+    "batch": ("RUNNING", "SUCCEEDED", "FAILED"),
+    "job": ("RUNNING", "DONE", "ERROR"),
+    "pod": ("Running", "Succeeded", "Failed"),
+}
+_SUBMITS = ("StartJobRun", "create_batch", "submit_job", "POST")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +80,9 @@ class Clients:
         return FakeDataproc(address=self.address).jobs()
 
     def kubernetes(self, place: Any) -> Any:
-        raise NotImplementedError
+        from tests.fakes.pods import FakePods
+
+        return FakePods(url=self.address).client()
 
 
 def attempt(*, home: str, platform: str, address: str, told: str, at: int | None, careless: str = "") -> None:
@@ -230,7 +241,10 @@ def service(platform: str) -> Any:
     """The fake of the platform's service."""
     from tests.fakes.dataproc import fake_dataproc
     from tests.fakes.emr import fake_emr
+    from tests.fakes.pods import fake_pods
 
+    if platform == "kubernetes":
+        return fake_pods()
     return fake_emr() if platform.startswith("emr") else fake_dataproc()
 
 
@@ -238,20 +252,21 @@ def _drive(world: JobWorld, kind: str, given: Any) -> tuple[Any, Any]:
     """What the fakes take: starts a job for real, and answers with what tells its state and what ends it."""
     order = next(file for file in _files(kind, given) if "/order-" in file)
     job = world.start(order.removeprefix("file://"))
-    good = {"emr-serverless": "SUCCESS", "emr-containers": "COMPLETED", "batch": "SUCCEEDED", "job": "DONE"}[kind]
-    bad = "ERROR" if kind == "job" else "FAILED"
-    return partial(_state, job, good, bad), job.child.kill
+    return partial(_state, job, *_WORDS[kind]), job.child.kill
 
 
-def _state(job: Job, good: str, bad: str) -> tuple[str, str]:
+def _state(job: Job, going: str, good: str, bad: str) -> tuple[str, str]:
     if (status := job.look()) is None:
-        return "RUNNING", "running"
+        return going, "running"
     return (good, "") if status == 0 else (bad, f"ExitCode: {status}")
 
 
 def _files(kind: str, given: Any) -> list[str]:
     if kind.startswith("emr"):
         words = next(iter(given["jobDriver"].values()))["sparkSubmitParameters"].split()
+        return str(words[words.index("--files") + 1]).split(",")
+    if kind == "pod":
+        words = given["spec"]["containers"][0]["args"]
         return str(words[words.index("--files") + 1]).split(",")
     told = given.pyspark_batch if kind == "batch" else given.pyspark_job
     return list(told.file_uris)

@@ -86,10 +86,10 @@ and files; versions, their marks and aliases. What is missing is lost, what is m
 never end counts as lost. Scores are compared to five digits: a retry that has some answers already sends smaller
 batches, and the last digits of float32 move. Of the labeling service no answer that was on the disk is asked for again.
 
-Jobs are started through the wire-level fakes of EMR Serverless, EMR on EKS and Dataproc, which now and then lose the
-answer to a submit or list a new job late. What they start is the real driver with the job's own work order and the
-fenced lake, in a process of its own that is killed as well; DuckDB stands in for Spark there. Where a driver dies the
-job has failed, and one job of the next generation follows, which is no second start.
+Jobs are started through the wire-level fakes of EMR Serverless, EMR on EKS, Dataproc and Kubernetes, which now and
+then lose the answer to a submit or list a new job late. What they start is the real driver with the job's own work
+order and the fenced lake, in a process of its own that is killed as well; DuckDB stands in for Spark there. Where a
+driver dies the job has failed, and one job of the next generation follows, which is no second start.
 
 The rollout is a home's first one, with the real supervisor and servers that start at once; where the supervisor is
 killed, the next one is started beside the servers that it left. Traffic under faults has a page of its own: [rollout

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,13 +23,18 @@ _PATH = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^
 
 @dataclass
 class FakePods:
-    """One cluster. `troubles` holds, by HTTP method, what happens to its next calls."""
+    """One cluster. `troubles` holds, by HTTP method, what happens to its next calls.
+
+    `driver` starts a new pod's work for real, given the manifest: what tells its phase and reason, and what ends it.
+    """
 
     url: str = ""
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
+    driver: Callable[[str, Any], tuple[Callable[[], tuple[str, str]], Callable[[], None]]] | None = None
+    working: dict[str, tuple[Callable[[], tuple[str, str]], Callable[[], None]]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def client(self) -> client.ApiClient:
@@ -45,8 +50,23 @@ class FakePods:
         if pod is None:
             return _status(404, "NotFound", f'pods "{name}" not found')
         if method == "DELETE":
+            self._end_work(name or "")
             del self.pods[name or ""]
-        return 200, pod
+        return 200, self._looked_at(name or "", pod)
+
+    def _end_work(self, name: str) -> None:
+        if name in self.working:
+            self.working.pop(name)[1]()
+
+    def _looked_at(self, name: str, pod: dict[str, Any]) -> dict[str, Any]:
+        if name in self.working:
+            phase, why = self.working[name][0]()
+            if phase == "Running":
+                pod["status"] = {"phase": phase}
+            else:
+                self.end(name, phase, code=1 if why else 0)
+                del self.working[name]
+        return pod
 
     def _create(self, namespace: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         api = client.ApiClient()
@@ -60,6 +80,8 @@ class FakePods:
         made = {**body, "status": {"phase": "Pending"}}
         made["metadata"] = {**body["metadata"], "namespace": namespace, "creationTimestamp": _now()}
         self.pods[name] = made
+        if self.driver:
+            self.working[name] = self.driver("pod", body)
         return 201, made
 
     def end(self, name: str, phase: str, code: int = 0, **status: Any) -> None:
