@@ -12,6 +12,7 @@ from pressrun.config.explain import wrong_at
 from pressrun.config.prices import Prices
 from pressrun.config.redact import without_userinfo
 from pressrun.config.spark import Spark as Spark
+from pressrun.config.stages import Pods, Stages
 
 
 class _Section(BaseModel):
@@ -181,9 +182,34 @@ class Environment(_Section):
     landing: str = Field(description="new articles are in <landing>/<model>/, unless articles.read.path is set")
     mlflow: Mlflow
     spark: Spark = Spark()
+    stages: Stages = Stages()
+    pods: Pods | None = Field(default=None, description="where stages with an image run")
     serving: Serving = Serving()
     prices: Prices = Prices()
     kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")
     # Only ever shown, never asked: whom it signs in would be in every link.
     airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"
     slack_url: str | None = Field(default=None, description="another base URL of Slack's Web API")
+
+    @model_validator(mode="after")
+    def _stages_have_their_place(self) -> Environment:
+        places = {name: self.stages.of(name) for name in Stages.model_fields}
+        if places["sample"].in_process and self.spark.elsewhere:
+            reason = f"spark.platform is {self.spark.platform.kind}, which has resources and an image of its own"
+            raise wrong_at("stages", "sample", reason=reason)
+        for name, place in places.items():
+            if place.in_pod and (reason := self._no_pod(name)):
+                raise wrong_at("stages", name, "environment", "image", reason=reason)
+            if place.resources.spot and (self.pods is None or self.pods.spot is None):
+                reason = "pods.spot, which says how the cluster names such machines, is missing"
+                raise wrong_at("stages", name, "resources", "spot", reason=reason)
+        return self
+
+    def _no_pod(self, stage: str) -> str:
+        if stage != "train":
+            return "only train runs as a pod; Spark jobs have spark.platform. Name a lock instead"
+        if self.pods is None:
+            return "section pods, which says in which cluster it runs, is missing"
+        if urlsplit(self.mlflow.tracking_uri).scheme in ("", "file", "sqlite"):
+            return "a pod cannot reach mlflow.tracking_uri, which is on this machine; name a server there"
+        return ""
