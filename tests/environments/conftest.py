@@ -1,4 +1,4 @@
-"""An environment whose train stage has a lock of its own, with packages that this one lacks or has in other versions."""
+"""A lock for the train stage, with packages that this environment lacks or has in another version."""
 
 from __future__ import annotations
 
@@ -38,6 +38,12 @@ def pins(*other: str) -> str:
     changed = {Requirement(line).name for line in other}
     names = sorted({name.lower() for name in closure(needed())} - changed)
     return "".join(f"{line}\n" for line in [*(f"{name}=={distribution(name).version}" for name in names), *other])
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where environments lie that several tests use."""
+    return tmp_path_factory.mktemp("environments")
 
 
 @pytest.fixture(scope="session")
