@@ -7,9 +7,10 @@ a hash of that, so that nothing in the lake names an erased reader, and nobody n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +19,7 @@ from deltalake import DeltaTable
 from pressrun.lake import delta, reading
 from pressrun.lake.delta import File, Location, Retention
 from pressrun.lake.digest import content_digest
-from pressrun.lake.errors import DatasetGoneError, ErasedError, LakeError
+from pressrun.lake.errors import DatasetGoneError, ErasedError, LakeError, OvertakenError
 from pressrun.lake.tables import HOUSE, SCHEMAS
 from pressrun.lake.types import DatasetRef
 from pressrun.lake.writing import Check, Intent, Landed, commit_once
@@ -129,17 +130,89 @@ def commit_rows(
 
     Who erases blocks first, then changes the table's metadata, which fails every commit that was begun before it.
     """
+
+    def attempt(blocked: Blocked, still: Check) -> Landed:
+        write = _writer(location, blocked.without(rows), pipeline=pipeline, step_key=intent.step_key)
+        both = _both(check, still)
+        return commit_once(intent, location=location, schema=schema, retention=retention, write=write, check=both)
+
+    return _held_against(erased, schema, attempt)
+
+
+def commit_found(
+    intent: Intent,
+    paths: Sequence[str],
+    *,
+    location: Location,
+    erased: Location,
+    schema: pa.Schema,
+    retention: Retention,
+    stamps: Mapping[str, object],
+) -> Landed:
+    """The same for Parquet files that something else wrote below the table's folder.
+
+    Raises OvertakenError when an erasure took such a file, which held other readers' rows as well: it must be written
+    anew.
+    """
+    adopted: dict[str, File | None] = {}
+
+    def write(blocked: Blocked) -> list[File]:
+        for path in paths:
+            try:
+                if path not in adopted:
+                    adopted[path] = delta.adopt(location, path, table=intent.table, schema=schema, stamps=stamps)
+                adopted[path] = _taken(location, adopted[path], blocked)
+            except FileNotFoundError as gone:
+                raise OvertakenError(_taken_away(intent, path)) from gone
+        return [file for file in adopted.values() if file is not None]
+
+    def attempt(blocked: Blocked, still: Check) -> Landed:
+        written = partial(write, blocked)
+        return commit_once(intent, location=location, schema=schema, retention=retention, write=written, check=still)
+
+    return _held_against(erased, schema, attempt)
+
+
+def _held_against(erased: Location, schema: pa.Schema, attempt: Callable[[Blocked, Check], Landed]) -> Landed:
+    """Tries with the block list as it is, again while readers are being erased."""
     if not reader_columns(schema):
-        write = _writer(location, rows, pipeline=pipeline, step_key=intent.step_key)
-        return commit_once(intent, location=location, schema=schema, retention=retention, write=write, check=check)
+        return attempt(Blocked(), lambda table: None)
     while True:
         known = block_list(erased)
-        write = _writer(location, known.blocked.without(rows), pipeline=pipeline, step_key=intent.step_key)
-        both = _both(check, known.still)
         try:
-            return commit_once(intent, location=location, schema=schema, retention=retention, write=write, check=both)
+            return attempt(known.blocked, known.still)
         except ErasedSince:
             continue
+
+
+def _taken(location: Location, file: File | None, blocked: Blocked) -> File | None:
+    """The same of a file that no version holds: what it is made into stands for it."""
+    left = rewritten(location, file, blocked) if file else None
+    if file and left is not file:
+        location.filesystem.delete_file(file.path)
+    return left
+
+
+def _taken_away(intent: Intent, path: str) -> str:
+    return (
+        f"{path}, which {intent.step_key} wrote, is gone: a reader was erased meanwhile, and it held rows of theirs. "
+        "The step must write it anew"
+    )
+
+
+def rewritten(location: Location, file: File, blocked: Blocked) -> File | None:
+    """A file with the rows that are not blocked: this one where that is all of them, None where there are none.
+
+    The file itself is left where it is: the caller knows whether a version holds it.
+    """
+    if not blocked:
+        return file
+    rows = delta.read_file(location, file)
+    left = blocked.without(rows)
+    if left.num_rows == rows.num_rows:
+        return file
+    own = [name for name in left.column_names if name not in HOUSE.names]
+    return delta.write_file(location, left, content_digest(left.select(own))) if left.num_rows else None
 
 
 def told(gone: DatasetGoneError, dataset: DatasetRef, location: Location, erasures: Location) -> DatasetGoneError:

@@ -7,7 +7,7 @@ newest version is rewritten; then every other file that holds such a row is dele
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,13 +17,12 @@ from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 from pressrun.lake import delta
-from pressrun.lake.delta import File, Location
-from pressrun.lake.digest import content_digest
-from pressrun.lake.erased import KINDS, TABLE, Blocked, block_list, hashed, reader_columns
+from pressrun.lake.delta import Location
+from pressrun.lake.erased import KINDS, TABLE, Blocked, block_list, hashed, reader_columns, rewritten
 from pressrun.lake.errors import ConflictError
 from pressrun.lake.lake import Lake
 from pressrun.lake.retention import data_files
-from pressrun.lake.tables import HOUSE, rows_of
+from pressrun.lake.tables import rows_of
 
 # The erasures are nobody's in particular: a reader reads what every pipeline recommends.
 EVERY = "*"
@@ -126,7 +125,7 @@ def _rewritten(location: Location, table: DeltaTable, names: tuple[str, ...], wa
         return True
     for file, count in held:
         tell(Went(path=file.path, rows=count, old=False))
-    kept = [new for file, _ in held for new in _without(location, file, wanted)]
+    kept = [new for file, _ in held if (new := rewritten(location, file, wanted)) is not None]
     gone = [file for file, _ in held]
     try:
         note = {"pressrun.erased": str(sum(count for _, count in held))}
@@ -134,14 +133,6 @@ def _rewritten(location: Location, table: DeltaTable, names: tuple[str, ...], wa
     except CommitFailedError:
         return False
     return True
-
-
-def _without(location: Location, file: File, wanted: Blocked) -> Iterator[File]:
-    rows = delta.read_file(location, file)
-    left = wanted.without(rows)
-    if left.num_rows:
-        own = [name for name in left.column_names if name not in HOUSE.names]
-        yield delta.write_file(location, left, content_digest(left.select(own)))
 
 
 def _delete_old(location: Location, names: tuple[str, ...], wanted: Blocked, tell: Tell) -> None:

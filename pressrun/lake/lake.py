@@ -18,7 +18,7 @@ from pressrun.lake.erased import commit_rows
 from pressrun.lake.errors import DatasetGoneError, OvertakenError, SameWorkError
 from pressrun.lake.manifests import SEEN, Fence, Standing, manifests, result_of, shows, standing, takeable
 from pressrun.lake.schema import conform, declared
-from pressrun.lake.staging import default_staging, staging_folder
+from pressrun.lake.staging import default_staging, make_staging_folder, staging_folder
 from pressrun.lake.tables import HOUSE, SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
 from pressrun.lake.writing import Check, Intent, Landed, commit_once, first_sequence
@@ -191,9 +191,7 @@ class Lake:
 
     def staging(self, key: StepKey | str, name: str) -> Path:
         """A local folder that survives retries of this step, for what was paid for before it could be committed."""
-        folder = staging_folder(self._staging, str(key), name)
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        return make_staging_folder(self._staging, str(key), name)
 
     def is_staging(self, key: StepKey | str, name: str) -> bool:
         """Whether that folder has been asked for."""

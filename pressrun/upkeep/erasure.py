@@ -67,10 +67,10 @@ def erase(
     """Erases the reader with this id and returns the receipt with the file it is in.
 
     The mirrors that the environment names are reached by themselves; `spools` are folders of prediction logs and
-    `lakes` copies of the lake beside those. Safe to repeat: with nothing left of the reader, the receipt of before comes
-    back. A reader whom nobody knows is blocked too, and gets a receipt that says so. Raises ConflictError when other
-    writers keep winning, RegistryError where MLflow does not say which models are registered: what has gone by then
-    stays gone, and the next try ends it.
+    `lakes` copies of the lake beside those. Safe to repeat: with nothing left of the reader, the receipt of before
+    comes back. A reader whom nobody knows is blocked too, and gets a receipt that says so. Raises ConflictError when
+    other writers keep winning, RegistryError where MLflow does not say which models are registered: what has gone by
+    then stays gone, and the next try ends it.
     """
     pseudonym = pseudonyms(environment.home)
     subject, lake = hashed("reader", pseudonym(reader)), open_lake(environment)
@@ -104,7 +104,7 @@ def would_erase(
     list(look_through(everywhere, scrub, change=False))
     wanted = _wanted(lakes, scrub)
     found: dict[str, int] = {}
-    for place, table in [(place, table) for place in lakes for table in _tables(place)]:
+    for place, table in [(copy, table) for copy in lakes for table in _tables(copy)]:
         name = table if place is lake else f"{table} of {place.root}"
         found[name] = sum(holding(place.location(table), wanted, SCHEMAS[table]).values())
     for scrubbed in look_through(everywhere, Scrub(wanted=wanted, pseudonym=pseudonym), change=False):

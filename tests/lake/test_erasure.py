@@ -14,7 +14,7 @@ from pressrun.lake import SCHEMAS, DatasetRef, Lake, StepKey, delta, rows_of
 from pressrun.lake.digest import content_digest
 from pressrun.lake.erased import TABLE, Blocked, block_list, hashed, reader_columns, reader_tables
 from pressrun.lake.erasure import EVERY, Went, block, erase_rows, fence, led_to
-from pressrun.lake.errors import ErasedError
+from pressrun.lake.errors import ErasedError, OvertakenError
 from pressrun.lake.retention import data_files
 from tests.lake.places import everywhere
 
@@ -119,6 +119,65 @@ def test_a_commit_that_was_begun_before_is_looked_through_again(lake: Lake, monk
     monkeypatch.undo()
     erase(lake, ANN)
     assert hers(on_disk(lake)) == []
+
+
+def written_by_spark(lake: Lake, key: StepKey, rows: pa.Table) -> str:
+    """A file below the table's own folder, as a job of Spark leaves it."""
+    for name, value in lake.stamps(key=key, pipeline="topics").items():
+        rows = rows.append_column(name, pa.array([value] * rows.num_rows))
+    location, path = lake.location("interactions"), "spark-1/part-00000.snappy.parquet"
+    location.filesystem.create_dir("spark-1", recursive=True)
+    with location.filesystem.open_output_stream(path) as out:
+        pq.write_table(rows, out)
+    return f"{location.uri}/{path}"
+
+
+@everywhere
+def test_files_that_a_late_job_wrote_come_without_her(lake: Lake, key: StepKey) -> None:
+    show(lake, "n1", shown(ANN, 1))
+    erase(lake, ANN)
+    written = written_by_spark(lake, key, pa.concat_tables([shown(ANN, 5, 6), shown(BOB, 5)]))
+    dataset = lake.commit_files("interactions", [written], key=key, pipeline="topics")
+    assert lake.read(dataset)["impression_id"].to_pylist() == ["b5"]
+    assert hers(on_disk(lake)) == []
+    hers_alone = written_by_spark(lake, StepKey(dag_id="d", run_id="n9", task_id="sample"), shown(ANN, 7))
+    key = StepKey(dag_id="d", run_id="n9", task_id="sample")
+    assert lake.commit_files("interactions", [hers_alone], key=key, pipeline="topics").rows == 0
+    assert hers(on_disk(lake)) == []
+
+
+@everywhere
+def test_files_that_a_job_wrote_before_and_commits_after_come_without_her(
+    lake: Lake, key: StepKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(lake, "n1", shown(ANN, 1))
+    written = written_by_spark(lake, key, pa.concat_tables([shown(ANN, 5), shown(BOB, 5)]))
+    commit, begun = delta.commit, []
+
+    def slow(table: DeltaTable, **given: object) -> None:
+        if given["app"] == str(key) and not begun:
+            begun.append(True)
+            # She is blocked and the table fenced, and the file that no version holds is not deleted yet.
+            block(lake, hashed("reader", ANN), {}, erasure_id="e1")
+            fence(lake.location("interactions"), lake)
+        commit(table, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(delta, "commit", slow)
+    dataset = lake.commit_files("interactions", [written], key=key, pipeline="topics")
+    assert lake.read(dataset)["impression_id"].to_pylist() == ["b5"]
+    erase(lake, ANN)
+    assert hers(on_disk(lake)) == []
+
+
+@everywhere
+def test_a_file_that_the_erasure_took_with_others_in_it_must_be_written_anew(lake: Lake, key: StepKey) -> None:
+    show(lake, "n1", shown(ANN, 1))
+    written = written_by_spark(lake, key, pa.concat_tables([shown(ANN, 5), shown(BOB, 5)]))
+    erase(lake, ANN)
+    with pytest.raises(OvertakenError, match="a reader was erased meanwhile"):
+        lake.commit_files("interactions", [written], key=key, pipeline="topics")
+    again = written_by_spark(lake, key, shown(BOB, 5))
+    assert lake.commit_files("interactions", [again], key=key, pipeline="topics").rows == 1
 
 
 def test_an_old_dataset_says_how_many_rows_were_erased(lake: Lake) -> None:
