@@ -117,7 +117,7 @@ def _container(job: StageJob, place: Pods) -> dict[str, Any]:
         "name": "stage",
         "image": job.image,
         "imagePullPolicy": place.pull_policy,
-        "command": ["python", "-m", job.entry, "--order-in", VARIABLE],
+        "command": ["python", "-P", "-m", job.entry, "--order-in", VARIABLE],
         "workingDir": _SCRATCH,
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         **({"envFrom": [{"secretRef": {"name": place.secret}}]} if place.secret else {}),

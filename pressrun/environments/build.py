@@ -29,7 +29,16 @@ log = logging.getLogger(__name__)
 _UNFINISHED = ".making-"
 _UNUSED_DAYS = 30
 # uv's words for a package index that it could not reach.
-_AWAY = ("error sending request", "Failed to fetch", "timed out", "dns error", "Connection refused", "503", "502")
+_AWAY = (
+    "error sending request",
+    "Failed to fetch",
+    "timed out",
+    "dns error",
+    "Connection refused",
+    "network was disabled",
+    "503 Service",
+    "502 Bad",
+)
 
 
 def environments_of(environment: Environment) -> Path:
@@ -129,7 +138,7 @@ def _try(python: Path, lock: LockFile, stage: str, code: Path) -> None:
     """An environment that the stage cannot begin in is no environment."""
     env = {**_clean(), "PYTHONPATH": str(code)}
     tried = f"import pressrun.inside, pressrun.{PACKAGES[stage]}"
-    done = subprocess.run([str(python), "-c", tried], capture_output=True, text=True, check=False, env=env)
+    done = subprocess.run([str(python), "-P", "-c", tried], capture_output=True, text=True, check=False, env=env)
     if done.returncode != 0:
         said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         hint = "Add what `pressrun requirements` prints to what the lock is made from, and make it anew"

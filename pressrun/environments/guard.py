@@ -1,7 +1,7 @@
 """Stands between a task and its stage's process: ends it when the task is gone, or when it takes too much memory.
 
 `python guard.py ANSWER_FD MEMORY_BYTES MODULE`, run by the stage's own interpreter as the leader of a process group of
-its own; nothing but the standard library is imported. Its first line of input is handed on to `python -m MODULE`.
+its own; nothing but the standard library is imported. Its first line of input is handed on to `python -P -m MODULE`.
 The end of its input is the end of the task, however that came: then the whole group is killed, workers of libraries
 among it. Memory is what the group holds of the machine's (PSS, as a pod's limit counts it), looked at five times a
 second where Linux tells it; elsewhere it is not held. Its last word, {"exit", "memory", "too_much"}, goes to ANSWER_FD.
@@ -27,7 +27,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     order = sys.stdin.buffer.readline()
     worker = subprocess.Popen(
-        [sys.executable, "-m", module, str(answers)],
+        [sys.executable, "-P", "-m", module, str(answers)],
         stdin=subprocess.PIPE,
         pass_fds=(answers,),
         preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),

@@ -18,7 +18,7 @@ from pressrun.compute.platform import ConfigurationFailed
 from pressrun.config.find import resolve_path
 from pressrun.config.stages import StageEnvironment
 
-_PIN = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*(==\s*[^\s;*]+|@\s*\S+)")
+_PIN = re.compile(r"[A-Za-z0-9][\w.-]*(\[[^]]*\])?\s*(==\s*[^\s;*]+(?=\s|;|$)|@\s*\S+)")
 _OPTION = re.compile(
     r"(--hash|--index-url|--extra-index-url|--find-links|--no-index|--only-binary|--no-binary|-i|-f)\b"
 )

@@ -66,7 +66,7 @@ class StageProcess:
     def _started(self, answers: int) -> subprocess.Popen[bytes]:
         limit = self.resources.memory_bytes or 0
         self._process = subprocess.Popen(
-            [str(self.python), str(GUARD), str(answers), str(limit), _MODULE],
+            [str(self.python), "-P", str(GUARD), str(answers), str(limit), _MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -22,7 +22,9 @@ from pressrun.step import Step, run_once
 from tests.fakes.pods import FakePods, fake_pods
 
 KEY = StepKey(dag_id="topics_retrain", run_id="night", task_id="train")
-UPSTREAM = [StageResult(stage=name, step_key=f"topics_retrain/night/{name}/-1") for name in ("ingest", "sample", "label")]
+UPSTREAM = [
+    StageResult(stage=name, step_key=f"topics_retrain/night/{name}/-1") for name in ("ingest", "sample", "label")
+]
 IMAGE = f"registry.example.org/newsroom/train@sha256:{'0' * 64}"
 STAGES = {"train": {"resources": {"cpu": 4, "memory": "16Gi", "gpu": 1, "spot": True}, "environment": {"image": IMAGE}}}
 TAINT = {"key": "spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"}

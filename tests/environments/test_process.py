@@ -49,7 +49,9 @@ def search_path(tmp_path: Path) -> str:
     return os.pathsep.join([str(tmp_path), str(REPOSITORY), *sys.path])
 
 
-def process(search_path: str, stage: str, *, heard: list[tuple[object, ...]] | None = None, **asked: object) -> StageProcess:
+def process(
+    search_path: str, stage: str, *, heard: list[tuple[object, ...]] | None = None, **asked: object
+) -> StageProcess:
     said = [] if heard is None else heard
     return StageProcess(
         python=Path(sys.executable),
