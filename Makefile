@@ -63,9 +63,9 @@ lint: setup ## ruff, mypy, import-linter and pressrun check
 	$(RUN) lint-imports
 	$(RUN) pressrun check
 
-test: lint system ## lint, then every test that needs no cluster, in parallel; ARGS go to pytest
+test: lint system ## lint, then every test that needs neither a cluster nor minutes, in parallel; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
-		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup -m "not kubernetes" $(ARGS)
+		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup -m "not kubernetes and not chaos" $(ARGS)
 
 cluster: ## a Kubernetes with the Gateway API on this machine, and our images in it; prints its KUBECONFIG
 	@$(CLUSTER) up >/dev/null && $(MAKE) --no-print-directory images && $(CLUSTER) env && echo && echo \
@@ -81,7 +81,10 @@ images: setup ## the images of containers/server and containers/controller, hand
 test-kubernetes: setup system ## what needs a cluster, on one that it brings up and ends; ARGS go to pytest
 	@tests/kubernetes/run $(ARGS)
 
+chaos: setup system ## parts of a whole site are taken away in mid-run, one after the other; ten minutes; ARGS go to pytest
+	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && $(RUN) pytest -n 0 -m chaos tests/chaos $(ARGS)
+
 clean: ## removes what was made here, but not your data in .pressrun
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help uv setup system demo lint test cluster cluster-down images test-kubernetes clean
+.PHONY: help uv setup system demo lint test chaos cluster cluster-down images test-kubernetes clean

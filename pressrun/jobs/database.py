@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from pressrun.config.room import room
 from pressrun.jobs.tables import METADATA
 
 BUSY_SECONDS = 30
@@ -80,17 +81,25 @@ def _missing(engine: Engine) -> list[CreateTable | CreateIndex]:
     return needed
 
 
+def _room(engine: Engine) -> AbstractContextManager[None]:
+    """A server's disk is its own; a file's is named where it is full."""
+    return room(Path(engine.url.database or ".").parent) if engine.dialect.name == "sqlite" else nullcontext()
+
+
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads, and waits for no writer."""
-    with engine.connect().execution_options(reads=True) as connection, connection.begin():
+    """A transaction that only reads, and waits for no writer. Raises DiskFull: reading needs a little room, too."""
+    with _room(engine), engine.connect().execution_options(reads=True) as connection, connection.begin():
         yield connection
 
 
 @contextmanager
 def writing(engine: Engine, *, lock: str) -> Iterator[Connection]:
-    """A transaction that overlaps none other with `lock`: SQLite has one writer, PostgreSQL an advisory lock."""
-    with engine.begin() as connection:
+    """A transaction that overlaps none other with `lock`: SQLite has one writer, PostgreSQL an advisory lock.
+
+    Raises DiskFull.
+    """
+    with _room(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": zlib.crc32(lock.encode())})
         yield connection

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from pressrun.config.room import room
 from pressrun.jobs import Answered, Questions
 from pressrun.lake.retraction import Withdrawn, withdrawn
 from pressrun.lake.types import DatasetRef, StageResult
@@ -38,7 +39,8 @@ class Desk:
         """Whether the step comes to the desk for the first time; a retry does not."""
         mark = self.folder(step) / f"asked-{hashlib.sha256(str(step.key).encode()).hexdigest()[:16]}"
         known = mark.exists()
-        mark.touch()
+        with room(mark.parent):
+            mark.touch()
         return not known
 
 

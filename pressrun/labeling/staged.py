@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pressrun.config.room import room
 from pressrun.labeling.types import Answer
 
 
@@ -31,12 +32,12 @@ class StagedAnswers:
         return self._known[article_id]
 
     def keep(self, answer: Answer) -> None:
-        """Durable once this returns. A second answer for the same article is dropped."""
+        """Durable once this returns. A second answer for the same article is dropped. Raises DiskFull."""
         if answer.article_id in self._known:
             return
         at = datetime.now(UTC)
         line = json.dumps({"at": at.isoformat(), "answer": answer.model_dump(mode="json")}) + "\n"
-        with self._path.open("ab") as file:
+        with room(self._path.parent), self._path.open("ab") as file:
             file.write(_new_line(self._path) + line.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -46,7 +47,9 @@ class StagedAnswers:
 @contextmanager
 def only_one(folder: Path) -> Iterator[None]:
     """Two processes at the same step (a task that was thought dead, and its retry) take turns."""
-    with (folder / "lock").open("w") as lock:
+    with room(folder):
+        lock = (folder / "lock").open("w")
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from deltalake.exceptions import DeltaError
 
+from pressrun.config.room import room
 from pressrun.lake.errors import BusyError, CredentialsError, NoBucketError, StoreError
 from pressrun.lake.stores import in_bucket
 
@@ -39,13 +40,20 @@ _RENEW = {"s3": "aws sso login", "gs": "gcloud auth application-default login"}
 
 @contextmanager
 def explained(uri: str) -> Iterator[None]:
-    """Raises what the store at `uri` refuses as the StoreError that says what to do; all else passes as it is."""
+    """Raises what the store at `uri` refuses as the StoreError that says what to do; all else passes as it is.
+
+    Raises DiskFull where a folder's disk is full.
+    """
+    if not in_bucket(uri):
+        with room(uri.removeprefix("file://")):
+            yield
+        return
     try:
         yield
     except FileNotFoundError:
         raise
     except (OSError, DeltaError, pa.ArrowException) as error:
-        meant = meaning(uri, str(error)) if in_bucket(uri) else None
+        meant = meaning(uri, str(error))
         if meant is None:
             raise
         raise meant from error

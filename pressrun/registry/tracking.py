@@ -12,6 +12,7 @@ import httpx
 
 from pressrun.config.environment import Environment
 from pressrun.config.redact import redacted
+from pressrun.config.room import DiskFull, room
 from pressrun.registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -68,11 +69,14 @@ def _unreachable(environment: Environment, error: Exception) -> str:
 
 @contextmanager
 def answering(environment: Environment) -> Iterator[None]:
-    """Turns a server that fails on the way into a RegistryError with its address."""
+    """Turns a server that fails on the way into a RegistryError with its address. Raises DiskFull where it is that."""
     from mlflow.exceptions import MlflowException
 
     try:
-        yield
+        with room(environment.home):
+            yield
+    except DiskFull:
+        raise
     except (MlflowException, OSError) as error:
         reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
         raise RegistryError(f"{_unreachable(environment, error)} It said: {redacted(reason)}") from error

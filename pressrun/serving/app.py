@@ -60,6 +60,7 @@ class App:
         self.identity, self.draining, self._traced = identity, False, traced
         self.queue = ScoringQueue(bundle, depth=depth)
         self._bundle, self._log, self._metrics = bundle, log, Metrics(identity)
+        self._not_logged = ""
         self.shadow = self._shadow(controller) if controller else None
         self._gets: dict[str, Callable[[], Reply]] = {
             "/healthz": self._live,
@@ -147,10 +148,22 @@ class App:
         self._metrics.pending(self.queue.pending)
         self._metrics.predicted(arm=call.arm, labels=scored.labels)
         self._metrics.described(scored.features)
-        if self._log is not None:
-            self._log.write(rows_of(self.identity, call, request_id, inference, scored))
+        self._keep(rows_of(self.identity, call, request_id, inference, scored), call)
         who = replace(self.identity, arm=call.arm, generation=call.generation)
         return Reply(status=200, body=answer(who, request_id, scored))
+
+    def _keep(self, rows: list[dict[str, Any]], call: Call) -> None:
+        """Readers are answered whether or not it can be logged: a full disk is no reason to send them away."""
+        if self._log is None:
+            return
+        try:
+            self._log.write(rows)
+            self._not_logged = ""
+        except OSError as error:
+            self._metrics.unlogged(arm=call.arm, rows=len(rows))
+            if self._not_logged != str(error):
+                self._not_logged = str(error)
+                _log.error("predictions are not logged until this is mended: %s (%s)", error, self._log.spool)
 
     def _now_known_as(self) -> Identity:
         """A candidate that was promoted is the champion; only the controller knows."""

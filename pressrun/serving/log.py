@@ -28,18 +28,20 @@ class PredictionLog:
 
     def __init__(self, spool: Path, *, server_id: str, most_rows: int = 2000, most_seconds: float = 5.0) -> None:
         spool.mkdir(parents=True, exist_ok=True)
-        self._spool, self._server_id = spool, server_id
+        self.spool, self._server_id = spool, server_id
         self._most_rows, self._most_seconds = most_rows, most_seconds
         self._lock = Lock()
         self._file: BinaryIO | None = None
         self._sequence, self._rows, self._since = 0, 0, 0.0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Adds `rows`; they outlive this process from here on, and the machine once their segment ends."""
+        """Adds `rows`; they outlive this process from here on, and the machine once their segment ends.
+
+        Raises OSError, with none of them added.
+        """
         lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
         with self._lock:
-            file = self._file or self._start()
-            file.write(lines.encode())
+            _append(self._file or self._start(), lines.encode())
             self._rows += len(rows)
             self._end_if_due()
 
@@ -60,7 +62,7 @@ class PredictionLog:
         return self._file
 
     def _path(self, ending: str = "") -> Path:
-        return self._spool / (segment_name(self._server_id, self._sequence) + ending)
+        return self.spool / (segment_name(self._server_id, self._sequence) + ending)
 
     def _end_if_due(self) -> None:
         if self._rows >= self._most_rows or time.monotonic() - self._since >= self._most_seconds:
@@ -73,7 +75,18 @@ class PredictionLog:
         self._file.close()
         self._file = None
         os.replace(self._path(OPEN), self._path())
-        _sync_folder(self._spool)
+        _sync_folder(self.spool)
+
+
+def _append(file: BinaryIO, content: bytes) -> None:
+    """All of it or nothing: half a line in the midst of a segment would keep it, and all after it, out of the lake."""
+    before, left = os.fstat(file.fileno()).st_size, memoryview(content)
+    try:
+        while left:
+            left = left[file.write(left) :]
+    except OSError:
+        os.ftruncate(file.fileno(), before)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -34,6 +34,10 @@ class Metrics:
             buckets=_BUCKETS, registry=self.registry,
         )  # fmt: skip
         self._rows = Counter("pressrun_predictions", "Articles scored.", (*_LABELS, "label"), registry=self.registry)
+        self._unlogged = Counter(
+            "pressrun_predictions_unlogged", "Articles scored whose rows could not be logged.", _LABELS,
+            registry=self.registry,
+        )  # fmt: skip
         self._features = Counter(
             "pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"), registry=self.registry
         )
@@ -61,6 +65,10 @@ class Metrics:
     def predicted(self, *, arm: str, labels: list[str]) -> None:
         for label in labels:
             self._rows.labels(*self._names(arm), label).inc()
+
+    def unlogged(self, *, arm: str, rows: int) -> None:
+        """Counts what the table `predictions` will lack."""
+        self._unlogged.labels(*self._names(arm)).inc(rows)
 
     def described(self, features: Sequence[Mapping[str, float]]) -> None:
         """Counts each feature of each article, and whether it is zero: one that always is may have been lost."""
