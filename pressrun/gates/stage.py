@@ -13,10 +13,11 @@ from pressrun.gates.judge import verdict_of
 from pressrun.gates.models import judge_models
 from pressrun.gates.publish import alias_notes, champion_examples, publish
 from pressrun.gates.truth import read_truth
+from pressrun.gates.withdrawn import withdrawn_checks
 from pressrun.lake.overrides import in_force
-from pressrun.lake.retraction import Withdrawn, withdrawn
+from pressrun.lake.retraction import Withdrawn, withdrawn, words
 from pressrun.lake.types import DatasetRef, StageResult
-from pressrun.step import Step, has_synthetic_articles, run_once
+from pressrun.step import Step, has_synthetic_articles, run_once, settled
 from pressrun.verdict import Decision, Verdict
 
 if TYPE_CHECKING:
@@ -37,16 +38,22 @@ def gate(
     """Judges the trained candidate against the served champion, or against floors alone where there is none.
 
     The same model again is no candidate: facts {"nothing_new": True} and no verdict. `facts["rows"]` counts the truth.
+    A candidate that was trained on what is withdrawn by now fails; what is withdrawn while it is judged is left out.
     """
+    return settled(lambda: _attempt(step, (ingested, sampled, labeled, trained), champion))
+
+
+def _attempt(step: Step, upstream: tuple[StageResult, ...], champion: ModelRef | None) -> StageResult:
     from pressrun.registry import ModelRef
 
-    given = trained.facts.get("model")
+    given = upstream[-1].facts.get("model")
     candidate = ModelRef.model_validate(given) if given else None
     if candidate is None or (champion is not None and champion.digest == candidate.digest):
         return run_once(
             step, stage=STAGE, inputs={"candidate": None}, section=None, work=lambda: _nothing_new(step, champion)
         )
-    upstream, gone = (ingested, sampled, labeled, trained), withdrawn(step.lake, step.pipeline.model)
+    said = words(step.lake, step.pipeline.model)
+    gone = withdrawn(step.lake, step.pipeline.model)
     return run_once(
         step,
         stage=STAGE,
@@ -55,6 +62,7 @@ def gate(
         work=lambda: _gate(step, upstream, candidate, champion, gone),
         usable=_report_is_there,
         repeatable=lambda earlier: not _overridden(step, earlier.verdict, candidate, champion),
+        upon=(said,),
     )
 
 
@@ -116,7 +124,7 @@ def _gate(
         remedy=lambda: _remedy(step),
     )
     verdict = verdict_of(
-        judged.checks,
+        (*withdrawn_checks(step.lake, gone, labeled=labeled, trained=trained), *judged.checks),
         step.pipeline.gate,
         pipeline=step.pipeline.model,
         step_key=str(step.key),

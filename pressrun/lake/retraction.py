@@ -13,8 +13,10 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pressrun.lake.errors import OvertakenError
 from pressrun.lake.lake import Lake
 from pressrun.lake.tables import rows_of
+from pressrun.lake.types import DatasetRef
 
 TABLE = "retractions"
 Kind = Literal["source", "labeler"]
@@ -93,6 +95,21 @@ def retractions(lake: Lake, pipeline: str) -> list[Retraction]:
     return sorted((Retraction(**{name: row[name] for name in names}) for row in rows), key=lambda one: one.at)
 
 
+def words(lake: Lake, pipeline: str) -> DatasetRef:
+    """Every word that was said: a step that stands on it is done again when another is said before it has finished.
+
+    To be taken before `withdrawn`, so that no word is between the two.
+    """
+    return lake.snapshot(TABLE, pipeline=pipeline)
+
+
+def still(lake: Lake, before: DatasetRef) -> None:
+    """Raises OvertakenError when something was withdrawn, or let in again, since."""
+    now = words(lake, str(before.pipeline))
+    if now.digest != before.digest:
+        raise OvertakenError(f"{before} was all that is withdrawn when this began, and there is {now} by now")
+
+
 def withdrawn(lake: Lake, pipeline: str) -> Withdrawn:
     """What holds of the pipeline's articles and labels at this moment."""
     newest = {(one.kind, one.name): one for one in retractions(lake, pipeline)}
@@ -108,6 +125,24 @@ def of(lake: Lake, pipeline: str, holding: Iterable[Retraction]) -> Withdrawn:
         articles=_articles(lake, pipeline, sources) if sources else frozenset(),
         labelers={one.name: one.since for one in held if one.kind == "labeler"},
     )
+
+
+def withdrawn_examples(lake: Lake, gone: Withdrawn, examples: DatasetRef, labels: DatasetRef | None) -> int:
+    """How many training examples, which were made from `labels`, are withdrawn. Raises DatasetGoneError."""
+    if not gone:
+        return 0
+    rows = lake.read(examples, ["article_id", "labeler"]).to_pylist()
+    said = _said(lake, labels) if labels and gone.labelers else {}
+    return sum(
+        row["article_id"] in gone.articles
+        or gone.has_word_of(row["labeler"], said.get((row["article_id"], row["labeler"])))
+        for row in rows
+    )
+
+
+def _said(lake: Lake, labels: DatasetRef) -> dict[tuple[str, str], datetime | None]:
+    rows = lake.read(labels, ["article_id", "labeler", "labeled_at"]).to_pylist()
+    return {(row["article_id"], row["labeler"]): row["labeled_at"] for row in rows}
 
 
 def keep_retraction(lake: Lake, pipeline: str, one: Retraction, affected: str) -> Retraction:

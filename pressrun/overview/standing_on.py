@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pressrun.lake.errors import LakeError
 from pressrun.lake.lake import Lake
-from pressrun.lake.retraction import Withdrawn
+from pressrun.lake.retraction import Withdrawn, withdrawn_examples
 from pressrun.lake.true_labels import true_labels
 from pressrun.lake.types import DatasetRef
 from pressrun.overview.steps import Done
@@ -36,13 +36,11 @@ def stands_on(
     if not gone or examples is None:
         return StandsOn()
     try:
-        rows = lake.read(examples, ["article_id", "labeler"]).to_pylist()
-        said = _said(lake, labels) if labels and gone.labelers else {}
+        trained = withdrawn_examples(lake, gone, examples, labels)
+        seen = set(lake.read(examples, ["article_id"])["article_id"].to_pylist())
     except LakeError:
         return StandsOn(trained=None, judged=None)
-    bad = [row for row in rows if row["article_id"] in gone.articles or _withdrawn(row, gone, said)]
-    seen = {row["article_id"] for row in rows}
-    return StandsOn(trained=len(bad), judged=_judged(lake, gone, judged, seen) if judged else 0)
+    return StandsOn(trained=trained, judged=_judged(lake, gone, judged, seen) if judged else 0)
 
 
 def gated_on(steps: Iterable[Done], digest: str) -> DatasetRef | None:
@@ -53,17 +51,6 @@ def gated_on(steps: Iterable[Done], digest: str) -> DatasetRef | None:
     runs = [one.run for one in mine]
     found = [one.result.datasets.get("all_labels") for one in done if one.stage == "label" and one.run in runs[-1:]]
     return found[-1] if found else None
-
-
-def _withdrawn(row: Mapping[str, str], gone: Withdrawn, said: Mapping[tuple[str, str], object]) -> bool:
-    labeler = row["labeler"]
-    at = said.get((row["article_id"], labeler))
-    return gone.has_word_of(labeler, at)  # type: ignore[arg-type]
-
-
-def _said(lake: Lake, labels: DatasetRef) -> dict[tuple[str, str], object]:
-    rows = lake.read(labels, ["article_id", "labeler", "labeled_at"]).to_pylist()
-    return {(row["article_id"], row["labeler"]): row["labeled_at"] for row in rows}
 
 
 def _judged(lake: Lake, gone: Withdrawn, labels: DatasetRef, trained: set[str]) -> int | None:

@@ -12,12 +12,12 @@ import pyarrow as pa
 from pressrun.bundle import Bundle, BundleError, write_bundle
 from pressrun.config.load import load_taxonomy
 from pressrun.config.taxonomy import Taxonomy
-from pressrun.lake.retraction import Withdrawn, withdrawn
+from pressrun.lake.retraction import Withdrawn, still, withdrawn, words
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.registry import ModelRef, UnknownModelError, fetch, register
 from pressrun.registry.tracking import connect
-from pressrun.step import Step, run_once
+from pressrun.step import Step, run_once, settled
 from pressrun.training.corpus import Corpus, read_corpus
 from pressrun.training.errors import TrainingError
 from pressrun.training.examples import Material, gather, trusted
@@ -32,22 +32,29 @@ PARITY = 1e-5
 def train(step: Step, ingested: StageResult, sampled: StageResult, labeled: StageResult) -> StageResult:
     """Trains on all nights' labels, registers the best family's bundle, and hands on its ModelRef in `facts`.
 
-    Raises TrainingError (labels or settings make no model) and RegistryError (MLflow is out of reach).
+    What is withdrawn while it trains is left out, too: it begins again, and registers nothing that stood on it. Raises
+    TrainingError (labels or settings make no model) and RegistryError (MLflow is out of reach).
     """
+    return settled(lambda: _attempt(step, ingested, sampled, labeled))
+
+
+def _attempt(step: Step, ingested: StageResult, sampled: StageResult, labeled: StageResult) -> StageResult:
     inputs: dict[str, DatasetRef | str | None] = {
         "articles": ingested.datasets["articles"],
         "groups": sampled.datasets["groups"],
         "labels": labeled.datasets["all_labels"],
     }
-    taxonomy, gone = load_taxonomy(step.pipeline), withdrawn(step.lake, step.pipeline.model)
+    taxonomy, said = load_taxonomy(step.pipeline), words(step.lake, step.pipeline.model)
+    gone = withdrawn(step.lake, step.pipeline.model)
     section = {"train": step.pipeline.train.model_dump(mode="json"), "taxonomy": taxonomy.model_dump(mode="json")}
     return run_once(
         step,
         stage=STAGE,
         inputs=inputs | {"withdrawn": gone.digest},
         section=section,
-        work=lambda: _train(step, inputs, taxonomy, gone),
+        work=lambda: _train(step, inputs, taxonomy, gone, said),
         usable=lambda earlier: _still_registered(step, earlier),
+        upon=(said,),
     )
 
 
@@ -59,7 +66,7 @@ def _still_registered(step: Step, earlier: StageResult) -> bool:
         return False
 
 
-def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy, gone: Withdrawn) -> StageResult:
+def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy, gone: Withdrawn, said: DatasetRef) -> StageResult:
     connect(step.environment)  # an MLflow out of reach shows before minutes of fitting
     settings = step.pipeline.train
     tables = {name: step.lake.read(dataset) for name, dataset in inputs.items()}
@@ -78,6 +85,8 @@ def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy, gone: Withdra
         curve_shares=(0.25, 0.5),
     )
     step.progress(f"train: kept {learned.family}")
+    # No model is registered that stands on what is withdrawn by now.
+    still(step.lake, said)
     # Before the model is registered, which says what it was trained on.
     rows = _examples(step.pipeline.model, material, learned)
     examples = step.lake.commit("examples", rows, key=step.key, pipeline=step.pipeline.model)

@@ -95,6 +95,9 @@ def _retract(environment: Environment, lake: Lake, pipeline: Pipeline, said: Ret
     words = "; ".join(map(str, affected)) or "no registered model stands on it"
     held = keep_retraction(lake, model, bare, words)
     if held.retraction_id == said.retraction_id:
+        # A model may have been registered while it was said; from here on every training leaves it out.
+        affected = affected_by(environment, lake, model, bare)
+        words = "; ".join(map(str, affected)) or words
         _tell(environment, pipeline, held, affected, words)
     return Retracted(pipeline=pipeline, retraction=held, affected=affected)
 

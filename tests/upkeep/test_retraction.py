@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from pressrun.drift import watch
+from pressrun.gates import stage as gates
 from pressrun.jobs import Outbox, open_database
 from pressrun.lake import Lake, StageResult, rows_of
 from pressrun.lake.retraction import Kind, retractions, withdrawn
 from pressrun.overview import overview
 from pressrun.registry import ModelRef
+from pressrun.registry.lineage import registered_versions
 from pressrun.rollout.record import RecordStore
 from pressrun.rollout.types import RolloutRecord
 from pressrun.step import open_lake
+from pressrun.training import stage as training
 from pressrun.training import train
 from pressrun.upkeep.retraction import NothingToRetract, Retracted, retract
 from tests.night import Night
@@ -85,8 +89,85 @@ def test_a_withdrawn_labelers_labels_teach_and_judge_nothing(night: Night) -> No
     assert left
 
 
+def versions_on(night: Night, bad: set[str]) -> list[str]:
+    """The registered versions that were trained on any of the articles."""
+    lake = open_lake(night.environment)
+    found = {one.version: one.datasets["examples"] for one in registered_versions(night.environment, "topics")}
+    read = {version: lake.read(examples, ["article_id"]) for version, examples in found.items()}
+    return sorted(version for version, rows in read.items() if bad & set(rows["article_id"].to_pylist()))
+
+
+def test_what_is_withdrawn_while_a_model_trains_is_not_in_it(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, bad = a_source(open_lake(night.environment))
+    learn, told = training.learn, list[Retracted]()
+
+    def slow(*given: Any, **more: Any) -> Any:
+        if not told:
+            told.append(withdraw(night, "source", name))
+        return learn(*given, **more)
+
+    monkeypatch.setattr(training, "learn", slow)
+    trained = night.run("train", fresh=True)
+    assert told
+    assert not bad & articles_of(open_lake(night.environment), trained, "examples")
+    assert versions_on(night, bad) == ["1"]
+
+
+def test_a_model_that_was_registered_a_moment_before_the_word_is_named_and_is_not_the_nights(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, bad = a_source(open_lake(night.environment))
+    night.land(2)
+    for stage in ("ingest", "sample", "label"):
+        night.run(stage, "night-2")
+    facts, told = training._facts, list[Retracted]()
+
+    def slow(*given: Any) -> Any:
+        if not told:
+            told.append(withdraw(night, "source", name))
+        return facts(*given)
+
+    monkeypatch.setattr(training, "_facts", slow)
+    trained = night.run("train", "night-2")
+    assert [one.version for one in told[0].affected] == versions_on(night, bad) == ["1", "2"]
+    assert trained.facts["model"]["version"] == "3"
+    assert not bad & articles_of(open_lake(night.environment), trained, "examples")
+
+
+def test_a_candidate_that_was_trained_before_the_word_fails_its_gate_until_it_is_trained_again(night: Night) -> None:
+    name, bad = a_source(open_lake(night.environment))
+    withdraw(night, "source", name)
+    verdict = night.run("gate", fresh=True).verdict
+    assert verdict is not None
+    assert verdict.decision.value == "fail"
+    rows = len(bad & articles_of(open_lake(night.environment), night.results["train"], "examples"))
+    assert f"trained on {rows} rows that are withdrawn by now (source {name}). Clear task train" in str(verdict.checks)
+    night.run("train", fresh=True)
+    again = night.run("gate", fresh=True).verdict
+    assert again is not None
+    assert "withdrawn" not in [check.metric for check in again.checks]
+
+
+def test_what_is_withdrawn_while_the_gate_judges_is_no_truth(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, told = gates.judge_models, list[Retracted]()
+
+    def slow(*given: Any, **more: Any) -> Any:
+        if not told:
+            told.append(withdraw(night, "labeler", "person:oracle"))
+        return judge(*given, **more)
+
+    monkeypatch.setattr(gates, "judge_models", slow)
+    done = night.run("gate", fresh=True)
+    assert done.verdict is not None
+    assert done.verdict.decision.value != "pass"
+    assert done.facts["rows"] == 0
+    kept = [one for one in open_lake(night.environment).results("topics") if one.step_key == done.step_key]
+    assert [one.facts["rows"] for one in kept] == [0]
+
+
 def test_a_withdrawn_judge_is_no_truth_for_the_gate(night: Night) -> None:
     withdraw(night, "labeler", "person:oracle")
+    night.run("train", fresh=True)
     verdict = night.run("gate", fresh=True).verdict
     assert verdict is not None
     assert verdict.decision.value == "insufficient"
