@@ -42,7 +42,7 @@ class DoctorOperator(BaseOperator):
         place = load_environment(self.environment)
         hide_secrets()
         connect_clusters(place)
-        connect_by(lambda environment: connected_platform(environment, HookClients()))
+        connect_by(lambda environment, **stage: connected_platform(environment, HookClients(), **stage))
         found = []
         for one in examine(place, [load_pipeline(file) for file in pipeline_files()]):
             found.append(one)

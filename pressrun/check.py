@@ -5,18 +5,56 @@ A stage is imported only where a pipeline leaves its own ground: code of one's o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pressrun.config import check
+from pressrun.config.document import dotted, read_document
+from pressrun.config.find import resolve_path
+from pressrun.config.load import environment_file, load_environment
 from pressrun.config.pipeline import Own, Pipeline
-from pressrun.config.problems import Problem
+from pressrun.config.problems import ConfigError, Problem, shown_value
+from pressrun.config.stages import Stages
 from pressrun.config.uses import Finding
 
 
 def check_all(pipelines: Sequence[str | Path] = (), environment: str | Path | None = None) -> list[Problem]:
-    """The problems of the named pipelines (by default all) and of the environment. Imports what `uses` names."""
-    return check.check_all(pipelines, environment, prechecks=(_labeling, _training, _gates, _drift))
+    """The problems of the named pipelines (by default all) and of the environment. Imports what `uses` names.
+
+    Code of a stage with an environment of its own is not imported: its packages are not here.
+    """
+    stages = _stages(environment)
+    training = () if stages.train.environment else (_training,)
+    found = check.check_all(pipelines, environment, prechecks=(_labeling, *training, _gates, _drift))
+    return found + list(_locks(stages, environment))
+
+
+def _stages(environment: str | Path | None) -> Stages:
+    try:
+        return load_environment(environment).stages
+    except ConfigError:  # told already, with all else that is wrong
+        return Stages()
+
+
+def _locks(stages: Stages, environment: str | Path | None) -> Iterator[Problem]:
+    """Locks that are missing, or that would not make the same environment every time."""
+    for name in Stages.model_fields:
+        place = stages.of(name).environment
+        if place is None or place.lock is None:
+            continue
+        document, path = read_document(environment_file(environment)), ("stages", name, "environment", "lock")
+        for reason in _wrong_with(resolve_path(place.lock)):
+            value = shown_value(document.at(path))
+            yield Problem(file=document.file, line=document.line(path), key=dotted(path), value=value, reason=reason)
+
+
+def _wrong_with(lock: Path) -> Iterator[str]:
+    from pressrun.environments.lock import problems
+
+    if lock.is_file():
+        yield from problems(lock, lock.read_bytes())
+    else:
+        yield f"there is no such file; make it: uv pip compile {lock.stem}.in --generate-hashes -o {lock.name}"
 
 
 def _labeling(pipeline: Pipeline) -> Iterable[Finding]:

@@ -43,6 +43,16 @@ def schema(
         out.print(str(file), highlight=False, soft_wrap=True)
 
 
+def requirements(
+    spark: Annotated[bool, typer.Option("--spark", help="for a stage that samples with Spark, too")] = False,
+) -> None:
+    """Prints what Pressrun needs in a stage's own environment, for the file that its lock is made from."""
+    from pressrun.environments.needed import needed
+
+    for line in needed(spark=spark):
+        print(line)
+
+
 def serve(
     pipeline: PipelineName = None,
     version: Annotated[

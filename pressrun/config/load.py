@@ -36,7 +36,7 @@ def load_environment(name_or_path: str | Path | None = None) -> Environment:
 
     `${NAME}` and `${NAME:-default}` are replaced from the process environment; `${PRESSRUN_HOME}` is always known.
     """
-    document = read_document(_environment_file(name_or_path))
+    document = read_document(environment_file(name_or_path))
     problems: list[Problem] = []
     known = {**os.environ, "PRESSRUN_HOME": str(default_home())}
     expanded = _expand(document.data, (), known, document, problems)
@@ -47,7 +47,8 @@ def load_environment(name_or_path: str | Path | None = None) -> Environment:
     return _parse(Environment, document, data=expanded)
 
 
-def _environment_file(name_or_path: str | Path | None) -> Path:
+def environment_file(name_or_path: str | Path | None = None) -> Path:
+    """The file of that environment; by default as in `load_environment`."""
     named = os.environ.get("PRESSRUN_ENVIRONMENT")
     if name_or_path or not named:
         return find_config("environments", name_or_path or "laptop")

@@ -16,25 +16,29 @@ if TYPE_CHECKING:
 AREA = "compute"
 # No job bears it: to look for it needs the right to list, and the application, cluster or project to be there.
 _NOBODYS = "pressrun-doctor"
-_connect: Callable[[Environment], ComputePlatform] | None = None
+_connect: Callable[..., ComputePlatform] | None = None
 
 
-def connect_by(connector: Callable[[Environment], ComputePlatform]) -> None:
-    """From now on platforms are reached by this, such as by Airflow's connections."""
+def connect_by(connector: Callable[..., ComputePlatform]) -> None:
+    """From now on platforms are reached by this, such as by Airflow's connections; called as `open_platform` is."""
     global _connect
     _connect = connector
 
 
 def look(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Found]:
-    from pressrun.compute.connect import open_platform
-
     kind = environment.spark.platform.kind
     if kind == "local":
         yield skipped(AREA, "Spark jobs", f"they run on this machine, by {environment.spark.engine}")
         return
+    yield reached(AREA, kind, environment)
+
+
+def reached(area: str, what: str, environment: Environment, **stage: str) -> Found:
+    """Whether the platform (of Spark jobs, or of a `stage`'s pods) answers this account."""
+    from pressrun.compute.connect import open_platform
+
     try:
-        (_connect or open_platform)(environment).find(_NOBODYS)
+        (_connect or open_platform)(environment, **stage).find(_NOBODYS)
     except ComputeError as error:
-        yield bad(AREA, kind, error.reason, remedy=error.hint)
-        return
-    yield good(AREA, kind, "it answers, and this account may look for jobs there")
+        return bad(area, what, error.reason, remedy=error.hint)
+    return good(area, what, "it answers, and this account may look for jobs there")

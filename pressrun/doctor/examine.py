@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.redact import redacted
-from pressrun.doctor import clusters, compute, machine, people, services, stores
+from pressrun.doctor import clusters, compute, machine, people, services, stages, stores
 from pressrun.doctor.found import Found, bad
 
 Look = Callable[[Environment, Sequence[Pipeline]], Iterator[Found]]
@@ -23,6 +23,7 @@ LOOKS: dict[str, Look] = {
     "labelers": people.look_at_labelers,
     "kubernetes": clusters.look,
     "compute": compute.look,
+    "stages": stages.look,
 }
 
 

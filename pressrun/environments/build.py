@@ -26,6 +26,7 @@ from pressrun.lake.fingerprint import PACKAGES
 from pressrun.step import Progress, silent
 
 log = logging.getLogger(__name__)
+NO_UV = "Install it where tasks run: pip install uv, or https://docs.astral.sh/uv. An image needs none"
 _UNFINISHED = ".making-"
 _UNUSED_DAYS = 30
 # uv's words for a package index that it could not reach.
@@ -83,8 +84,7 @@ def _name(lock: LockFile) -> str:
 def _make(lock: LockFile, place: Path, stage: str, code: Path) -> None:
     uv = find_uv()
     if uv is None:
-        hint = "Install it where tasks run: pip install uv, or https://docs.astral.sh/uv. An image needs none"
-        raise ConfigurationFailed(f"{lock.path.name} is made into an environment by uv, which is not here", hint=hint)
+        raise ConfigurationFailed(f"{lock.path.name} is made into an environment by uv, which is not here", hint=NO_UV)
     _sweep(place.parent)
     began = time.monotonic()
     aside = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{place.name}-", dir=place.parent))

@@ -41,12 +41,6 @@ def pins(*other: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where environments lie that several tests use."""
-    return tmp_path_factory.mktemp("environments")
-
-
-@pytest.fixture(scope="session")
 def lock(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A lock of all that training needs."""
     file = tmp_path_factory.mktemp("locks") / "train.lock"

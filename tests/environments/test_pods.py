@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -148,9 +149,8 @@ def test_its_end_says_whether_a_retry_helps(
     fake.end(entered.token, "Failed", **status)
     assert entered.handle is not None
     failure = failure_of(one.jobs.platform.state(Handle(**entered.handle)), platform="pods")
-    with pytest.raises(kind, match=words):
-        assert failure is not None
-        raise failure
+    assert isinstance(failure, kind)
+    assert re.search(words, str(failure))
 
 
 def test_a_pod_whose_spot_node_went_away_is_followed_by_another(step: Step, fake: FakePods) -> None:

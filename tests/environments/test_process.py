@@ -104,7 +104,7 @@ def test_one_that_takes_more_memory_than_it_may_is_ended_with_the_key_to_raise(
 
 
 def test_what_a_stage_raises_is_raised_here(search_path: str, order: ProcessOrder) -> None:
-    with pytest.raises(TrainingError, match="^two topics at least need labels$"):
+    with pytest.raises(TrainingError, match=r"^two topics at least need labels$"):
         process(search_path, "refuses").run(order)
 
 
