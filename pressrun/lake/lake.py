@@ -14,14 +14,14 @@ from deltalake import DeltaTable
 from pressrun.lake import delta, erased, reading
 from pressrun.lake.delta import File, Location, Retention
 from pressrun.lake.digest import EMPTY, combined
-from pressrun.lake.erased import commit_rows
+from pressrun.lake.erased import commit_found, commit_rows
 from pressrun.lake.errors import DatasetGoneError, OvertakenError, SameWorkError
 from pressrun.lake.manifests import SEEN, Fence, Standing, manifests, result_of, shows, standing, takeable
 from pressrun.lake.schema import conform, declared
 from pressrun.lake.staging import default_staging, make_staging_folder, staging_folder
 from pressrun.lake.tables import HOUSE, SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef, StageResult, StepKey
-from pressrun.lake.writing import Check, Intent, Landed, commit_once, first_sequence
+from pressrun.lake.writing import Check, Intent, Landed, first_sequence
 
 STREAM = "stream:"
 NOT_YET = -1
@@ -60,16 +60,19 @@ class Lake:
         """The same for Parquet files that something else (Spark) wrote below the table's own folder.
 
         They hold the house columns too (`stamps` gives their values). Each is renamed, so that its name carries its
-        digest.
+        digest, and is written anew without the rows of erased readers where it holds any. Raises OvertakenError when
+        an erasure took such a file.
         """
         location, schema = self.location(table), declared(table, self._schemas)
         stamps = self.stamps(key=key, pipeline=pipeline)
-        landed = commit_once(
+        landed = commit_found(
             self._intent(table, key=key),
+            files,
             location=location,
+            erased=self.location(erased.TABLE),
             schema=schema,
             retention=self.retention,
-            write=lambda: [delta.adopt(location, path, table=table, schema=schema, stamps=stamps) for path in files],
+            stamps=stamps,
         )
         return _dataset(table, landed.version, landed.files, pipeline=pipeline, step_keys=(str(key),))
 
