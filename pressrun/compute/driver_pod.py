@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
+from pressrun.compute.labels import pod_labels
 from pressrun.compute.platform import SparkJob
 from pressrun.config.spark import Kubernetes
 
@@ -19,7 +19,7 @@ _MIB = {"m": 1, "g": 1024, "t": 1024 * 1024}
 
 def driver_pod(job: SparkJob, token: str, place: Kubernetes) -> dict[str, Any]:
     """The manifest: Spark's image with its own entry point, told `driver`; executors belong to it and end with it."""
-    labels = {**_labels(job), "app.kubernetes.io/managed-by": "pressrun", "spark-role": "driver", "spark-app": token}
+    labels = {**pod_labels(job.labels), "spark-role": "driver", "spark-app": token}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -70,7 +70,7 @@ def _settings(job: SparkJob, token: str, place: Kubernetes) -> dict[str, str]:
     if place.python_archive:
         python |= {"spark.archives": f"{hadoop(place.python_archive)}#environment"}
         python |= {"spark.executorEnv.PYSPARK_PYTHON": place.python or "./environment/bin/python"}
-    labels = {f"spark.kubernetes.executor.label.{key}": value for key, value in _labels(job).items()}
+    labels = {f"spark.kubernetes.executor.label.{key}": value for key, value in pod_labels(job.labels).items()}
     select = {f"spark.kubernetes.executor.node.selector.{key}": value for key, value in place.node_selector.items()}
     return {
         "spark.driver.host": f"$({_ADDRESS})",
@@ -109,12 +109,3 @@ def mebibytes(memory: str) -> int:
 def _literal(value: str) -> str:
     """Kubernetes would put a variable for $(NAME); the driver's address is one."""
     return value if value == f"$({_ADDRESS})" else value.replace("$(", "$$(")
-
-
-def _labels(job: SparkJob) -> dict[str, str]:
-    return label_values(job.labels)
-
-
-def label_values(labels: Mapping[str, str]) -> dict[str, str]:
-    """Values that Kubernetes takes: letters, digits, - _ . inside, 63 at most."""
-    return {key: re.sub(r"[^A-Za-z0-9_.-]", "-", value)[:63].strip("-_.") for key, value in labels.items()}

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
+from pressrun.compute.labels import aws_tags
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, unless_ending
 from pressrun.config.spark import EmrOnEks
 
@@ -98,7 +99,7 @@ class EmrOnEksPlatform:
             "releaseLabel": self._place.release_label,
             "jobDriver": {"sparkSubmitJobDriver": driver},
             "configurationOverrides": {"applicationConfiguration": [defaults], **self._monitoring()},
-            "tags": dict(job.labels),
+            "tags": aws_tags(job.labels),
         }
 
     def _own_settings(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
+from pressrun.compute.labels import aws_tags
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import EmrServerless
 
@@ -103,7 +104,7 @@ class EmrServerlessPlatform:
             "executionRoleArn": self._place.execution_role_arn,
             "jobDriver": {"sparkSubmit": driver},
             "configurationOverrides": overrides,
-            "tags": dict(job.labels),
+            "tags": aws_tags(job.labels),
             "executionTimeoutMinutes": job.timeout_minutes,
         }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from pressrun.compute.labels import labels_of
 from pressrun.compute.order import make_order
 from pressrun.compute.platform import SparkJob
 from pressrun.compute.stage_pod import make_stage_job
@@ -41,11 +42,7 @@ def make_job(step: Step, entered: ExternalJob, upstream: Sequence[StageResult]) 
         files=(place.put(told),),
         arguments=(DRIVER, package().name, told.name, *(() if here else ("--platform-session",))),
         conf={**_CONF, **step.environment.spark.conf},
-        labels={**_labels(entered), **({} if isinstance(platform, Local) else platform.labels)},
+        labels=labels_of(step, entered, {} if isinstance(platform, Local) else platform.labels),
         resources=SparkResources() if isinstance(platform, Local) else platform.resources,
         timeout_minutes=360 if isinstance(platform, Local) else platform.timeout_minutes,
     )
-
-
-def _labels(entered: ExternalJob) -> Mapping[str, str]:
-    return {"pressrun-pipeline": entered.pipeline, "pressrun-stage": entered.stage, "pressrun-token": entered.token}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pressrun.compute.driver_pod import label_values
+from pressrun.compute.labels import labels_of, pod_labels
 from pressrun.compute.order import WorkOrder, job_environment, make_order
 from pressrun.compute.platform import ConfigurationFailed, SparkJob
 from pressrun.config.environment import Environment, Mlflow
@@ -44,14 +44,13 @@ def make_stage_job(step: Step, entered: ExternalJob, upstream: Sequence[StageRes
     assert place.environment is not None
     assert pods is not None
     told = order.model_copy(update={"environment": pod_environment(step.environment).model_dump(mode="json")})
-    own = {"pressrun-pipeline": entered.pipeline, "pressrun-stage": entered.stage, "pressrun-token": entered.token}
     return StageJob(
         name=f"{entered.pipeline} {entered.stage}",
         entry="pressrun.driver",
         order=packed(told),
         image=place.environment.image or "",
         asked=place.resources,
-        labels={**own, **pods.labels},
+        labels=labels_of(step, entered, pods.labels),
         timeout_minutes=pods.timeout_minutes,
     )
 
@@ -81,11 +80,10 @@ def unpacked(value: str) -> WorkOrder:
 def stage_pod(job: StageJob, token: str, place: Pods) -> dict[str, Any]:
     """The manifest. It keeps to Pod Security `restricted`."""
     spot = place.spot if job.asked.spot else None
-    labels = {**label_values(job.labels), "app.kubernetes.io/managed-by": "pressrun"}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": token, "namespace": place.namespace, "labels": labels},
+        "metadata": {"name": token, "namespace": place.namespace, "labels": pod_labels(job.labels)},
         "spec": {
             "serviceAccountName": place.service_account,
             # It asks the lake and MLflow, never the cluster.

@@ -139,6 +139,9 @@ class Deploy(_Section):
     memory: str = "512Mi"
     start_within_seconds: int = Field(default=300, ge=1)
     unready_within_seconds: int = Field(default=60, ge=0, description="the candidate may have no ready pod, in all")
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="on every model's objects, beside the environment's labels"
+    )
     spool_claim: str | None = Field(default=None, description="PersistentVolumeClaim of the prediction log, shared")
     secret: str | None = Field(default=None, description="Secret whose keys are the fetching container's environment")
     gateway: Gateway = Gateway()
@@ -186,6 +189,9 @@ class Environment(_Section):
     pods: Pods | None = Field(default=None, description="where stages with an image run")
     serving: Serving = Serving()
     prices: Prices = Prices()
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="on every job and pod and every model's objects, for bills"
+    )
     kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")
     # Only ever shown, never asked: whom it signs in would be in every link.
     airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"

@@ -7,13 +7,13 @@ from typing import Any
 
 from pressrun.agreement import Expected
 from pressrun.config.document import dotted
-from pressrun.config.environment import Environment
 from pressrun.config.fit import misfits
 from pressrun.config.pipeline import Rollout
 from pressrun.config.problems import ConfigError, Problem
 from pressrun.lake.types import StageResult
 from pressrun.registry import ModelRef
 from pressrun.rollout.changes import known_generation
+from pressrun.rollout.labels import TEAM
 from pressrun.rollout.overriding import override_of, remedy
 from pressrun.rollout.records import leading
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION, Arm, RolloutPlan
@@ -54,7 +54,7 @@ def make_plan(step: Step, trained: StageResult, gated: StageResult, champion: Mo
         step_key=str(step.key),
         arms=(*arms, Arm(name=CANDIDATE, model=candidate)),
         policy=_expecting(step.pipeline.rollout, expected),
-        **_sizes(step.environment),
+        **_sizes(step),
         gate_verdict=verdict.verdict_id,
         gate_decision=verdict.decision,
         override=override,
@@ -80,11 +80,14 @@ def _refuse_misfits(step: Step) -> None:
         raise ConfigError(found)
 
 
-def _sizes(environment: Environment) -> dict[str, Any]:
+def _sizes(step: Step) -> dict[str, Any]:
     """What a cluster needs to know beside the policy; nothing where processes of this machine serve."""
+    environment = step.environment
     if environment.kubernetes is None:
         return {}
     deploy = environment.kubernetes.deploy
+    team = {TEAM: step.pipeline.owner}
+    deploy = deploy.model_copy(update={"labels": {**team, **environment.labels, **deploy.labels}})
     return {
         "deploy": deploy,
         "replicas": deploy.replicas,

@@ -20,6 +20,7 @@ from pressrun.rollout.kubernetes.names import (
     arm_name,
     model_name,
 )
+from pressrun.rollout.labels import object_labels
 
 USER = 10001
 DRAIN_SECONDS = 5
@@ -37,7 +38,7 @@ def arm_objects(
     model: str, arm: str, ref: ModelRef, deploy: Deploy, *, generation: int, replicas: int, namespace: str
 ) -> list[Object]:
     """Deployment, Service, PodDisruptionBudget and, where the plan has one, HorizontalPodAutoscaler of an arm."""
-    named = _Named(model, arm, generation, namespace)
+    named = _Named(model, arm, generation, namespace, deploy)
     objects = [named.deployment(ref, deploy), named.service(), named.disruption_budget()]
     if deploy.max_replicas and deploy.split == "weights":
         objects.append(
@@ -50,7 +51,7 @@ def autoscaler(
     model: str, arm: str, deploy: Deploy, *, generation: int, replicas: int, namespace: str, shrinks: bool
 ) -> Object:
     """An arm's HorizontalPodAutoscaler from `replicas` up. While a rollout is under way it never shrinks the arm."""
-    named = _Named(model, arm, generation, namespace)
+    named = _Named(model, arm, generation, namespace, deploy)
     policy = {} if shrinks else {"behavior": {"scaleDown": {"selectPolicy": "Disabled"}}}
     return named.autoscaler(replicas, max(replicas, deploy.max_replicas or replicas), policy)
 
@@ -64,18 +65,19 @@ def shrinks(found: Object) -> bool:
 class _Named:
     """The objects of one arm share a name and labels."""
 
-    def __init__(self, model: str, arm: str, generation: int, namespace: str) -> None:
+    def __init__(self, model: str, arm: str, generation: int, namespace: str, deploy: Deploy) -> None:
         self.model, self.arm, self.generation, self.namespace = model, arm, generation, namespace
         self.name = arm_name(model, generation, arm)
         self.selector = arm_labels(model, generation, arm)
+        self.labels = {**object_labels(model, deploy.labels), **MANAGED, **self.selector}
 
     def _object(self, api_version: str, kind: str, spec: Object) -> Object:
-        metadata = {"name": self.name, "namespace": self.namespace, "labels": {**MANAGED, **self.selector}}
+        metadata = {"name": self.name, "namespace": self.namespace, "labels": self.labels}
         return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
 
     def deployment(self, ref: ModelRef, deploy: Deploy) -> Object:
         template = {
-            "metadata": {"labels": {**MANAGED, **self.selector}},
+            "metadata": {"labels": self.labels},
             "spec": {
                 "automountServiceAccountToken": False,
                 "securityContext": pod_security(),
@@ -185,7 +187,8 @@ def network_policy(model: str, namespace: str, deploy: Deploy) -> Object:
         {"ports": [{"port": port, "protocol": "TCP"} for port in _fetched_from(deploy.tracking_uri)]},
     ]
     spec = {"podSelector": pods, "policyTypes": ["Ingress", "Egress"], "ingress": inward, "egress": outward}
-    metadata = {"name": model_name(model), "namespace": namespace, "labels": dict(MANAGED)}
+    labels = {**object_labels(model, deploy.labels), **MANAGED}
+    metadata = {"name": model_name(model), "namespace": namespace, "labels": labels}
     return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
 
 

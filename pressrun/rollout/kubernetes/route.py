@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pressrun.config.environment import Deploy, Gateway
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.names import GENERATION, MANAGED, MODEL, PORT, ROLE, arm_name, model_name, role_of
+from pressrun.rollout.labels import object_labels
 from pressrun.rollout.types import BASELINE, CANDIDATE, CHAMPION
 
 ROUTE_API = "gateway.networking.k8s.io/v1"
@@ -20,7 +21,8 @@ def traffic_object(
     model: str, weights: Mapping[str, int], generations: Mapping[str, int], deploy: Deploy, namespace: str
 ) -> Object:
     """The object that divides the traffic like this. `generations` are those of the arms that exist."""
-    metadata = {"name": model_name(model), "namespace": namespace, "labels": dict(MANAGED)}
+    labels = {**object_labels(model, deploy.labels), **MANAGED}
+    metadata = {"name": model_name(model), "namespace": namespace, "labels": labels}
     if deploy.split == "replicas":
         return {
             "apiVersion": "v1",

@@ -10,6 +10,7 @@ from pressrun.config.environment import Cluster, Gateway, Kubernetes
 from pressrun.rollout.kubernetes.cluster import Object
 from pressrun.rollout.kubernetes.install import controller_objects
 from pressrun.rollout.kubernetes.manifests import arm_objects, network_policy
+from pressrun.rollout.kubernetes.route import traffic_object
 from pressrun.rollout.types import BASELINE
 from tests.rollout.kubernetes.plans import DEPLOY, ref
 
@@ -31,6 +32,25 @@ def test_the_longest_names_fit() -> None:
         metadata = found["metadata"]
         assert len(metadata["name"]) <= 63
         assert all(len(value) <= 63 for value in metadata["labels"].values())
+
+
+def test_everything_of_a_model_says_whose_it_is_and_is_selected_by_none_of_that() -> None:
+    deploy = DEPLOY.model_copy(
+        update={"labels": {"pressrun.dev/team": "News & ML", "cost-center": "42"}, "max_replicas": 4}
+    )
+    arm = arm_objects("topics", "candidate", ref("1"), deploy, generation=2, replicas=1, namespace="news")
+    route = traffic_object("topics", {"candidate": 100}, {"candidate": 2}, deploy, "news")
+    deployment = arm[0]
+    template = deployment["spec"]["template"]
+    for found in (*arm, network_policy("topics", "news", deploy), route, template):
+        labels = found["metadata"]["labels"]
+        assert labels["pressrun.dev/team"] == "News---ML"
+        assert labels["cost-center"] == "42"
+        assert labels["app.kubernetes.io/part-of"] == "topics"
+        assert labels["app.kubernetes.io/managed-by"] == "pressrun"
+    assert set(deployment["spec"]["selector"]["matchLabels"]) == {
+        "pressrun.dev/model", "pressrun.dev/generation", "pressrun.dev/role"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
