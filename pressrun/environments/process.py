@@ -74,6 +74,8 @@ class StageProcess:
             start_new_session=True,
             env=self._environ(),
         )
+        if self._stopped:  # while it was being started
+            self._kill()
         return self._process
 
     def _attended(

@@ -29,6 +29,7 @@ class Placed:
     stage: str
     upstream: Sequence[StageResult]
     _process: StageProcess | None = None
+    _stopped: bool = False
 
     def run(self, work: Callable[[], StageResult]) -> StageResult:
         """Does the work here, or in a process as soon as it is known that there is something to do.
@@ -42,6 +43,7 @@ class Placed:
 
     def stop(self) -> None:
         """Ends the process, if there is one."""
+        self._stopped = True
         if self._process is not None:
             self._process.stop()
 
@@ -57,6 +59,8 @@ class Placed:
             progress=self.step.progress,
             extra={"PRESSRUN_CONFIG": str(config_folder()), **_visible(gpus)},
         )
+        if self._stopped:  # while its environment was being made
+            self._process.stop()
         order = ProcessOrder.of(self.step, stage=self.stage, upstream=self.upstream, trace=tracing.carried())
         return self._process.run(order)
 
