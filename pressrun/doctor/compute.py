@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pressrun.compute.platform import ComputeError
 from pressrun.config.environment import Environment
@@ -33,7 +33,7 @@ def look(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Fo
     yield reached(AREA, kind, environment)
 
 
-def reached(area: str, what: str, environment: Environment, **stage: str) -> Found:
+def reached(area: str, what: str, environment: Environment, **stage: Any) -> Found:
     """Whether the platform (of Spark jobs, or of a `stage`'s pods) answers this account."""
     from pressrun.compute.connect import open_platform
 
