@@ -65,9 +65,10 @@ class JobStageOperator(StageOperator):
         self.poll_seconds = poll_seconds
         self.patience_seconds = patience_seconds
         self._job: StepJob | None = None
+        self._instance: Any = None
 
     def execute(self, context: Context) -> Any:
-        step = self.step(context)
+        step, self._instance = self.step(context), context.get("ti")
         result = self._here(step)
         if result is None:
             result = self._elsewhere(step)
@@ -81,7 +82,7 @@ class JobStageOperator(StageOperator):
             raise PollingFailed(
                 event["unreachable"], hint="Where the job was started it goes on; a retry of the task finds it"
             )
-        step = self.step(context)
+        step, self._instance = self.step(context), context.get("ti")
         job = self._job_of(step)
         entered = job.jobs.ledger.newest(job.key)
         if entered is None or not entered.ended:
@@ -130,18 +131,28 @@ class JobStageOperator(StageOperator):
             raise PlatformRefused(str(error)) from error
         self.links["job"] = job.jobs.platform.page(handle_of(entered))
         self.log.info("Job %s on %s: %s", entered.token, entered.platform, self.links["job"] or entered.logs)
+        self._tell(job, entered)
         return entered
 
     def _concluded(self, job: StepJob, entered: ExternalJob, step: Step) -> StageResult:
         from pressrun.compute import ConfigurationFailed
         from pressrun.compute.run import concluded
-        from pressrun.compute.watch import handle_of
+        from pressrun.compute.watch import handle_of, in_words
 
         self.links["job"] = job.jobs.platform.page(handle_of(entered))
+        self.log.info("%s", in_words(entered))
+        self._tell(job, entered)
         try:
             return concluded(job, entered, lambda: self.work(step))
         except ConfigurationFailed as error:
             raise PlatformRefused(str(error)) from error
+
+    def _tell(self, job: StepJob, entered: ExternalJob) -> None:
+        """The job as the task's XCom `job`, where people see what it took and cost."""
+        from pressrun.compute.watch import told
+
+        if self._instance is not None:
+            self._instance.xcom_push("job", told(entered, self.links["job"]))
 
     def _job_of(self, step: Step) -> StepJob:
         from pressrun.compute import ConfigurationFailed

@@ -167,6 +167,7 @@ class SparkJobTrigger(BaseTrigger):
         self.poll_seconds = poll_seconds
         self.patience_seconds = patience_seconds
         self._watch: Watch | None = None
+        self._told = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "operators.triggers.SparkJobTrigger", {
@@ -193,6 +194,7 @@ class SparkJobTrigger(BaseTrigger):
     def _seen(self) -> dict[str, str] | None:
         """The event, once there is one."""
         from pressrun.compute import ComputeError
+        from pressrun.compute.watch import in_words
 
         try:
             watch = self._watched()
@@ -202,6 +204,10 @@ class SparkJobTrigger(BaseTrigger):
             entered = watch.look(entered)
         except ComputeError as error:
             return {"unreachable": str(error)}
+        if (words := in_words(entered)) != self._told:
+            # The triggerer's log is the task's: whoever waits sees how far the job is.
+            self.log.info("%s", words)
+            self._told = words
         return {"state": entered.state} if entered.ended else None
 
     def _watched(self) -> Watch:

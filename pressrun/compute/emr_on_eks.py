@@ -6,11 +6,14 @@ API: https://docs.aws.amazon.com/emr-on-eks/latest/APIReference
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
 from pressrun.compute.labels import aws_tags
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, unless_ending
+from pressrun.compute.platform import ConfigurationFailed, Handle, JobState, SparkJob, State, unless_ending
 from pressrun.config.spark import EmrOnEks
 
 _STATES = {
@@ -34,7 +37,7 @@ _FAILURES = {
 class EmrOnEksPlatform:
     """Job runs of one virtual cluster. `client`: boto3's of emr-containers.
 
-    The service knows no time limit of a job, so `timeout_minutes` is not held here.
+    The service knows no time limit of a job: whoever looks at one that is older than `timeout_minutes` cancels it.
     """
 
     name = "emr_on_eks"
@@ -60,14 +63,15 @@ class EmrOnEksPlatform:
                 run = self._client.describe_job_run(**self._named(handle))["jobRun"]
         except NotThere as gone:
             return JobState(state=State.UNKNOWN, detail=str(gone), logs=self._logs(handle))
-        return self._told(run, handle)
+        told = self._told(run, handle)
+        return self._too_late(told, handle) if self._overdue(run) else told
 
     def cancel(self, handle: Handle) -> None:
         if self.state(handle).ending:
             return
         try:
-            with unless_ending(self, handle), asking("emr-containers:CancelJobRun", job=True):
-                self._client.cancel_job_run(**self._named(handle))
+            with unless_ending(self, handle):
+                self._end(handle)
         except NotThere:
             return
 
@@ -75,6 +79,25 @@ class EmrOnEksPlatform:
         region, cluster = handle.place["region"], handle.place["virtual_cluster_id"]
         console = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
         return f"{console}#/virtual-clusters/{cluster}/job-runs/{handle.job_id}"
+
+    def _end(self, handle: Handle) -> None:
+        with asking("emr-containers:CancelJobRun", job=True):
+            self._client.cancel_job_run(**self._named(handle))
+
+    def _overdue(self, run: Mapping[str, Any]) -> bool:
+        created, ended = run.get("createdAt"), run.get("finishedAt") or datetime.now(UTC)
+        return created is not None and ended - created > timedelta(minutes=self._place.timeout_minutes)
+
+    def _too_late(self, told: JobState, handle: Handle) -> JobState:
+        """Ended for that, and cancelled by us: a failure of the job as on platforms that end it by themselves."""
+        hint = "It ran longer than spark.platform.timeout_minutes"
+        if told.state is State.CANCELLED:
+            return replace(told, state=State.FAILED, failure="job", hint=hint)
+        if told.ending:
+            return told
+        with suppress(NotThere, ConfigurationFailed):
+            self._end(handle)
+        return replace(told, detail=f"{hint}, and is being cancelled", cancelling=True)
 
     def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
         state = _STATES.get(run["state"], State.UNKNOWN)

@@ -126,6 +126,10 @@ class PodPlatform:
         except _NotThere:
             return
 
+    def remove(self, handle: Handle) -> None:
+        """Deletes the pod, and its log with it."""
+        self.cancel(handle)
+
     def page(self, handle: Handle) -> str:
         return ""
 

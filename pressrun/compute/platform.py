@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from pressrun.config.spark import SparkResources
 
@@ -146,6 +146,15 @@ class ComputePlatform(Protocol):
 
     def page(self, handle: Handle) -> str:
         """Where people look at the job: a URL, or "" where the platform has none."""
+        ...
+
+
+@runtime_checkable
+class LeavesBehind(Protocol):
+    """A platform on which something is left of jobs that have ended, such as their pods."""
+
+    def remove(self, handle: Handle) -> None:
+        """Takes away what is left of a job that has ended. What is gone already is no error. Raises ComputeError."""
         ...
 
 

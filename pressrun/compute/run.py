@@ -80,6 +80,7 @@ class StepJob:
             last = self._settled(last)
         if last is not None and last.state == State.SUCCEEDED and self.step.lake.finished(self.step.key):
             return last
+        self.jobs.tidy()
         job = self.jobs.ledger.intend(
             step_key=self.key,
             pipeline=self.step.pipeline.model,

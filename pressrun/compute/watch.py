@@ -6,14 +6,25 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from pressrun.compute.platform import ComputeError, ComputePlatform, Handle, JobState, PollingFailed, State
+from pressrun.compute.platform import (
+    ComputeError,
+    ComputePlatform,
+    Handle,
+    JobState,
+    LeavesBehind,
+    PollingFailed,
+    State,
+)
 from pressrun.config.environment import Environment
 from pressrun.jobs import ExternalJob, ExternalJobs, open_database
 
 log = logging.getLogger(__name__)
 # A platform lists what it has accepted within seconds, at worst minutes.
 _LISTED = timedelta(minutes=10)
+# Of a job that has ended the pod stays for a day, for its log, and is asked to go for some nights.
+_KEPT_FOR, _TIDIED_BY = timedelta(days=1), timedelta(days=14)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +67,22 @@ class Jobs:
                 self._reaped(job)
             except ComputeError as error:
                 log.warning("cannot end %s, which may not commit any more: %s", job.token, error)
+
+    def tidy(self, now: datetime | None = None) -> int:
+        """Takes away what is left of jobs that ended more than a day ago; of how many. What fails waits for tomorrow.
+
+        Jobs of weeks ago are not asked for again: they were tidied by many nights since.
+        """
+        at, platform = now or datetime.now(UTC), self.platform
+        if not isinstance(platform, LeavesBehind):
+            return 0
+        old = self.ledger.ended(platform.name, since=at - _TIDIED_BY, until=at - _KEPT_FOR)
+        try:
+            for job in old:
+                platform.remove(handle_of(job))
+        except ComputeError as error:
+            log.warning("cannot take away what is left of jobs that have ended: %s", error)
+        return len(old)
 
     def _reaped(self, job: ExternalJob) -> None:
         if (handle := self._handle(job)) is not None:
@@ -104,7 +131,27 @@ def state_of(job: ExternalJob) -> JobState:
 def in_words(job: ExternalJob) -> str:
     """One line on a job."""
     share = f", {job.progress:.0%}" if job.progress is not None else ""
-    return f"{job.stage} on {job.platform}: {job.state}{share}{f' ({job.detail})' if job.detail else ''}"
+    cost = f", {job.cost_usd:.2f} USD" if job.cost_usd is not None else ""
+    return f"{job.stage} on {job.platform}: {job.state}{share}{cost}{f' ({job.detail})' if job.detail else ''}"
+
+
+def told(job: ExternalJob, page: str) -> dict[str, Any]:
+    """What people want to know of a job, as JSON: where it is, how it stands, how long it took, what it cost.
+
+    `usage` is what the platform bills, in its own units; `cost_usd` that at the environment's prices, else None.
+    """
+    began, ended = job.submitted_at, job.ended_at
+    return {
+        "platform": job.platform,
+        "job": job.token,
+        "state": job.state,
+        "progress": job.progress,
+        "seconds": round((ended - began).total_seconds()) if began and ended else None,
+        "usage": dict(job.usage),
+        "cost_usd": job.cost_usd,
+        "page": page,
+        "logs": job.logs,
+    }
 
 
 def _long_ago(job: ExternalJob) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, and_, insert, or_, select, update
 
-from pressrun.jobs.database import reading, writing
+from pressrun.jobs.database import clock, reading, writing
 from pressrun.jobs.tables import EXTERNAL_JOBS as J
 
 INTENDED = "intended"
@@ -107,11 +107,11 @@ class ExternalJobs:
 
     def take(self, job: ExternalJob, *, holder: str, lasting: timedelta, now: datetime | None = None) -> bool:
         """Whether `holder` alone may submit the job for a while. False: another try does, or it is submitted."""
-        at = now or datetime.now(UTC)
-        free = or_(J.c.holder.is_(None), J.c.holder == holder, J.c.held_until <= at)
-        mine = and_(_is(job), J.c.state == INTENDED, J.c.handle.is_(None), free)
-        held = {"holder": holder, "held_until": at + lasting, "attempts": J.c.attempts + 1}
         with writing(self._engine, lock=f"job of {job.step_key}") as connection:
+            at = now or clock(connection)
+            free = or_(J.c.holder.is_(None), J.c.holder == holder, J.c.held_until <= at)
+            mine = and_(_is(job), J.c.state == INTENDED, J.c.handle.is_(None), free)
+            held = {"holder": holder, "held_until": at + lasting, "attempts": J.c.attempts + 1}
             return bool(connection.execute(update(J).where(mine).values(held)).rowcount)
 
     def release(self, job: ExternalJob, *, holder: str) -> None:
@@ -145,6 +145,13 @@ class ExternalJobs:
         with reading(self._engine) as connection:
             found = select(J).where(J.c.pipeline == pipeline).order_by(J.c.intended_at.desc())
             return [_job(row) for row in connection.execute(found).all()]
+
+    def ended(self, platform: str, *, since: datetime, until: datetime) -> list[ExternalJob]:
+        """The platform's jobs that were seen to end in that time and had been accepted."""
+        then = and_(J.c.platform == platform, J.c.ended_at >= since, J.c.ended_at < until)
+        with reading(self._engine) as connection:
+            found = [_job(row) for row in connection.execute(select(J).where(then)).all()]
+        return [job for job in found if job.handle]
 
     def _write(self, job: ExternalJob, values: Mapping[str, Any], only: Any) -> ExternalJob:
         """The job as it is afterwards, whether or not `only` let it be written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +70,21 @@ def test_a_cluster_says_how_far_a_job_is() -> None:
         place = DataprocClusterWorld(fake)
         seen = place.platform.state(place.platform.submit(some_job("gs"), TOKEN))
     assert (seen.state, seen.progress) == (State.RUNNING, 0.5)
+
+
+def test_emr_on_eks_ends_what_is_older_than_its_time_limit_and_calls_it_a_failure(tmp_path: Path) -> None:
+    with world("emr_on_eks", tmp_path) as place:
+        place.fake.script = {"emr-containers": ["RUNNING"]}  # type: ignore[attr-defined]
+        handle = place.platform.submit(place.job(), make_token(step_key="k", inputs="i", generation=0))
+        assert place.platform.state(handle).state is State.RUNNING
+        place.fake.runs[0].at -= timedelta(minutes=361)  # type: ignore[attr-defined]
+        late = place.platform.state(handle)
+        assert (late.state, late.cancelling) == (State.RUNNING, True)
+        place.platform.state(handle)
+        ended = place.platform.state(handle)
+        assert (ended.state, ended.failure) == (State.FAILED, "job")
+        assert "timeout_minutes" in ended.hint
+        assert place.fake.calls.count("emr-containers:CancelJobRun") == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["emr_serverless", "emr_on_eks", "dataproc_serverless", "dataproc_cluster"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -159,6 +160,24 @@ def test_a_pod_whose_spot_node_went_away_is_followed_by_another(step: Step, fake
     again = job(step, fake).attach()
     assert again.generation == 1
     assert len(fake.created) == 2
+
+
+def test_the_pod_of_an_ended_job_stays_for_a_day_and_goes_with_the_next_job(step: Step, fake: FakePods) -> None:
+    made = job(step, fake)
+    made.attach()
+    (name,) = fake.pods
+    fake.end(name, "Failed", code=1)
+    last = made.jobs.ledger.newest(made.key)
+    assert last is not None
+    ended = made.jobs.look(last)
+    assert ended.ended_at is not None
+    made.jobs.tidy(ended.ended_at + timedelta(hours=23))
+    assert name in fake.pods
+    made.jobs.tidy(ended.ended_at + timedelta(hours=25))
+    made.jobs.tidy(ended.ended_at + timedelta(hours=26))
+    assert name not in fake.pods
+    fake.troubles["DELETE"] = ["expired"]
+    assert made.jobs.tidy(ended.ended_at + timedelta(hours=27)) == 1
 
 
 def test_cancelling_takes_the_pod_away(step: Step, fake: FakePods) -> None:

@@ -16,6 +16,8 @@ def context(task_id: str, *, try_number: int = 1, max_tries: int = 0, **more: An
     ti = SimpleNamespace(
         dag_id="topics_retrain", run_id=RUN, task_id=task_id, map_index=-1, try_number=try_number, max_tries=max_tries
     )
+    ti.xcoms = {}
+    ti.xcom_push = ti.xcoms.__setitem__
     return {"ti": ti, "run_id": RUN, **more}
 
 

@@ -182,6 +182,32 @@ def test_a_job_that_fails_fails_the_task_with_what_to_do(away: str, ingested: St
     assert newest.generation == 1
 
 
+def test_what_a_job_took_and_cost_is_the_tasks_xcom_and_its_progress_the_tasks_log(
+    home: Path, away: str, fake: FakeEmr, capsys: pytest.CaptureFixture[str]
+) -> None:
+    priced = environment_file(home, {**EMR, "prices": {"vCPUHour": 0.05, "memoryGBHour": 0.01}})
+    ingested = ingest_into(priced)
+    fake.script["emr-serverless"] = ["SUBMITTED", "RUNNING", "FAILED"]
+    around = context("sample")
+    operator = task(priced, ingested, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferral:
+        operator.execute(around)
+    job = around["ti"].xcoms["job"]
+    assert (job["platform"], job["cost_usd"], job["page"]) == ("emr_serverless", None, operator.links["job"])
+    trigger = deferral.value.trigger
+    assert isinstance(trigger, SparkJobTrigger)
+    trigger.poll_seconds = 0
+    event = asyncio.run(anext(trigger.run()))
+    with pytest.raises(JobFailed):
+        task(priced, ingested).execute_complete(around, event.payload)
+    job = around["ti"].xcoms["job"]
+    assert (job["state"], job["cost_usd"]) == ("failed", pytest.approx(1.5 * 0.05 + 6.0 * 0.01))
+    assert job["usage"]["vCPUHour"] == 1.5
+    log = capsys.readouterr().out
+    assert "sample on emr_serverless: running" in log
+    assert "sample on emr_serverless: failed, 0.14 USD" in log
+
+
 def test_a_request_that_is_refused_fails_the_task_for_good(away: str, ingested: StageResult, fake: FakeEmr) -> None:
     fake.troubles["StartJobRun"] = ["denied"]
     with pytest.raises(PlatformRefused, match="emr-serverless:StartJobRun"):
