@@ -5,18 +5,25 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from pressrun.config.redact import redacted
 from pressrun.config.room import room
 from pressrun.jobs.tables import METADATA
 
 BUSY_SECONDS = 30
+
+
+class DatabaseAway(RuntimeError):
+    """The database's server does not answer. A retry helps once it does."""
 
 
 def open_database(url: str) -> Engine:
@@ -81,15 +88,51 @@ def _missing(engine: Engine) -> list[CreateTable | CreateIndex]:
     return needed
 
 
-def _room(engine: Engine) -> AbstractContextManager[None]:
-    """A server's disk is its own; a file's is named where it is full."""
-    return room(Path(engine.url.database or ".").parent) if engine.dialect.name == "sqlite" else nullcontext()
+def clock(connection: Connection) -> datetime:
+    """The time by which leases and deadlines are reckoned: a server's own, whatever its clients' clocks say."""
+    if connection.dialect.name != "postgresql":
+        return datetime.now(UTC)
+    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return now.astimezone(UTC)
+
+
+@contextmanager
+def _answering(engine: Engine) -> Iterator[None]:
+    """Names the server that does not answer, or the folder whose disk is full."""
+    if engine.dialect.name == "sqlite":
+        with room(Path(engine.url.database or ".").parent):
+            yield
+        return
+    try:
+        yield
+    except DBAPIError as error:
+        if not _is_away(error):
+            raise
+        raise DatabaseAway(_away(engine, error)) from error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Connection exceptions, too many of them, a server that starts or stops; without a code it never answered."""
+    code = getattr(error.orig, "pgcode", None)
+    return isinstance(error, OperationalError | InterfaceError) and (code is None or code[:2] in ("08", "53", "57"))
+
+
+def _away(engine: Engine, error: DBAPIError) -> str:
+    said = redacted(str(error.orig).strip().partition("\n")[0])
+    return (
+        f"the operational database at {engine.url.render_as_string(hide_password=True)} does not answer ({said}). "
+        "Start it, or set `database` of the environment's file to where it runs, then run this again or clear its "
+        "task: what was written there stays, and nobody is asked or paid twice"
+    )
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads, and waits for no writer. Raises DiskFull: reading needs a little room, too."""
-    with _room(engine), engine.connect().execution_options(reads=True) as connection, connection.begin():
+    """A transaction that only reads, and waits for no writer.
+
+    Raises DatabaseAway, and DiskFull: reading needs a little room, too.
+    """
+    with _answering(engine), engine.connect().execution_options(reads=True) as connection, connection.begin():
         yield connection
 
 
@@ -97,9 +140,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
 def writing(engine: Engine, *, lock: str) -> Iterator[Connection]:
     """A transaction that overlaps none other with `lock`: SQLite has one writer, PostgreSQL an advisory lock.
 
-    Raises DiskFull.
+    Raises DatabaseAway and DiskFull.
     """
-    with _room(engine), engine.begin() as connection:
+    with _answering(engine), engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": zlib.crc32(lock.encode())})
         yield connection

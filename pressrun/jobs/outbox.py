@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, and_, insert, or_, select, update
 
-from pressrun.jobs.database import reading, writing
+from pressrun.jobs.database import clock, reading, writing
 from pressrun.jobs.tables import MESSAGES as M
 from pressrun.jobs.tables import THREADS as T
 
@@ -101,11 +101,11 @@ class Outbox:
 
     def take(self, *, holder: str, lasting: timedelta, now: datetime | None = None) -> list[Delivery]:
         """Every thread with something due that nobody else is delivering; release each with `release`."""
-        at = now or datetime.now(UTC)
-        free = or_(T.c.holder.is_(None), T.c.holder == holder, T.c.held_until <= at)
         due = select(M.c.thread).where(M.c.state.in_(("waiting", "sending")))
         behind = or_(T.c.sent_revision < T.c.revision, T.c.state == "sending", T.c.thread.in_(due))
         with writing(self._engine, lock="alerts") as connection:
+            at = now or clock(connection)
+            free = or_(T.c.holder.is_(None), T.c.holder == holder, T.c.held_until <= at)
             threads = connection.execute(select(T).where(and_(free, behind)).order_by(T.c.updated_at)).all()
             held = update(T).where(T.c.thread.in_([row.thread for row in threads]))
             connection.execute(held.values(holder=holder, held_until=at + lasting))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Engine, Row, and_, func, insert, or_, select, update
 
-from pressrun.jobs.database import reading, writing
+from pressrun.jobs.database import clock, reading, writing
 from pressrun.jobs.tables import QUESTIONS as Q
 
 Kind = Literal["chain", "audit"]
@@ -87,9 +87,9 @@ class Questions:
         A retry keeps the first deadline; with `renew`, somebody else goes on where nobody waits any more, and the
         questions that are still open are waited for anew.
         """
-        at = now or _now()
         mine = Q.c.step_key == step_key
         with writing(self._engine, lock="questions") as connection:
+            at = now or clock(connection)
             rows = connection.execute(select(Q.c.question_id, Q.c.deadline).where(mine)).all()
             known = {row.question_id for row in rows}
             deadline = max((row.deadline for row in rows), default=at + wait)
@@ -114,13 +114,14 @@ class Questions:
         now: datetime | None = None,
     ) -> list[Question]:
         """Gives `holder` up to `most` questions that nobody else holds, those already held first, for `lasting`."""
-        at = now or _now()
-        chosen = and_(Q.c.pipeline == pipeline, Q.c.state == "open", _free(holder, at))
+        chosen = and_(Q.c.pipeline == pipeline, Q.c.state == "open")
         if step_key is not None:
             chosen = and_(chosen, Q.c.step_key == step_key)
         with writing(self._engine, lock="questions") as connection:
+            at = now or clock(connection)
             order = (Q.c.holder.is_(None), Q.c.question_id)
-            rows = connection.execute(select(Q).where(chosen).order_by(*order).limit(most)).all()
+            free = and_(chosen, _free(holder, at))
+            rows = connection.execute(select(Q).where(free).order_by(*order).limit(most)).all()
             ids = [row.question_id for row in rows]
             held = update(Q).where(Q.c.question_id.in_(ids)).values(holder=holder, held_until=at + lasting)
             connection.execute(held)
@@ -130,9 +131,9 @@ class Questions:
         self, *, question_id: str, person: str, labels: Sequence[str], now: datetime | None = None
     ) -> AnswerOutcome:
         """Records the first answer. Whether the labels are in the taxonomy is the caller's to check."""
-        at = now or _now()
         chosen = Q.c.question_id == question_id
         with writing(self._engine, lock="questions") as connection:
+            at = now or clock(connection)
             row = connection.execute(select(Q).where(chosen)).one_or_none()
             outcome = _outcome(row, person=person, at=at)
             if outcome is AnswerOutcome.ACCEPTED:
@@ -142,8 +143,9 @@ class Questions:
 
     def waiting(self, *, step_key: str, now: datetime | None = None) -> int:
         """Questions of the step that may still be answered in time."""
-        open_now = and_(Q.c.step_key == step_key, Q.c.state == "open", Q.c.deadline > (now or _now()))
+        mine = and_(Q.c.step_key == step_key, Q.c.state == "open")
         with reading(self._engine) as connection:
+            open_now = and_(mine, Q.c.deadline > (now or clock(connection)))
             return int(connection.execute(select(func.count()).where(open_now)).scalar_one())
 
     def deadline(self, *, step_key: str) -> datetime | None:
@@ -190,10 +192,10 @@ class Questions:
         A step waits until its questions' deadline, or until it is in `settled`. Nothing is taken away: which answers
         have found their place already is written where they were put, and not here beside it.
         """
-        at = now or _now()
         given = and_(Q.c.pipeline == pipeline, Q.c.state == "answered")
         with reading(self._engine) as connection:
             rows = connection.execute(select(*_ANSWER).where(given).order_by(Q.c.question_id)).all()
+            at = now or clock(connection)
         free = {step_key, *settled}
         return [_answered(row) for row in rows if row.step_key in free or row.deadline <= at]
 
@@ -201,10 +203,6 @@ class Questions:
 def question_id(step_key: str, article_id: str) -> str:
     """One question an article and step, whatever asks for it."""
     return hashlib.sha256(f"{step_key}\0{article_id}".encode()).hexdigest()[:32]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _free(holder: str, at: datetime) -> ColumnElement[bool]:

@@ -19,6 +19,7 @@ from pressrun.lake.errors import BusyError, CredentialsError, NoBucketError, Sto
 from pressrun.lake.stores import in_bucket
 
 _EXPIRED = r"expiredtoken|token (has|is) expired|requestexpired|invalid_grant|tokenrefreshrequired"
+_SKEWED = r"requesttimetooskewed|reasonable timeframe|difference between the request time"
 _UNKNOWN = (
     r"invalidaccesskeyid|signaturedoesnotmatch|invalidtoken|authenticationrequired|unauthenticated|http status 40[01]|"
     r"401 unauthorized|lacked valid authentication|failed to load credentials|no credentials|metadata server|"
@@ -67,6 +68,11 @@ def meaning(uri: str, message: str) -> StoreError | None:
     if re.search(_NO_BUCKET, found):
         return NoBucketError(
             f"{uri}: there is no bucket {split.netloc} ({said}). Make it, or mend lake.root in the environment's file"
+        )
+    if re.search(_SKEWED, found):
+        return StoreError(
+            f"{uri}: the store refuses this machine's clock, which differs from its own by minutes ({said}). Set it, "
+            "best by NTP (timedatectl set-ntp true), and retry; the credentials need no change"
         )
     if re.search(_EXPIRED, found):
         return CredentialsError(

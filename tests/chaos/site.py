@@ -75,7 +75,12 @@ class Site:
     stock: Stock
     bucket: Troubled
     database: Server
-    seen: list[str] = field(default_factory=list)
+    landed: list[int] = field(default_factory=list)
+
+    def land(self, night: int) -> None:
+        """The night's articles, where the next run finds them."""
+        self.stock.land(night, landing=self.stack.landing)
+        self.landed.append(night)
 
     @contextmanager
     def without(self, component: str) -> Iterator[None]:

@@ -56,13 +56,15 @@ def told(name: str, saw: Saw) -> None:
             out.write(json.dumps({"night": name, **asdict(saw)}) + "\n")
 
 
-def assert_once(found: Left, *, nights: int) -> None:
-    """Every article is there once, nothing is doubled, and each sampling was one job."""
+def assert_once(whole: Site) -> Left:
+    """Every article is there once, nothing is doubled, each sampling was one job, each training one version."""
+    found, nights = left(whole), len(whole.landed)
     assert found.doubled == {}
     assert found.articles == ARTICLES * nights
     assert list(found.jobs.values()) == [1] * nights
     assert found.versions == nights
     assert found.champion == found.alias
+    return found
 
 
 def test_a_night_outlives_its_dag_processor_its_triggerer_and_its_scheduler(whole: Site) -> None:
@@ -77,7 +79,7 @@ def test_a_night_outlives_its_dag_processor_its_triggerer_and_its_scheduler(whol
     assert len(saw.met) == len(faults)
     # Only the task that ran on the killed worker was tried again.
     assert {task: len(saw.tried(task)) for task in STAGES} == {**dict.fromkeys(STAGES, 1), "train": 2}
-    assert_once(left(whole), nights=1)
+    assert assert_once(whole).champion == "1"
 
 
 def test_a_night_outlives_its_bucket_its_database_and_its_registry(whole: Site, traffic: Traffic) -> None:
@@ -92,8 +94,7 @@ def test_a_night_outlives_its_bucket_its_database_and_its_registry(whole: Site, 
     ]
     saw = night(whole, 2, faults, sample_rows=300)
     told("two", saw)
-    found = left(whole)
-    assert_once(found, nights=2)
+    found = assert_once(whole)
     record = status(whole.stack.environment, "topics")
     assert record is not None
     # The canary's verdict is its own; what serves is what it says.
@@ -104,22 +105,23 @@ def test_a_night_outlives_its_bucket_its_database_and_its_registry(whole: Site, 
 
 
 def test_a_night_without_its_registry_fails_with_what_to_do_and_goes_on_where_it_stood(whole: Site) -> None:
-    whole.stock.land(3, landing=whole.stack.landing)
-    airflow = whole.stack.airflow
+    whole.land(3)
+    airflow, began = whole.stack.airflow, time.monotonic()
     with whole.without_mlflow():
         run = airflow.trigger(DAG, conf={"sample_rows": 300, "dry_run": True})
         state = airflow.wait(DAG, run, patience=900)
-        stopped = ended(whole, run, state=state, began=time.monotonic())
+        stopped = ended(whole, run, state=state, began=began)
     told("three, with MLflow away", stopped)
     assert (state, stopped.tried("train"), stopped.tried("gate")) == ("failed", ["failed"] * 3, ["upstream_failed"])
     last = [one.last for one in stopped.tries if one.task == "train"][-1]
     assert f"MLflow at {whole.stack.mlflow_url} does not answer" in last
     assert "clear its task" in last
     whole.wait_for_mlflow()
+    began = time.monotonic()
     airflow.clear(DAG, run, "train")
     state = airflow.wait(DAG, run, patience=600)
-    again = ended(whole, run, state=state, began=time.monotonic())
+    again = ended(whole, run, state=state, began=began)
     told("three, cleared", again)
     assert state == "success"
     assert {task: len(again.tried(task)) for task in STAGES[:3]} == dict.fromkeys(STAGES[:3], 1)
-    assert_once(left(whole), nights=3)
+    assert_once(whole)

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import Engine, delete, false, text
 
 from pressrun.jobs import Questions, open_database
-from pressrun.jobs.database import writing
+from pressrun.jobs.database import DatabaseAway, writing
 from pressrun.jobs.tables import METADATA
+from tests.fakes.postgresql import postgresql_server
 
 
 def _open(url: str) -> int:
@@ -45,3 +46,15 @@ def test_a_database_that_cannot_be_shared_is_refused(wrong: str) -> None:
 def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
     open_database(f"sqlite:///{tmp_path / 'deep' / 'folder' / 'jobs.db'}")
     assert (tmp_path / "deep" / "folder" / "jobs.db").exists()
+
+
+def test_a_server_that_is_away_is_told_with_what_to_do_and_is_used_again_when_it_is_back() -> None:
+    with postgresql_server() as server:
+        questions = Questions(open_database(server.url()))
+        assert questions.waiting(step_key="none") == 0
+        server.stop()
+        for _ in range(2):  # A connection that broke, then none at all.
+            with pytest.raises(DatabaseAway, match=r"database at postgresql.* does not answer .*Start it, or set"):
+                questions.waiting(step_key="none")
+        server.start()
+        assert questions.waiting(step_key="none") == 0
