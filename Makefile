@@ -81,7 +81,7 @@ images: setup ## the images of containers/server and containers/controller, hand
 test-kubernetes: setup system ## what needs a cluster, on one that it brings up and ends; ARGS go to pytest
 	@tests/kubernetes/run $(ARGS)
 
-chaos: setup system ## parts of a whole site are taken away in mid-run, one after the other; ten minutes; ARGS go to pytest
+chaos: setup system ## parts of a whole site are taken away in mid-run, one after the other; 15 minutes; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && $(RUN) pytest -n 0 -m chaos tests/chaos $(ARGS)
 
 clean: ## removes what was made here, but not your data in .pressrun
