@@ -77,7 +77,7 @@ def _night(file: str, assets: LoopAssets) -> None:
     )
     known = {**known, "labeled": label.output}
     train = TrainOperator(
-        task_id="train", pipeline=file, upstream=known, inlets=[assets.labels], outlets=[assets.model]
+        task_id="train", pipeline=file, deferrable=True, upstream=known, inlets=[assets.labels], outlets=[assets.model]
     )
     known = {**known, "trained": train.output}
     gate = GateOperator(task_id="gate", pipeline=file, upstream=known, inlets=[assets.model])

@@ -50,7 +50,7 @@ def read_lock(environment: StageEnvironment) -> LockFile:
     try:
         content = path.read_bytes()
     except OSError as error:
-        hint = "Make it: uv pip compile FILE.in --generate-hashes -o FILE.lock; docs/environments.md says what goes into it"
+        hint = "Make it: uv pip compile FILE.in --generate-hashes -o FILE.lock; docs/environments.md tells more"
         raise ConfigurationFailed(f"the lock {path} cannot be read: {error.strerror}", hint=hint) from error
     for wrong in problems(path, content):
         raise ConfigurationFailed(f"the lock {path} cannot be used: {wrong}", hint="Make it anew with uv pip compile")

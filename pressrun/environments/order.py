@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -71,9 +72,11 @@ class Answers:
         self._tell({"result": result.model_dump(mode="json")})
 
     def failure(self, error: BaseException) -> None:
-        """What the stage raised: its type's name and its words."""
-        kind = type(error)
-        self._tell({"failure": {"type": f"{kind.__module__}:{kind.__qualname__}", "words": str(error)}})
+        """What the stage raised: its type's name, its words, and where."""
+        kind, frames = type(error), traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+        name = f"{kind.__module__}:{kind.__qualname__}"
+        self._tell({"failure": {"kind": name, "words": str(error), "where": where}})
 
     def _tell(self, told: Mapping[str, Any]) -> None:
         line = (json.dumps(told) + "\n").encode()

@@ -126,7 +126,7 @@ class StageProcess:
         if told.get("too_much"):
             raise too_much_memory(order.stage, self.resources, int(told["memory"]))
         if "failure" in told:
-            raise failure_from(kind=told["failure"]["type"], words=told["failure"]["words"])
+            raise failure_from(**told["failure"])
         if "result" in told and told.get("exit") == 0:
             return StageResult.model_validate(told["result"])
         raise self._ended_otherwise(told.get("exit"), order.stage, last)
@@ -149,7 +149,7 @@ def too_much_memory(stage: str, resources: Resources, held: int) -> Configuratio
     return ConfigurationFailed(reason, hint=f"Raise stages.{stage}.resources.memory in the environment's file")
 
 
-def failure_from(*, kind: str, words: str) -> Exception:
+def failure_from(*, kind: str, words: str, where: str) -> Exception:
     """What the process raised: the same type where it is one of Pressrun's that is made of words, else JobFailed."""
     module, _, name = kind.partition(":")
     found: Any = None
@@ -160,7 +160,7 @@ def failure_from(*, kind: str, words: str) -> Exception:
         with suppress(TypeError):
             return found(words)
     reason = words if module.startswith("pressrun.") else f"{name}: {words}"
-    return JobFailed(reason, hint="The traceback is in the task's log")
+    return JobFailed(f"{reason}, at {where}", hint="The traceback is in the task's log")
 
 
 def _tell_lines(output: IO[bytes], last: deque[str]) -> None:

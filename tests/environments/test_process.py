@@ -109,7 +109,7 @@ def test_what_a_stage_raises_is_raised_here(search_path: str, order: ProcessOrde
 
 
 def test_a_strangers_error_is_a_failed_job_with_its_words(search_path: str, order: ProcessOrder) -> None:
-    with pytest.raises(JobFailed, match=r"KeyError: 'title'\. The traceback is in the task's log"):
+    with pytest.raises(JobFailed, match=r"KeyError: 'title', at .*stage\.py:\d+\. The traceback is in the task's log"):
         process(search_path, "stumbles").run(order)
 
 
