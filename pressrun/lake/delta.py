@@ -92,7 +92,12 @@ class Location:
         try:
             with explained(self.uri):
                 return DeltaTable.create(
-                    self.uri, nullable, configuration=retention.properties, storage_options=self.options
+                    self.uri,
+                    nullable,
+                    configuration=retention.properties,
+                    storage_options=self.options,
+                    # Tried again it would be the second version, another table's metadata in the place of the first's.
+                    commit_properties=CommitProperties(max_commit_retries=0),
                 )
         except DeltaError:
             table = self.open()

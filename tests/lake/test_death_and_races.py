@@ -5,13 +5,16 @@ from __future__ import annotations
 import multiprocessing.process
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import pyarrow as pa
 import pytest
 
-from pressrun.lake import Lake, StageResult, StepKey
-from pressrun.lake.delta import files_of
+from pressrun.lake import SCHEMAS, Lake, StageResult, StepKey
+from pressrun.lake.delta import Location, Retention, files_of
 from tests.forks import FORKS
 from tests.lake.places import everywhere
 
@@ -140,3 +143,21 @@ def test_of_200_commits_that_two_processes_race_for_none_is_lost_and_none_double
     assert rows == sorted(f"d/{run}/t{number}/-1" for run in ("one", "two") for number in range(each))
     # One version a commit: none was made twice. (Who loses the race to create the table may leave a version of that.)
     assert sum("pressrun.app" in version for version in table.history()) == 2 * each
+
+
+@everywhere
+def test_of_several_that_create_a_table_at_one_moment_one_does(lake: Lake) -> None:
+    for round_ in range(6):
+        location = replace(lake.location("given"), uri=f"{lake.root}/given{round_}")
+        begin = Barrier(4)
+
+        def create(location: Location = location, begin: Barrier = begin) -> int:
+            begin.wait(timeout=60)
+            return location.open_or_create(SCHEMAS["given"], Retention()).version()
+
+        with ThreadPoolExecutor(4) as pool:
+            created = [made.result() for made in [pool.submit(create) for _ in range(4)]]
+        assert created == [0] * 4
+        table = location.open()
+        assert table is not None
+        assert [entry["operation"] for entry in table.history()] == ["CREATE TABLE"]
