@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from operators.ingest import IngestOperator
 from operators.train import TrainOperator
 from operators.triggers import SparkJobTrigger
 from pressrun.compute import JobFailed, PlatformFailed
+from pressrun.environments.process import GUARD
 from tests.environments.kubelet import kubelet
 from tests.fakes.pods import FakePods, fake_pods
 from tests.night import Night
@@ -174,6 +176,16 @@ def test_a_stage_with_resources_runs_in_a_process_and_hands_on_the_same(night: N
     assert ingest(night, tmp_path).execute(context("ingest")) == told
 
 
+def guarded() -> list[psutil.Process]:
+    """The stage's processes; other tests' servers may be children of this process, too."""
+    guards = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if str(GUARD) in child.cmdline():
+                guards += [child, *child.children(recursive=True)]
+    return guards
+
+
 @pytest.mark.slow
 def test_killing_the_task_ends_its_process(night: Night, tmp_path: Path) -> None:
     night.land(2)
@@ -189,7 +201,7 @@ def test_killing_the_task_ends_its_process(night: Night, tmp_path: Path) -> None
     task = threading.Thread(target=run)
     task.start()
     deadline = time.monotonic() + 60
-    while not (children := psutil.Process().children(recursive=True)):
+    while not (children := guarded()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     operator.on_kill()
