@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,8 +184,12 @@ def test_a_job_that_fails_fails_the_task_with_what_to_do(away: str, ingested: St
 
 
 def test_what_a_job_took_and_cost_is_the_tasks_xcom_and_its_progress_the_tasks_log(
-    home: Path, away: str, fake: FakeEmr, capsys: pytest.CaptureFixture[str]
+    home: Path, away: str, fake: FakeEmr, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Where Airflow's own logger writes to hangs on what ran in this process before.
+    for one in (SampleOperator, SparkJobTrigger):
+        monkeypatch.setattr(one, "log", logging.getLogger("task"))
+    caplog.set_level(logging.INFO, logger="task")
     priced = environment_file(home, {**EMR, "prices": {"vCPUHour": 0.05, "memoryGBHour": 0.01}})
     ingested = ingest_into(priced)
     fake.script["emr-serverless"] = ["SUBMITTED", "RUNNING", "FAILED"]
@@ -203,9 +208,8 @@ def test_what_a_job_took_and_cost_is_the_tasks_xcom_and_its_progress_the_tasks_l
     job = around["ti"].xcoms["job"]
     assert (job["state"], job["cost_usd"]) == ("failed", pytest.approx(1.5 * 0.05 + 6.0 * 0.01))
     assert job["usage"]["vCPUHour"] == 1.5
-    log = capsys.readouterr().out
-    assert "sample on emr_serverless: running" in log
-    assert "sample on emr_serverless: failed, 0.14 USD" in log
+    assert "sample on emr_serverless: running" in caplog.text
+    assert "sample on emr_serverless: failed, 0.14 USD" in caplog.text
 
 
 def test_a_request_that_is_refused_fails_the_task_for_good(away: str, ingested: StageResult, fake: FakeEmr) -> None:
