@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from pressrun.rollout import status
+from pressrun.rollout.kubernetes.cluster import Stale
 from pressrun.rollout.kubernetes.dry_run import dry_run, not_enforced
 from pressrun.rollout.kubernetes.route import ROUTE_API
 from pressrun.rollout.types import Outcome, Phase
@@ -19,6 +21,8 @@ from tests.kubernetes.site import LONG, Site
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
 
+# A middle step that lasts until somebody has stepped in.
+UNHURRIED = LONG.model_copy(update={"steps": [20, 50, 100]})
 CLUSTER = str(Path(__file__).parents[1] / "cluster" / "cluster")
 KINDS = (
     ("Deployment", "apps/v1"), ("Service", "v1"), ("PodDisruptionBudget", "policy/v1"), ("HTTPRoute", ROUTE_API),
@@ -45,9 +49,19 @@ def route(site: Site) -> dict:
     return found
 
 
+def edited(site: Site, rules: list) -> None:
+    """As `kubectl edit` does: what the controller wrote meanwhile is read again."""
+    for _ in range(5):
+        with suppress(Stale):
+            found = route(site)
+            site.api.replace({**found, "spec": {**found["spec"], "rules": rules}})
+            return
+    raise AssertionError("the route is written all the time")
+
+
 def mended_in(site: Site, rules: list, edit: list, *, seconds: float = 8.0) -> float:
     """Seconds until the route's rules are what they were, after they were made `edit`."""
-    site.api.replace({**route(site), "spec": {**route(site)["spec"], "rules": edit}})
+    edited(site, edit)
     started = time.monotonic()
     site.until(lambda record: route(site)["spec"]["rules"] == rules, seconds=seconds)
     return time.monotonic() - started
@@ -75,7 +89,7 @@ def test_a_route_edited_by_hand_is_put_right_within_seconds(site: Site, load: Lo
 
 def test_a_person_pauses_resumes_and_promotes_by_kubectl(site: Site, load: LoadClient) -> None:
     since = time.time()
-    step = site.roll(site.model())
+    step = site.roll(site.model(), policy=UNHURRIED)
     generation = site.weighs(20).plan.generation
     annotate(site, "pause", "ann: the desk is in a meeting")
     site.until(lambda record: record.state.paused_at, seconds=30)

@@ -24,7 +24,16 @@ def main() -> None:
     api = inside(given.namespace)
     identity = os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
     leading = Leading(api.client, name=CONTROLLER, namespace=given.namespace, identity=identity)
-    asyncio.run(Controller(api, leading).run(port=given.port))
+    status = 1
+    try:
+        asyncio.run(Controller(api, leading).run(port=given.port))
+        status = 0
+    except Exception:
+        logging.exception("the controller ends")
+    finally:
+        # A tick that hangs ends here, as by SIGKILL, rather than go on while the interpreter takes itself apart.
+        logging.shutdown()
+        os._exit(status)
 
 
 if __name__ == "__main__":

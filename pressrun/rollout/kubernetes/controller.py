@@ -25,6 +25,8 @@ TICK_SECONDS = 1.0
 # Threads that wait for the cluster; a model whose tick hangs keeps one of them.
 MOST_AT_ONCE = 64
 REST_SECONDS = 3.0
+# Less than the pod's terminationGracePeriodSeconds.
+LEAVE_SECONDS = 20.0
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,11 @@ class Controller:
         self._rounded = time.monotonic()
 
     async def run(self, *, port: int = CONTROLLER_PORT) -> None:
-        """Until SIGTERM or Ctrl-C. What it knows stands in the cluster, so it just leaves."""
+        """Until SIGTERM or Ctrl-C, and until the ticks that are under way then have ended.
+
+        What it knows stands in the cluster. A tick that goes on while the interpreter ends finds its tools gone and
+        takes that for a rollout which cannot be judged; one that still hangs is for the caller to leave behind.
+        """
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -56,7 +62,12 @@ class Controller:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), TICK_SECONDS)
         finally:
+            await self._ended_ticks()
             await runner.cleanup()
+
+    async def _ended_ticks(self) -> None:
+        if under_way := [tick for tick in self._ticks.values() if not tick.done()]:
+            await asyncio.wait(under_way, timeout=LEAVE_SECONDS)
 
     async def _round(self) -> None:
         if self._leading.leads:

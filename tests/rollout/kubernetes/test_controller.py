@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any, cast
@@ -68,6 +69,36 @@ def test_a_model_that_hangs_holds_up_no_other(keeper: type[Keeper]) -> None:
         keeper.release.set()
         await rounds(controller, 2)
         assert keeper.ticks["slow"] >= 1
+
+    asyncio.run(story())
+
+
+def test_a_tick_under_way_is_ended_before_the_controller_leaves(keeper: type[Keeper]) -> None:
+    async def story() -> None:
+        leaving = asyncio.create_task(controller_of(lambda: ["slow"]).run(port=0))
+        await asyncio.sleep(0.2)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(0.2)
+        assert not leaving.done()
+        keeper.release.set()
+        await asyncio.wait_for(leaving, 3)
+        assert keeper.ticks == {"slow": 1}
+
+    asyncio.run(story())
+
+
+def test_a_tick_that_hangs_does_not_keep_the_controller_from_leaving(
+    keeper: type[Keeper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controlling, "LEAVE_SECONDS", 0.1)
+
+    async def story() -> None:
+        leaving = asyncio.create_task(controller_of(lambda: ["slow"]).run(port=0))
+        await asyncio.sleep(0.2)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.wait_for(leaving, 3)
+        assert keeper.ticks == {}
+        keeper.release.set()
 
     asyncio.run(story())
 
