@@ -13,6 +13,8 @@ from pressrun.rollout.kubernetes.controller import Controller
 from pressrun.rollout.kubernetes.leading import Leading
 from pressrun.rollout.kubernetes.names import CONTROLLER, CONTROLLER_PORT
 
+_log = logging.getLogger(__name__)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="pressrun.rollout.kubernetes", description="Controls rollouts in a cluster.")
@@ -29,7 +31,7 @@ def main() -> None:
         asyncio.run(Controller(api, leading).run(port=given.port))
         status = 0
     except Exception:
-        logging.exception("the controller ends")
+        _log.exception("the controller ends")
     finally:
         # A tick that hangs ends here, as by SIGKILL, rather than go on while the interpreter takes itself apart.
         logging.shutdown()
