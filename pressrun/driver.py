@@ -20,6 +20,7 @@ from pressrun.compute.order import WorkOrder
 from pressrun.compute.stage_pod import unpacked
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from pressrun.environments import runtime_of
 from pressrun.lake.errors import SupersededError
 from pressrun.lake.types import StageResult
 from pressrun.loop import stage
@@ -43,7 +44,7 @@ def run(order: WorkOrder, folder: Path) -> StageResult:
         fresh=order.fresh,
         progress=tell,
         asked=order.asked,
-        placed=True,
+        placed=runtime_of(environment, order.stage),
     )
     return stage(order.stage)(step, *order.upstream)
 

@@ -57,7 +57,7 @@ class Step:
 
     `asked` names the request by which somebody wants the step done anew although it has finished, such as the third
     clear of a task: every retry after it has the same name. "": nobody has asked. By default whoever makes a fresh
-    step asks. `placed`: this process is where the environment's file has the stage run.
+    step asks. `placed`: what the stage's own environment is (see `runtime_of`), in the process that is in it.
     """
 
     key: StepKey
@@ -67,11 +67,17 @@ class Step:
     fresh: bool = False
     progress: Progress = field(default=silent)
     asked: str | None = None
-    placed: bool = False
+    placed: str | None = None
 
     def __post_init__(self) -> None:
         if self.asked is None:
             object.__setattr__(self, "asked", uuid4().hex if self.fresh else "")
+
+    def runtime(self, stage: str) -> str:
+        """What the stage's own environment is: where this process is in it, what it was made from, else what the file
+        says now. Raises ConfigurationFailed when its lock cannot be used.
+        """
+        return runtime_of(self.environment, stage) if self.placed is None else self.placed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +155,9 @@ def _run(
     if opening.earlier is not None:
         return _hand_on(refreshed(opening.earlier), step, opening)
     _within_budget(step)
-    if not step.placed:
+    if step.placed is None:
         demand_place(step.environment, stage)
-    result = _marked(said_where(_measured(work), step.environment, stage), step=step)
+    result = _marked(said_where(_measured(work), step.environment, stage, opening.runtime), step=step)
     _keep_verdict(result, step=step)
     fence = Fence(
         whole=tuple(base for base in upon if isinstance(base, DatasetRef)), alike=None if step.fresh else opening.alike
@@ -201,7 +207,7 @@ def open_step(
 ) -> Opening:
     """How `run_once` would begin, for a stage that does a part of its work before it. Safe to repeat."""
     code, lake, model = stage_code(stage), step.lake, step.pipeline.model
-    runtime = runtime_of(step.environment, stage)
+    runtime = step.runtime(stage)
     mark = fingerprint(stage=stage, pipeline=model, inputs=inputs, section=section, code=code, runtime=runtime)
     standing = lake.standing(step.key)
     generation = standing.generation

@@ -38,6 +38,11 @@ class LockFile:
         return hashlib.sha256(self.python.encode() + b"\0" + self.content).hexdigest()
 
     @property
+    def runtime(self) -> str:
+        """What an environment made from it is: see `pressrun.environments.runtime_of`."""
+        return f"lock {self.digest}"
+
+    @property
     def hashed(self) -> bool:
         """Whether requirements name what each file must contain; the other forms always do."""
         return b"--hash=" in self.content

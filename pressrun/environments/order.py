@@ -28,11 +28,14 @@ class ProcessOrder(BaseModel):
     upstream: tuple[StageResult, ...]
     fresh: bool
     asked: str
+    runtime: str
     trace: dict[str, str]
 
     @classmethod
-    def of(cls, step: Step, *, stage: str, upstream: Sequence[StageResult], trace: Mapping[str, str]) -> ProcessOrder:
-        """The order for `stage` of `step`; `trace` is the context that it is told below."""
+    def of(
+        cls, step: Step, *, stage: str, upstream: Sequence[StageResult], runtime: str, trace: Mapping[str, str]
+    ) -> ProcessOrder:
+        """The order for `stage` of `step` in the environment `runtime`; `trace` is the context it is told below."""
         return cls(
             stage=stage,
             key=step.key,
@@ -41,6 +44,7 @@ class ProcessOrder(BaseModel):
             upstream=tuple(upstream),
             fresh=step.fresh,
             asked=step.asked or "",
+            runtime=runtime,
             trace=dict(trace),
         )
 
@@ -55,7 +59,7 @@ class ProcessOrder(BaseModel):
             fresh=self.fresh,
             progress=answers.progress,
             asked=self.asked,
-            placed=True,
+            placed=self.runtime,
         )
 
 

@@ -33,7 +33,7 @@ def runtime_of(environment: Environment, stage: str) -> str:
     place = environment.stages.of(stage).environment
     if place is None:
         return ""
-    return f"image {place.image}" if place.image else f"lock {read_lock(place).digest}"
+    return f"image {place.image}" if place.image else read_lock(place).runtime
 
 
 def demand_place(environment: Environment, stage: str) -> None:
@@ -45,12 +45,15 @@ def demand_place(environment: Environment, stage: str) -> None:
         raise NeedsProcess(stage)
 
 
-def said_where(result: StageResult, environment: Environment, stage: str) -> StageResult:
-    """The result with `facts.environment`, which says what it was made in; as it is for the task's own process."""
+def said_where(result: StageResult, environment: Environment, stage: str, runtime: str) -> StageResult:
+    """The result with `facts.environment`, which says what it was made in; as it is for the task's own process.
+
+    `runtime` is what that was: the lock may be another one by now.
+    """
     place = environment.stages.of(stage).environment
     if place is None:
         return result
-    lock = {} if place.image else {"lock": str(place.lock), "digest": read_lock(place).digest}
+    lock = {} if place.image else {"lock": str(place.lock), "digest": runtime.removeprefix("lock ")}
     python = ".".join(map(str, sys.version_info[:3]))
     image = {"image": place.image} if place.image else {}
     told = {**lock, **image, "python": python, "packages": dict(_versions())}

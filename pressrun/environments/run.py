@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from pressrun import tracing
@@ -51,7 +50,7 @@ class Placed:
         place = self.step.environment.stages.of(self.stage)
         # Before anything heavy: an environment may take minutes to make.
         gpus = demand_gpus(self.stage, place.resources.gpu) if place.resources.gpu else []
-        python, imports = self._python
+        python, imports, runtime = self._python()
         self._process = StageProcess(
             python=python,
             search_path=imports,
@@ -61,20 +60,20 @@ class Placed:
         )
         if self._stopped:  # while its environment was being made
             self._process.stop()
-        order = ProcessOrder.of(self.step, stage=self.stage, upstream=self.upstream, trace=tracing.carried())
+        told = tracing.carried()
+        order = ProcessOrder.of(self.step, stage=self.stage, upstream=self.upstream, runtime=runtime, trace=told)
         return self._process.run(order)
 
-    @cached_property
-    def _python(self) -> tuple[Path, str]:
-        """The interpreter, and what it imports before its own packages."""
+    def _python(self) -> tuple[Path, str, str]:
+        """The interpreter, what it imports before its own packages, and what its environment was made from."""
         environment = self.step.environment.stages.of(self.stage).environment
         if environment is None:
-            return Path(sys.executable), search_path()
+            return Path(sys.executable), search_path(), ""
         folder = environments_of(self.step.environment)
         code = unpacked(folder / "code")
         lock = read_lock(environment)
         python = python_of(lock, folder, stage=self.stage, code=code, progress=self.step.progress)
-        return python, ":".join([str(code), *own_folders(self.step.pipeline)])
+        return python, ":".join([str(code), *own_folders(self.step.pipeline)]), lock.runtime
 
 
 def _visible(gpus: Sequence[str]) -> Mapping[str, str]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
-from pressrun.environments import runtime_of
 from pressrun.lake.types import DatasetRef
 from pressrun.registry import EXAMPLES_TAG, keep_settings
 from pressrun.registry.tracking import answering, connect, open_run
@@ -26,7 +25,7 @@ def report(
     # A step done anew under other settings may make the very same model; its run keeps the settings that it has.
     mark = hashlib.sha256(repr([(one.key, one.value) for one in parameters]).encode()).hexdigest()[:16]
     tags = {"mlflow.runName": step.key.run_id, "pressrun.digest": digest, "pressrun.parameters": mark}
-    if runtime := runtime_of(step.environment, "train"):
+    if runtime := step.runtime("train"):
         tags["pressrun.environment"] = runtime
     with answering(step.environment):
         run_id = open_run(step.environment, experiment=step.pipeline.model, step_key=str(step.key), tags=tags)

@@ -201,7 +201,7 @@ def test_work_begins_in_no_process_but_the_pods(step: Step, fake: FakePods) -> N
     with pytest.raises(NeedsPlatform):
         work(step)
     assert began == []
-    placed = Step(key=KEY, pipeline=step.pipeline, environment=step.environment, lake=step.lake, placed=True)
+    placed = Step(key=KEY, pipeline=step.pipeline, environment=step.environment, lake=step.lake, placed=f"image {IMAGE}")
     made = work(placed)
     assert made.facts["environment"]["image"] == IMAGE
     # Who waited for it finds it done.

@@ -40,7 +40,7 @@ if "pressrun.inside" in sys.orig_argv and (name := os.environ.get("PRESSRUN_TEST
 @pytest.fixture
 def order(environment: Environment, pipeline: Pipeline, lake: Lake) -> ProcessOrder:
     step = Step(key=KEY, pipeline=pipeline, environment=environment, lake=lake)
-    return ProcessOrder.of(step, stage="ingest", upstream=[], trace={})
+    return ProcessOrder.of(step, stage="ingest", upstream=[], runtime="", trace={})
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_it_runs_the_stage_with_its_share_and_without_airflows_settings(
     assert result.facts["threads"] == "2"
     assert result.facts["airflow"] == []
     assert result.facts["pid"] != os.getpid()
-    assert result.facts["placed"] is True
+    assert result.facts["placed"] == ""
     assert result.facts["database"] == order.environment["database"]
     assert heard == [("counting", 2, 5)]
     assert "a line of the log" in caplog.text
