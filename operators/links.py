@@ -56,10 +56,10 @@ class RolloutReportLink(_StageLink):
     shows = "report"
 
 
-class SparkJobLink(_StageLink):
-    """The job on its platform's own page: states, logs, Spark's UI."""
+class JobLink(_StageLink):
+    """The job on its platform's own page, where it has one: states, logs, Spark's UI."""
 
-    name = "Spark job"
+    name = "Job"
     shows = "job"
 
 

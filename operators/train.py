@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperatorLink
 
-from operators.links import MlflowRunLink, ModelPageLink, SparkJobLink
-from operators.spark import JobStageOperator
+from operators.job import JobStageOperator
+from operators.links import JobLink, MlflowRunLink, ModelPageLink
 
 if TYPE_CHECKING:
     from pressrun.lake.types import StageResult
@@ -24,7 +24,7 @@ class TrainOperator(JobStageOperator):
 
     needs = ("ingested", "sampled", "labeled")
     stage = "train"
-    operator_extra_links: tuple[BaseOperatorLink, ...] = (MlflowRunLink(), SparkJobLink(), ModelPageLink())
+    operator_extra_links: tuple[BaseOperatorLink, ...] = (MlflowRunLink(), JobLink(), ModelPageLink())
 
     def work(self, step: Step) -> StageResult:
         from pressrun.training import train

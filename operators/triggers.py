@@ -137,7 +137,7 @@ class RolloutTrigger(BaseTrigger):
         abort(environment, self.model, actor="airflow", reason=reason, step_key=self.step_key)
 
 
-class SparkJobTrigger(BaseTrigger):
+class JobTrigger(BaseTrigger):
     """Fires when the step's job has ended, or its platform could not be asked for `patience_seconds`.
 
     How it stands goes into the ledger at each look. Killing or clearing the task cancels the job.
@@ -170,7 +170,7 @@ class SparkJobTrigger(BaseTrigger):
         self._told = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return "operators.triggers.SparkJobTrigger", {
+        return "operators.triggers.JobTrigger", {
             "environment": self.environment,
             "step_key": self.step_key,
             "stage": self.stage,

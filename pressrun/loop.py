@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.lake import StageResult, StepKey
-from pressrun.step import Progress, Step, open_lake, silent
+from pressrun.progress import Progress, silent
+from pressrun.step import Step, open_lake
 from pressrun.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -30,6 +30,7 @@ from pressrun.lake.lake import Lake
 from pressrun.lake.manifests import REUSED, SEEN, WITHHELD, Fence, Standing
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import DatasetRef, Spent, StageResult, StepKey
+from pressrun.progress import Progress, silent
 from pressrun.tracing import span
 from pressrun.verdict import Verdict
 
@@ -39,16 +40,6 @@ _OVERTAKEN = 10
 # What watches and reads costs next to nothing, and must go on whatever was spent.
 _FREE = ("ingest", "gate", "rollout", "drift")
 _PROVENANCES = ("published_at_provenance", "source_provenance", "section_provenance")
-
-
-class Progress(Protocol):
-    """Hears how far long work is: `done` of `total` (None: unknown) in words."""
-
-    def __call__(self, message: str, done: int = 0, total: int | None = None) -> None: ...
-
-
-def silent(message: str, done: int = 0, total: int | None = None) -> None:
-    """A `Progress` that nobody hears."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from pressrun.config.pipeline import Pipeline
 from pressrun.demo.nights import data_files
 from pressrun.lake import StageResult
 from pressrun.loop import run_stage
-from pressrun.step import Progress
+from pressrun.progress import Progress
 
 STAGES = ("ingest", "sample", "label", "train", "gate")
 # Enough for a gate verdict, few enough for a minute on two slow cores.

@@ -15,7 +15,7 @@ from pressrun.cli.options import EnvironmentName, PipelineName
 from pressrun.cli.terminal import ExitCode, err, out
 
 if TYPE_CHECKING:
-    from pressrun.step import Progress
+    from pressrun.progress import Progress
     from pressrun.upkeep.receipt import Receipt
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would be done, and change nothing")]

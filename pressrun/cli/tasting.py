@@ -19,7 +19,7 @@ from pressrun.cli.terminal import decided, out, tell_verdict
 
 if TYPE_CHECKING:
     from pressrun.lake import StageResult
-    from pressrun.step import Progress
+    from pressrun.progress import Progress
     from pressrun.verdict import Verdict
 
 DEMO_ADDS = (

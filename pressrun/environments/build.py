@@ -23,7 +23,7 @@ from pressrun.compute.platform import ComputeError, ConfigurationFailed, Platfor
 from pressrun.config.environment import Environment
 from pressrun.environments.lock import LockFile, is_toml
 from pressrun.lake.fingerprint import PACKAGES
-from pressrun.step import Progress, silent
+from pressrun.progress import Progress, silent
 
 log = logging.getLogger(__name__)
 NO_UV = "Install it where tasks run: pip install uv, or https://docs.astral.sh/uv. An image needs none"

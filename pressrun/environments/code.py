@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from pressrun.compute.uploads import package
 from pressrun.config.pipeline import Pipeline
-from pressrun.lake.fingerprint import named_modules
+from pressrun.lake.fingerprint import installed, named_modules, places_of
 
 
 def unpacked(folder: Path) -> Path:
@@ -33,20 +32,8 @@ def own_folders(pipeline: Pipeline) -> Iterator[str]:
     """Where the modules lie that `uses` names, unless they are installed: then the lock has them, too."""
     roots = {module.partition(".")[0] for module in named_modules(pipeline.model_dump(mode="json"))}
     for root in sorted(roots - {"pressrun"}):
-        folder = _folder_of(root)
-        if folder is not None and "site-packages" not in folder.parts:
-            yield str(folder)
-
-
-def _folder_of(root: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(root)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
-    return Path(places[0]).absolute().parent if places else None
+        if not installed(root):
+            yield str(places_of(root)[0].absolute().parent)
 
 
 def search_path() -> str:

@@ -21,7 +21,7 @@ from pressrun.config.stages import Resources
 from pressrun.environments.order import ProcessOrder
 from pressrun.environments.threads import thread_variables
 from pressrun.lake.types import StageResult
-from pressrun.step import Progress
+from pressrun.progress import Progress
 
 log = logging.getLogger(__name__)
 GUARD = Path(__file__).with_name("guard.py")

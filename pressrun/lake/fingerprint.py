@@ -70,7 +70,7 @@ def stage_code(stage: str) -> str:
 
 def installed(module: str) -> bool:
     """Whether the module came with the interpreter's packages, or is nowhere: then another one may have it."""
-    found = [place for place in _places(module) if place.exists()]
+    found = [place for place in places_of(module) if place.exists()]
     return not found or any("site-packages" in place.parts for place in found)
 
 
@@ -88,14 +88,14 @@ def code_digest(module: str) -> str:
 
 
 def _sources(module: str) -> Iterator[tuple[Path, Path]]:
-    for place in _places(module):
+    for place in places_of(module):
         if place.is_dir():
             yield from ((file.relative_to(place), file) for file in place.rglob("*.py"))
         elif place.is_file():
             yield Path(place.name), place
 
 
-def _places(module: str) -> list[Path]:
+def places_of(module: str) -> list[Path]:
     """The module's file, or the package's folders."""
     root, *inner = module.split(".")
     try:

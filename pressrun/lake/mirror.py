@@ -33,7 +33,7 @@ from pressrun.lake.tables import HOUSE, SCHEMAS
 from pressrun.lake.types import DatasetRef
 
 if TYPE_CHECKING:
-    from pressrun.step import Progress
+    from pressrun.progress import Progress
 
 _MANIFESTS = "steps"
 # The block list goes first: what is held against it must not be older than it.

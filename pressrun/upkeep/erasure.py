@@ -18,8 +18,9 @@ from pressrun.lake.errors import LakeError
 from pressrun.lake.lake import Lake
 from pressrun.lake.tables import SCHEMAS, rows_of
 from pressrun.lake.types import DatasetRef
+from pressrun.progress import Progress, silent
 from pressrun.registry.lineage import registered_versions
-from pressrun.step import Progress, open_lake, silent
+from pressrun.step import open_lake
 from pressrun.upkeep.mirroring import copies
 from pressrun.upkeep.places import Scrubbed, look_through, places
 from pressrun.upkeep.receipt import FileScrubbed, Receipt, TableErased, keep_receipt

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pressrun.config.environment import Environment
 from pressrun.lake.retention import GRACE, Keeping, Pins, TableKept, keep_table
 from pressrun.lake.tables import SCHEMAS
-from pressrun.step import Progress, open_lake, silent
+from pressrun.progress import Progress, silent
+from pressrun.step import open_lake
 from pressrun.upkeep.needs import needs, pins_of
 from pressrun.upkeep.sweep import sweep
 

@@ -9,7 +9,8 @@ from pressrun.config.environment import Environment
 from pressrun.config.load import load_environment
 from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Mirrored, Selection, mirror
-from pressrun.step import Progress, open_lake, silent
+from pressrun.progress import Progress, silent
+from pressrun.step import open_lake
 
 
 def mirror_to(

@@ -21,9 +21,10 @@ from pressrun.lake.mirror import Selection, mirror
 from pressrun.lake.types import StageResult, StepKey
 from pressrun.loop import UPSTREAM, placed
 from pressrun.overview.steps import Done, finished_steps
+from pressrun.progress import Progress, silent
 from pressrun.registry import ModelRef, fetch
 from pressrun.registry.lineage import copy_lineage
-from pressrun.step import Progress, Step, open_lake, silent
+from pressrun.step import Step, open_lake
 
 STAGES = ("sample", "label", "train", "gate")
 

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 import psycopg2
 import pytest
 import yaml
@@ -29,6 +28,7 @@ from pressrun.demo.stock import Stock, simulated_stock
 from tests.chaos.components import LAID_OVER
 from tests.fakes.buckets import Troubled, troubled
 from tests.fakes.postgresql import Server, postgresql_server
+from tests.processes import standing_still, tree
 
 DAG = "topics_retrain"
 # Set by start_stack for its children; put back afterwards.
@@ -89,7 +89,7 @@ class Site:
         away = airflow / "away" / component
         away.touch()
         pid = json.loads((airflow / "components.json").read_text())[component]
-        for process in _tree(pid):
+        for process in tree(pid):
             process.kill()
         try:
             yield
@@ -99,7 +99,7 @@ class Site:
     @contextmanager
     def without_mlflow(self) -> Iterator[None]:
         """MLflow dies by SIGKILL, and is started again at the end."""
-        for process in _tree(self.stack.services.pid_of("mlflow")):
+        for process in tree(self.stack.services.pid_of("mlflow")):
             process.kill()
         try:
             yield
@@ -126,14 +126,8 @@ class Site:
     @contextmanager
     def hanging(self, service: str) -> Iterator[None]:
         """A service and all its processes stand still: connections are accepted and never answered."""
-        processes = _tree(self.stack.services.pid_of(service))
-        for process in processes:
-            process.suspend()
-        try:
+        with standing_still(self.stack.services.pid_of(service)):
             yield
-        finally:
-            for process in processes:
-                process.resume()
 
     @contextmanager
     def unavailable(self) -> Iterator[None]:
@@ -143,11 +137,6 @@ class Site:
             yield
         finally:
             self.bucket.mend()
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    root = psutil.Process(pid)
-    return [root, *root.children(recursive=True)]
 
 
 @contextmanager

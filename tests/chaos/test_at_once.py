@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pressrun.registry.tracking import connect
 from pressrun.simulator import Newsroom, write_night
 from pressrun.step import open_lake
 from pressrun.taste import tasting_environment
-from tests.forks import FORKS
+from tests.forks import await_start, together
 from tests.loop.conftest import STAGES, Stations
 from tests.night import Night
 
@@ -41,9 +40,7 @@ def run_at_once(home: Path, pipeline: Pipeline, number: int, start: Path) -> Non
     written = write_night(newsroom, number, out=start.with_name(f"{pipeline.model} {run}")).articles
     landing = Path(night.environment.landing) / pipeline.model
     landing.mkdir(parents=True, exist_ok=True)
-    start.with_name(f"ready-{pipeline.model}-{run}").touch()
-    while not start.exists():
-        time.sleep(0.002)
+    await_start(start, f"{pipeline.model}-{run}")
     written.rename(landing / written.name)
     for stage in STAGES:
         run_stage(
@@ -73,16 +70,7 @@ def test_two_nights_of_two_pipelines_at_once_end_as_if_each_pipeline_were_alone(
     start = tmp_path / "start"
     pipelines = {model: small.model_copy(update={"model": model}) for model in MODELS}
     given = [(home, pipelines[model], number, start) for model in MODELS for number in NIGHTS]
-    processes = [FORKS.Process(target=run_at_once, args=args) for args in given]
-    for process in processes:
-        process.start()
-    while len(list(tmp_path.glob("ready-*"))) < len(processes):
-        assert all(process.is_alive() for process in processes)
-        time.sleep(0.002)
-    start.touch()
-    for process in processes:
-        process.join(timeout=250)
-    assert [process.exitcode for process in processes] == [0] * len(processes)
+    together(run_at_once, given, start=start)
     environment = tasting_environment(home)
     lake, client = open_lake(environment), connect(environment)
     for model in MODELS:

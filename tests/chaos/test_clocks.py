@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from pressrun.step import open_lake
 from pressrun.taste import tasting_environment
 from tests.chaos.clocks import skew
 from tests.fakes.postgresql import postgresql_server
-from tests.forks import FORKS
+from tests.forks import FORKS, await_start, together
 from tests.loop.conftest import NEWSROOM, STAGES, Stations
 from tests.night import RETRAIN
 
@@ -124,9 +123,7 @@ def a_night_by(clock: timedelta, home: Path, pipeline: Pipeline, number: int, st
     skew(clock)
     environment = tasting_environment(home)
     written = write_night(NEWSROOM, number, out=start.with_name(f"written-{number}")).articles
-    start.with_name(f"ready-{number}").touch()
-    while not start.exists():
-        time.sleep(0.002)
+    await_start(start, f"{number}")
     written.rename(Path(environment.landing) / pipeline.model / written.name)
     for stage in STAGES:
         run_stage(stage, pipeline=pipeline, environment=environment, dag_id=RETRAIN, run_id=f"night-{number}")
@@ -141,16 +138,7 @@ def test_two_nights_at_once_on_machines_six_hours_apart_lose_and_double_nothing(
     shutil.rmtree(landing)
     landing.mkdir()
     given = [(APART, home, small, 1, start), (-APART, home, small, 2, start)]
-    processes = [FORKS.Process(target=a_night_by, args=args) for args in given]
-    for process in processes:
-        process.start()
-    while len(list(tmp_path.glob("ready-*"))) < 2:
-        assert all(process.is_alive() for process in processes)
-        time.sleep(0.002)
-    start.touch()
-    for process in processes:
-        process.join(timeout=250)
-    assert [process.exitcode for process in processes] == [0, 0]
+    together(a_night_by, given, start=start)
     lake = open_lake(tasting_environment(home))
     for table, key in (("articles", "article_id"), ("samples", "article_id"), ("steps", "step_key")):
         rows = lake.read(lake.snapshot(table, pipeline=small.model), [key])[key].to_pylist()

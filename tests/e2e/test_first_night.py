@@ -19,6 +19,7 @@ from pressrun.demo.stack import Ports, Stack, start_stack
 from pressrun.demo.stock import simulated_stock
 from pressrun.registry.tracking import connect
 from pressrun.rollout import served
+from tests.processes import standing_still
 
 DAG = "topics_retrain"
 TASKS = ("ingest", "sample", "label", "train", "gate", "rollout")
@@ -134,14 +135,8 @@ def hanging(stack: Stack, component: str) -> Iterator[None]:
     """One of Airflow's components, with all its processes, stands still. What else may be away: tests/chaos."""
     airflow = psutil.Process(stack.services.pid_of("airflow"))
     root = next(child for child in airflow.children() if component in " ".join(child.cmdline()))
-    processes = [root, *root.children(recursive=True)]
-    for process in processes:
-        process.suspend()
-    try:
+    with standing_still(root.pid):
         yield
-    finally:
-        for process in processes:
-            process.resume()
 
 
 def test_clearing_train_repeats_neither_sample_nor_label_though_the_scheduler_and_its_worker_hang_for_a_while(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -201,7 +202,7 @@ def test_work_begins_in_no_process_but_the_pods(step: Step, fake: FakePods) -> N
     with pytest.raises(NeedsPlatform):
         work(step)
     assert began == []
-    placed = Step(key=KEY, pipeline=step.pipeline, environment=step.environment, lake=step.lake, placed=f"image {IMAGE}")
+    placed = replace(step, placed=f"image {IMAGE}")
     made = work(placed)
     assert made.facts["environment"]["image"] == IMAGE
     # Who waited for it finds it done.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pressrun.registry.tracking import connect
 from pressrun.simulator import write_night
 from pressrun.step import open_lake
 from pressrun.taste import tasting_environment
-from tests.forks import FORKS
+from tests.forks import await_start, together
 from tests.loop.conftest import NEWSROOM, STAGES, Contents, Stations
 from tests.night import RETRAIN, Night
 
@@ -34,9 +33,7 @@ def whole_run(home: Path, pipeline: Pipeline, run: str, start: Path, number: int
     """Waits for the start, lands a night in one move, and runs every stage up to the training."""
     night = Night(environment=tasting_environment(home), pipeline=pipeline, results={})
     written = write_night(NEWSROOM, number, out=start.with_name(f"written by {run}")).articles
-    start.with_name(f"ready-{run}").touch()
-    while not start.exists():
-        time.sleep(0.002)
+    await_start(start, f"{run}")
     written.rename(Path(night.environment.landing) / pipeline.model / written.name)
     for stage in STAGES:
         night.run(stage, run)
@@ -46,16 +43,7 @@ def at_once(night: Night, tmp_path: Path, *, nights: tuple[int, int]) -> list[di
     """Both runs, begun together, and what their stages handed on."""
     start, runs = tmp_path / "start", ("one", "two")
     given = [(night.environment.home, night.pipeline, run, start, n) for run, n in zip(runs, nights, strict=True)]
-    processes = [FORKS.Process(target=whole_run, args=args) for args in given]
-    for process in processes:
-        process.start()
-    while not all(start.with_name(f"ready-{run}").exists() for run in runs):
-        assert all(process.is_alive() for process in processes)
-        time.sleep(0.002)
-    start.touch()
-    for process in processes:
-        process.join(timeout=250)
-    assert [process.exitcode for process in processes] == [0, 0]
+    together(whole_run, given, start=start)
     return [finished(night, run) for run in runs]
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from airflow.sdk.exceptions import TaskDeferred
+
+from operators.job import JobStageOperator
+from operators.triggers import JobTrigger
 from pressrun.lake.types import StageResult
 from pressrun.verdict import Assertion, Decision, Verdict, VerdictKind
 
@@ -19,6 +25,28 @@ def context(task_id: str, *, try_number: int = 1, max_tries: int = 0, **more: An
     ti.xcoms = {}
     ti.xcom_push = ti.xcoms.__setitem__
     return {"ti": ti, "run_id": RUN, **more}
+
+
+def deferred(task_id: str, operator: JobStageOperator) -> JobTrigger:
+    """The trigger that the task waits by, as the triggerer makes it anew."""
+    with pytest.raises(TaskDeferred) as raised:
+        operator.execute(context(task_id))
+    assert raised.value.method_name == "execute_complete"
+    path, given = raised.value.trigger.serialize()
+    assert path == "operators.triggers.JobTrigger"
+    return JobTrigger(**given)
+
+
+def event(trigger: JobTrigger) -> dict[str, Any]:
+    """What the trigger fires with."""
+
+    async def first() -> Any:
+        async for one in trigger.run():
+            return one.payload
+        return None
+
+    found: dict[str, Any] = asyncio.run(first())
+    return found
 
 
 def verdict(kind: VerdictKind, decision: Decision, reason: str = "because", **more: Any) -> Verdict:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from airflow.providers.google.cloud.hooks.dataproc import DataprocHook
 from airflow.sdk.exceptions import TaskDeferred
-from fakes import context
+from fakes import context, deferred, event
 
 from operators.errors import PlatformRefused
 from operators.sample import SampleOperator
-from operators.triggers import SparkJobTrigger
+from operators.triggers import JobTrigger
 from pressrun.compute import JobFailed, PollingFailed
 from pressrun.config.load import load_environment, load_pipeline
 from pressrun.config.pipeline import Read
@@ -101,32 +101,13 @@ def task(away: str, ingested: StageResult, **more: Any) -> SampleOperator:
     )  # fmt: skip
 
 
-def deferred(operator: SampleOperator) -> SparkJobTrigger:
-    with pytest.raises(TaskDeferred) as raised:
-        operator.execute(context("sample"))
-    assert raised.value.method_name == "execute_complete"
-    path, given = raised.value.trigger.serialize()
-    assert path == "operators.triggers.SparkJobTrigger"
-    return SparkJobTrigger(**given)
-
-
-def event(trigger: SparkJobTrigger) -> dict[str, Any]:
-    async def first() -> Any:
-        async for one in trigger.run():
-            return one.payload
-        return None
-
-    found: dict[str, Any] = asyncio.run(first())
-    return found
-
-
 def ledger(away: str) -> ExternalJobs:
     return ExternalJobs(open_database(load_environment(away).database))
 
 
 def sampled(away: str, ingested: StageResult, drivers: list[LocalDriver]) -> dict[str, Any]:
     """What the task hands on after a deferral; a second task finds the same."""
-    trigger = deferred(task(away, ingested, deferrable=True))
+    trigger = deferred("sample", task(away, ingested, deferrable=True))
     trigger.poll_seconds = 0.2
     assert event(trigger) == {"state": "succeeded"}, drivers[0].log.read_text()
     told: dict[str, Any] = task(away, ingested).execute_complete(context("sample"), {"state": "succeeded"})
@@ -165,10 +146,10 @@ def test_on_google_cloud_too(home: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_task_links_to_its_job_and_a_retry_goes_on_with_it(away: str, ingested: StageResult, fake: FakeEmr) -> None:
     fake.script["emr-serverless"] = ["SUBMITTED"]
     first = task(away, ingested, deferrable=True)
-    deferred(first)
+    deferred("sample", first)
     run = fake.runs[0].id
     assert first.links["job"].endswith(f"#/serverless-applications/00abc123/{run}")
-    deferred(task(away, ingested, deferrable=True))
+    deferred("sample", task(away, ingested, deferrable=True))
     assert len(fake.runs) == 1
 
 
@@ -177,7 +158,7 @@ def test_a_job_that_fails_fails_the_task_with_what_to_do(away: str, ingested: St
     with pytest.raises(JobFailed, match=r"ExitCode: 1\. .*driver's log"):
         task(away, ingested, deferrable=False).execute(context("sample"))
     fake.script["emr-serverless"] = ["SUBMITTED"]
-    deferred(task(away, ingested, deferrable=True))
+    deferred("sample", task(away, ingested, deferrable=True))
     newest = ledger(away).newest(KEY)
     assert newest is not None
     assert newest.generation == 1
@@ -187,7 +168,7 @@ def test_what_a_job_took_and_cost_is_the_tasks_xcom_and_its_progress_the_tasks_l
     home: Path, away: str, fake: FakeEmr, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where Airflow's own logger writes to hangs on what ran in this process before.
-    for one in (SampleOperator, SparkJobTrigger):
+    for one in (SampleOperator, JobTrigger):
         monkeypatch.setattr(one, "log", logging.getLogger("task"))
     caplog.set_level(logging.INFO, logger="task")
     priced = environment_file(home, {**EMR, "prices": {"vCPUHour": 0.05, "memoryGBHour": 0.01}})
@@ -200,7 +181,7 @@ def test_what_a_job_took_and_cost_is_the_tasks_xcom_and_its_progress_the_tasks_l
     job = around["ti"].xcoms["job"]
     assert (job["platform"], job["cost_usd"], job["page"]) == ("emr_serverless", None, operator.links["job"])
     trigger = deferral.value.trigger
-    assert isinstance(trigger, SparkJobTrigger)
+    assert isinstance(trigger, JobTrigger)
     trigger.poll_seconds = 0
     event = asyncio.run(anext(trigger.run()))
     with pytest.raises(JobFailed):
@@ -220,7 +201,7 @@ def test_a_request_that_is_refused_fails_the_task_for_good(away: str, ingested: 
 
 def test_clearing_a_deferred_task_cancels_its_job(away: str, ingested: StageResult, fake: FakeEmr) -> None:
     fake.script["emr-serverless"] = ["RUNNING"]
-    trigger = deferred(task(away, ingested, deferrable=True))
+    trigger = deferred("sample", task(away, ingested, deferrable=True))
     asyncio.run(trigger.on_kill())
     assert fake.runs[0].state == "CANCELLING"
 
@@ -228,7 +209,7 @@ def test_clearing_a_deferred_task_cancels_its_job(away: str, ingested: StageResu
 def test_killing_a_task_that_waits_cancels_its_job(away: str, ingested: StageResult, fake: FakeEmr) -> None:
     fake.script["emr-serverless"] = ["RUNNING"]
     operator = task(away, ingested, deferrable=True)
-    deferred(operator)
+    deferred("sample", operator)
     operator.on_kill()
     assert fake.runs[0].state == "CANCELLING"
 
@@ -236,7 +217,7 @@ def test_killing_a_task_that_waits_cancels_its_job(away: str, ingested: StageRes
 def test_a_platform_out_of_reach_ends_the_wait_and_not_the_job(away: str, ingested: StageResult, fake: FakeEmr) -> None:
     fake.script["emr-serverless"] = ["RUNNING"]
     operator = task(away, ingested, deferrable=True, patience_seconds=0)
-    trigger = deferred(operator)
+    trigger = deferred("sample", operator)
     fake.troubles["GetJobRun"] = ["throttled"]
     seen = event(trigger)
     with pytest.raises(PollingFailed, match="a retry of the task finds it"):
@@ -249,7 +230,7 @@ def test_a_right_that_is_taken_away_in_mid_run_ends_the_wait_with_its_name(
 ) -> None:
     fake.script["emr-serverless"] = ["RUNNING"]
     operator = task(away, ingested, deferrable=True)
-    trigger = deferred(operator)
+    trigger = deferred("sample", operator)
     fake.troubles["GetJobRun"] = ["denied"]
     seen = event(trigger)
     with pytest.raises(PollingFailed, match="emr-serverless:GetJobRun was denied"):

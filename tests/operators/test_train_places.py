@@ -18,13 +18,12 @@ import httpx
 import psutil
 import pytest
 import yaml
-from airflow.sdk.exceptions import TaskDeferred
-from fakes import context
+from fakes import context, deferred, event
 
 from operators.errors import PlatformRefused
 from operators.ingest import IngestOperator
 from operators.train import TrainOperator
-from operators.triggers import SparkJobTrigger
+from operators.triggers import JobTrigger
 from pressrun.compute import JobFailed, PlatformFailed
 from pressrun.environments.process import GUARD
 from tests.environments.kubelet import kubelet
@@ -68,22 +67,6 @@ def in_pod(night: Night, tmp_path: Path, *, mlflow: str = "http://127.0.0.1:9", 
     )  # fmt: skip
 
 
-def deferred(operator: TrainOperator) -> SparkJobTrigger:
-    with pytest.raises(TaskDeferred) as raised:
-        operator.execute(context("train"))
-    return SparkJobTrigger(**raised.value.trigger.serialize()[1])
-
-
-def event(trigger: SparkJobTrigger) -> dict[str, Any]:
-    async def first() -> Any:
-        async for one in trigger.run():
-            return one.payload
-        return None
-
-    found: dict[str, Any] = asyncio.run(first())
-    return found
-
-
 @pytest.fixture
 def mlflow(night: Night) -> Iterator[str]:
     """The night's MLflow, served."""
@@ -121,8 +104,8 @@ def test_a_pod_trains_and_the_task_hands_on_what_it_left(
     night: Night, fake: FakePods, mlflow: str, tmp_path: Path
 ) -> None:
     with kubelet(fake, tmp_path) as logs:
-        trigger = deferred(in_pod(night, tmp_path, mlflow=mlflow, deferrable=True))
-        deferred(in_pod(night, tmp_path, mlflow=mlflow, deferrable=True))  # the worker died: the next try
+        trigger = deferred("train", in_pod(night, tmp_path, mlflow=mlflow, deferrable=True))
+        deferred("train", in_pod(night, tmp_path, mlflow=mlflow, deferrable=True))  # the worker died: the next try
         trigger.poll_seconds = 0.2
         assert event(trigger) == {"state": "succeeded"}, Path(logs[0]).read_text()
     told = in_pod(night, tmp_path, mlflow=mlflow).execute_complete(context("train"), {"state": "succeeded"})
@@ -136,29 +119,29 @@ def test_a_pod_out_of_memory_fails_the_task_for_good_and_one_whose_node_went_is_
     night: Night, fake: FakePods, tmp_path: Path
 ) -> None:
     operator = in_pod(night, tmp_path, deferrable=True)
-    deferred(operator)
+    deferred("train", operator)
     fake.end(fake.created[0], "Failed", 137, reason="Terminated", message="the node is shut down")
     with pytest.raises(PlatformFailed, match="a retry helps"):
         operator.execute_complete(context("train"), event(deferred_trigger(operator)))
-    deferred(operator)
+    deferred("train", operator)
     assert len(fake.created) == 2
     fake.end(fake.created[1], "Failed", 137, why="OOMKilled")
     with pytest.raises(PlatformRefused, match=r"OOMKilled.*Raise stages\.train\.resources\.memory"):
         operator.execute_complete(context("train"), event(deferred_trigger(operator)))
 
 
-def deferred_trigger(operator: TrainOperator) -> SparkJobTrigger:
+def deferred_trigger(operator: TrainOperator) -> JobTrigger:
     """The trigger that the task waits by."""
     key = "topics_retrain/manual__2026-01-02/train/-1"
-    return SparkJobTrigger(environment=operator.environment, step_key=key, stage="train", poll_seconds=0)
+    return JobTrigger(environment=operator.environment, step_key=key, stage="train", poll_seconds=0)
 
 
 def test_killing_the_task_takes_the_pod_away(night: Night, fake: FakePods, tmp_path: Path) -> None:
     operator = in_pod(night, tmp_path, deferrable=True)
-    trigger = deferred(operator)
+    trigger = deferred("train", operator)
     operator.on_kill()
     assert fake.pods == {}
-    deferred(operator)
+    deferred("train", operator)
     asyncio.run(trigger.on_kill())
     assert fake.pods == {}
 
