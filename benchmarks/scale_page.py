@@ -122,7 +122,7 @@ def draw(file: Path, stages: Sequence[Mapping[str, Any]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), dpi=120)
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), dpi=120, layout="constrained")
     for axis, value, title in zip(axes, ("seconds", "peak_mb"), ("seconds", "peak memory, MB"), strict=True):
         for stage in _ORDER:
             points = sorted((one["rows"], one[value]) for one in stages if one["stage"] == stage)
@@ -130,7 +130,6 @@ def draw(file: Path, stages: Sequence[Mapping[str, Any]]) -> None:
                 axis.plot(*zip(*points, strict=True), marker="o", label=stage.replace("_", " "))
         axis.set(xscale="log", yscale="log", xlabel="articles a night", title=title)
         axis.grid(alpha=0.3, which="both")
-    axes[0].legend()
-    figure.tight_layout()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(_ORDER))
     figure.savefig(file)
     pyplot.close(figure)

@@ -125,13 +125,13 @@ def _rewritten(location: Location, table: DeltaTable, names: tuple[str, ...], wa
         return True
     for file, count in held:
         tell(Went(path=file.path, rows=count, old=False))
-    kept = [new for file, _ in held if (new := rewritten(location, file, wanted)) is not None]
     gone = [file for file, _ in held]
     try:
+        kept = [new for file in gone if (new := rewritten(location, file, wanted)) is not None]
         note = {"pressrun.erased": str(sum(count for _, count in held))}
         delta.commit(table, add=kept, remove=gone, app=_APP, sequence=table.version() + 1, note=note)
-    except CommitFailedError:
-        return False
+    except (CommitFailedError, FileNotFoundError):
+        return False  # Another writer was first, or another erasure took a file.
     return True
 
 

@@ -52,11 +52,10 @@ VERSION = "import importlib.metadata as m; print(m.version('iniconfig'))"
 @needs_uv
 def test_however_many_ask_at_once_it_is_made_once(tmp_path: Path, folder: Path, code: Path) -> None:
     told: list[str] = []
+    asked = lock(tmp_path)
 
     def ask(_: int) -> Path:
-        return python_of(
-            lock(tmp_path), folder, stage="train", code=code, progress=lambda words, *_: told.append(words)
-        )
+        return python_of(asked, folder, stage="train", code=code, progress=lambda words, *_: told.append(words))
 
     with ThreadPoolExecutor(3) as pool:
         (python,) = set(pool.map(ask, range(3)))

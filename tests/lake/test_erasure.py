@@ -133,6 +133,26 @@ def written_by_spark(lake: Lake, key: StepKey, rows: pa.Table) -> str:
 
 
 @everywhere
+def test_a_file_that_another_erasure_takes_between_two_looks_is_no_trouble(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show(lake, "n1", shown(ANN, 1), shown(BOB, 1))
+    read, others = delta.read_file, []
+
+    def slow(location: delta.Location, file: delta.File) -> pa.Table:
+        if location.uri.endswith("interactions") and not others:
+            others.append("begun")
+            erase(lake, ANN)
+        return read(location, file)
+
+    monkeypatch.setattr(delta, "read_file", slow)
+    erase(lake, ANN)
+    assert hers(on_disk(lake)) == []
+    assert others == ["begun"]
+    assert "b1" in on_disk(lake)
+
+
+@everywhere
 def test_files_that_a_late_job_wrote_come_without_her(lake: Lake, key: StepKey) -> None:
     show(lake, "n1", shown(ANN, 1))
     erase(lake, ANN)
