@@ -1,28 +1,27 @@
-"""`Bundle`: a loaded model. Scores texts with numpy and scipy alone (and LightGBM's reader for its family)."""
+"""`Bundle`: a loaded model. Texts, columns or pairs of texts go in, an array of numbers comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load as load_tensors
-from tokenizers import Tokenizer
 
 from pressrun.bundle.errors import BundleError
 from pressrun.bundle.folder import read_folder
-from pressrun.bundle.manifest import LinearSpec, Manifest, StaticStep, TfidfStep
+from pressrun.bundle.inputs import Batch, Pairs
+from pressrun.bundle.manifest import Input, Manifest
 from pressrun.bundle.models import Lightgbm, Linear, Scores, softmax
-from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep, features
-from pressrun.bundle.static_embeddings import TENSOR, StaticEmbeddings
+from pressrun.bundle.preprocessing import DeclaredStep, features
+from pressrun.bundle.read import read_model, read_steps
 from pressrun.bundle.tfidf import Tfidf, words
-from pressrun.bundle.vocabulary import parse_vocabulary
+from pressrun.bundle.transformer import Transformer
 
-Files = Mapping[str, bytes]
 _BATCH = 2048
 """Texts scored at once: features of all of a night's would be many times as large as the texts."""
+_FIRST_TEXT = "A first try\nof every step."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +30,7 @@ class Bundle:
 
     manifest: Manifest
     steps: tuple[DeclaredStep, ...]
-    model: Linear | Lightgbm
+    model: Linear | Lightgbm | Transformer
 
     @property
     def name(self) -> str:
@@ -45,13 +44,52 @@ class Bundle:
     def digest(self) -> str:
         return self.manifest.digest
 
-    def scores(self, texts: Sequence[str]) -> Scores:
-        """Calibrated probabilities, (n, k) in the order of `labels`."""
-        parts = [self._scores(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.labels)))
+    def scores(self, batch: Batch) -> Scores:
+        """One row an entry of `batch`, (n, k): probabilities in the order of `labels`, one number, or an embedding.
 
-    def _scores(self, texts: Sequence[str]) -> Scores:
-        return softmax(self.model.decisions(features(self.steps, texts)), self.manifest.calibration.slope)
+        `batch` is what the manifest's `input` says: texts, float64 columns (n, d), or `Pairs`. Raises ValueError when
+        it is another or has another width.
+        """
+        self._refuse_other(batch)
+        parts = [self._scores(part) for part in _parts(batch)]
+        if not parts:
+            return np.zeros((0, self.width))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    @cached_property
+    def width(self) -> int:
+        """How many numbers a row has."""
+        return self.manifest.width or self._scores(self._first()).shape[1]
+
+    def _refuse_other(self, batch: Batch) -> None:
+        given, wanted = _kind(batch), self.manifest.input
+        if given != wanted:
+            raise ValueError(f"{self.name} reads {wanted}, given was {given}")
+        columns = self.manifest.columns
+        if columns and isinstance(batch, np.ndarray) and batch.shape != (len(batch), len(columns)):
+            raise ValueError(f"{self.name} reads rows of {len(columns)} columns, given was {batch.shape}")
+
+    def _scores(self, batch: Batch) -> Scores:
+        model, calibration = self.model, self.manifest.calibration
+        if isinstance(model, Transformer):
+            assert not isinstance(batch, np.ndarray)
+            decisions = model.decisions(batch)
+        else:
+            assert not isinstance(batch, Pairs)
+            rows = batch if isinstance(batch, np.ndarray) else features(self.steps, batch)
+            if isinstance(model, Lightgbm) and calibration is None:
+                own = model.predictions(rows)
+                return np.hstack([1 - own, own]) if self._by_one_score(own) else own
+            decisions = model.decisions(rows)
+        if calibration is None:
+            return decisions
+        if self._by_one_score(decisions):
+            decisions = np.hstack([np.zeros_like(decisions), decisions])
+        return softmax(decisions, calibration.slope)
+
+    def _by_one_score(self, rows: Scores) -> bool:
+        """LightGBM's binary objective gives two classes one number: the second's."""
+        return len(self.labels) == 2 and rows.shape[1] == 1 and isinstance(self.model, Lightgbm)
 
     def features(self, text: str) -> dict[str, float]:
         """What the prediction log keeps of a text: counts of tokens and characters, share of unknown words."""
@@ -69,15 +107,40 @@ class Bundle:
     def _known(self) -> Mapping[str, int]:
         return max((step.vocabulary for step in self.steps if isinstance(step, Tfidf)), key=len, default={})
 
+    def _first(self) -> Batch:
+        if self.manifest.columns is not None:
+            return np.zeros((1, len(self.manifest.columns)))
+        texts = [_FIRST_TEXT]
+        return Pairs(queries=texts, texts=texts) if self.manifest.input == "text_pair" else texts
 
-def load_bundle(folder: str | Path, *, digest: str | None = None) -> Bundle:
-    """Loads and verifies a bundle; with `digest`, refuses any other. Raises BundleError."""
+
+def _kind(batch: Batch) -> Input:
+    if isinstance(batch, np.ndarray):
+        return "columns"
+    return "text_pair" if isinstance(batch, Pairs) else "article_text"
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    if len(batch) <= _BATCH:
+        if len(batch):
+            yield batch
+        return
+    for start in range(0, len(batch), _BATCH):
+        end = start + _BATCH
+        yield batch.part(start, end) if isinstance(batch, Pairs) else batch[start:end]
+
+
+def load_bundle(folder: str | Path, *, digest: str | None = None, threads: int = 1) -> Bundle:
+    """Loads and verifies a bundle; with `digest`, refuses any other. Raises BundleError.
+
+    `threads` is how many compute one batch of a transformer.
+    """
     manifest, files = read_folder(Path(folder))
     if digest is not None and manifest.digest != digest:
         raise BundleError(f"{folder} holds model {manifest.digest[:12]}, not {digest[:12]}; fetch the model again")
     try:
-        steps = tuple(read_step(spec, files) for spec in manifest.preprocessing)
-        bundle = Bundle(manifest=manifest, steps=steps, model=_model(manifest, files))
+        model = read_model(manifest, files, threads=threads)
+        bundle = Bundle(manifest=manifest, steps=read_steps(manifest, files), model=model)
         _try_out(bundle)
     except BundleError:
         raise
@@ -86,34 +149,9 @@ def load_bundle(folder: str | Path, *, digest: str | None = None) -> Bundle:
     return bundle
 
 
-def read_step(spec: TfidfStep | StaticStep, files: Files) -> DeclaredStep:
-    """The step that `spec` declares, from its files' contents. Raises BundleError and what parsers raise."""
-    return _tfidf(spec, files) if isinstance(spec, TfidfStep) else _static(spec, files)
-
-
-def _tfidf(spec: TfidfStep, files: Files) -> Tfidf:
-    idf = np.asarray(load_tensors(files[spec.weights])["idf"], dtype=np.float64)
-    vocabulary = parse_vocabulary(files[spec.vocabulary], size=len(idf))
-    return Tfidf(vocabulary=vocabulary, idf=idf, ngram_range=spec.ngrams, sublinear_tf=spec.sublinear_tf)
-
-
-def _static(spec: StaticStep, files: Files) -> CenteredEmbeddings:
-    tokenizer = Tokenizer.from_str(files[spec.tokenizer].decode())
-    embeddings = StaticEmbeddings(weights=load_tensors(files[spec.weights])[TENSOR], tokenizer=tokenizer)
-    center = load_tensors(files[spec.center])["center"]
-    return CenteredEmbeddings(embeddings=embeddings, center=center, scale=spec.scale)
-
-
-def _model(manifest: Manifest, files: Files) -> Linear | Lightgbm:
-    spec = manifest.model
-    if isinstance(spec, LinearSpec):
-        tensors = load_tensors(files[spec.weights])
-        return Linear(coefficients=tensors["coefficients"], intercept=tensors["intercept"])
-    return Lightgbm(text=files[spec.text].decode())
-
-
 def _try_out(bundle: Bundle) -> None:
-    """Shapes that do not fit show on the first text, not in traffic."""
-    scores = bundle.scores(["A first try\nof every step."])
-    if scores.shape != (1, len(bundle.labels)) or not np.isfinite(scores).all():
-        raise BundleError(f"{bundle.name} answers {scores.shape} for {len(bundle.labels)} labels, or no finite numbers")
+    """Shapes that do not fit show on the first row, not in traffic."""
+    scores, wanted = bundle.scores(bundle._first()), bundle.width
+    if scores.shape != (1, wanted) or not np.isfinite(scores).all():
+        what = f"{wanted} labels" if bundle.labels else f"a {bundle.manifest.task} ({wanted} numbers)"
+        raise BundleError(f"{bundle.name} answers {scores.shape} for {what}, or no finite numbers")

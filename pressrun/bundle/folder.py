@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from pressrun.bundle.errors import BundleError
-from pressrun.bundle.manifest import MANIFEST, MAX_FILE_BYTES, Manifest, parse_manifest
+from pressrun.bundle.manifest import MANIFEST, Manifest, largest, parse_manifest
 
 MAX_MANIFEST_BYTES = 2**20
 
@@ -45,7 +45,7 @@ def _read(folder: Path, name: str, limit: int) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise BundleError(f"{path} is no plain file")
-        content = file.read(min(limit, MAX_FILE_BYTES) + 1)
-    if len(content) > min(limit, MAX_FILE_BYTES):
-        raise BundleError(f"{path} is larger than the {min(limit, MAX_FILE_BYTES):,} bytes allowed")
+        content = file.read(min(limit, largest(name)) + 1)
+    if len(content) > min(limit, largest(name)):
+        raise BundleError(f"{path} is larger than the {min(limit, largest(name)):,} bytes allowed")
     return content

@@ -4,103 +4,82 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from pressrun.bundle.errors import BundleError
+from pressrun.bundle.specs import (
+    FileName,
+    LightgbmSpec,
+    ModelSpec,
+    OnnxSpec,
+    Part,
+    PreprocessingStep,
+    Softmax,
+    TokenizerStep,
+)
 
-FileName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}\.(safetensors|json|txt)$")]
 MANIFEST = "bundle.json"
 MAX_FILE_BYTES = 64 * 2**20
+MAX_ONNX_BYTES = 512 * 2**20
 MAX_FILES = 16
+MAX_MEMORY = 64 * 2**30
+
+Task: TypeAlias = Literal["classification", "regression", "ranking", "embedding", "reranking"]
+Input: TypeAlias = Literal["article_text", "columns", "text_pair"]
+# Of a manifest's fields, those that came after its format: left out where they say nothing, so digests stay.
+_LATER = ("columns", "memory", "calibration")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def largest(name: str) -> int:
+    """How many bytes a bundle's file of that name may have: a graph of a transformer holds its weights."""
+    return MAX_ONNX_BYTES if name.endswith(".onnx") else MAX_FILE_BYTES
 
 
-class File(_Part):
+class File(Part):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    size: int = Field(ge=0, le=MAX_FILE_BYTES, description="bytes")
+    size: int = Field(ge=0, le=MAX_ONNX_BYTES, description="bytes")
 
 
-class TfidfStep(_Part):
-    """Word n-grams; `tokens` names a fixed tokenisation, never a pattern from the file."""
+class Manifest(Part):
+    """What the bundle is and the digests of its files; the steps' outputs stand side by side in their order.
 
-    step: Literal["tfidf"] = "tfidf"
-    version: Literal[1] = 1
-    tokens: Literal["words_of_two_and_more"] = "words_of_two_and_more"
-    ngrams: tuple[Annotated[int, Field(ge=1, le=3)], Annotated[int, Field(ge=1, le=3)]] = (1, 2)
-    sublinear_tf: bool = True
-    vocabulary: FileName
-    weights: FileName
-
-
-class StaticStep(_Part):
-    """Mean token vectors of length one, less `center` (in `weights`), times `scale`."""
-
-    step: Literal["static_embeddings"] = "static_embeddings"
-    version: Literal[1] = 1
-    scale: float = Field(default=1.0, gt=0, le=100)
-    weights: FileName
-    center: FileName
-    tokenizer: FileName
-
-
-PreprocessingStep = Annotated[TfidfStep | StaticStep, Field(discriminator="step")]
-
-
-class LinearSpec(_Part):
-    kind: Literal["linear"] = "linear"
-    version: Literal[1] = 1
-    weights: FileName
-
-
-class LightgbmSpec(_Part):
-    kind: Literal["lightgbm"] = "lightgbm"
-    version: Literal[1] = 1
-    text: FileName
-
-
-ModelSpec = Annotated[LinearSpec | LightgbmSpec, Field(discriminator="kind")]
-
-
-class Softmax(_Part):
-    """Probabilities are softmax(slope x decision): Platt's scaling for more than two classes, by one number."""
-
-    kind: Literal["softmax"] = "softmax"
-    version: Literal[1] = 1
-    slope: float = Field(gt=0, le=1e6)
-
-
-class Manifest(_Part):
-    """What the bundle is and the digests of its files; the steps' outputs stand side by side in their order."""
+    `columns` names what an input of columns holds, in order. `memory` is how many bytes the loaded model may take; None
+    stands for what its files' sizes make likely.
+    """
 
     format: Literal[1] = 1
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    task: Literal["classification"] = "classification"
-    input: Literal["article_text"] = "article_text"
-    labels: tuple[str, ...] = Field(min_length=2, max_length=1000)
+    task: Task = "classification"
+    input: Input = "article_text"
+    columns: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] | None = Field(
+        default=None, min_length=1, max_length=100_000
+    )
+    labels: tuple[str, ...] = Field(max_length=1000)
     taxonomy_version: str = ""
     family: str = ""
-    preprocessing: tuple[PreprocessingStep, ...] = Field(min_length=1, max_length=4)
-    model: ModelSpec
-    calibration: Softmax
+    preprocessing: tuple[Annotated[PreprocessingStep, Field(discriminator="step")], ...] = Field(max_length=4)
+    model: Annotated[ModelSpec, Field(discriminator="kind")]
+    calibration: Softmax | None = None
+    memory: int | None = Field(default=None, ge=2**20, le=MAX_MEMORY, description="bytes")
     files: dict[FileName, File] = Field(max_length=MAX_FILES)
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        if len(set(self.labels)) != len(self.labels):
-            raise ValueError("labels must be unique")
-        named = {getattr(part, key) for part in (*self.preprocessing, self.model) for key in FILE_KEYS & _keys(part)}
+        _refuse_labels(self)
+        _refuse_inputs(self)
+        named = {name for part in (*self.preprocessing, self.model) for name in part.file_names()}
         if named != set(self.files):
             raise ValueError(f"files lists {sorted(self.files)}, but the steps and the model use {sorted(named)}")
+        for name, file in self.files.items():
+            if file.size > largest(name):
+                raise ValueError(f"{name} has {file.size:,} bytes, such a file has {largest(name):,} at the most")
         return self
 
     def canonical(self) -> bytes:
         """The manifest's one spelling: sorted keys, no spaces, ASCII."""
-        content = self.model_dump(mode="json")
+        content = self.model_dump(mode="json", exclude={key for key in _LATER if getattr(self, key) is None})
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
     @property
@@ -108,12 +87,41 @@ class Manifest(_Part):
         """Names the model: it covers every file by its own digest."""
         return hashlib.sha256(self.canonical()).hexdigest()
 
+    @property
+    def width(self) -> int | None:
+        """How many numbers the model answers a row: one a label, one, or None where the model decides (embedding)."""
+        if self.task == "classification":
+            return len(self.labels)
+        return None if self.task == "embedding" else 1
 
-FILE_KEYS = {"vocabulary", "weights", "center", "tokenizer", "text"}
+
+def _refuse_labels(manifest: Manifest) -> None:
+    if len(set(manifest.labels)) != len(manifest.labels):
+        raise ValueError("labels must be unique")
+    if manifest.task != "classification" and (manifest.labels or manifest.calibration):
+        raise ValueError(f"labels and calibration belong to classification, the task is {manifest.task}")
+    if manifest.task == "classification" and len(manifest.labels) < 2:
+        raise ValueError("a classification has at least 2 labels")
+    if manifest.task == "classification" and not manifest.calibration and not isinstance(manifest.model, LightgbmSpec):
+        raise ValueError(f"calibration is missing: a model of kind {manifest.model.kind} answers no probabilities")
 
 
-def _keys(part: BaseModel) -> set[str]:
-    return set(type(part).model_fields)
+def _refuse_inputs(manifest: Manifest) -> None:
+    steps, model = manifest.preprocessing, manifest.model
+    if (manifest.input == "columns") != (manifest.columns is not None):
+        raise ValueError("columns names the numbers of an input of columns, and of no other input")
+    if manifest.columns is not None and len(set(manifest.columns)) != len(manifest.columns):
+        raise ValueError("columns must be unique")
+    if isinstance(model, OnnxSpec) != any(isinstance(step, TokenizerStep) for step in steps):
+        raise ValueError("a tokenizer and a model of kind onnx belong together")
+    if isinstance(model, OnnxSpec) and (len(steps) != 1 or manifest.input == "columns"):
+        raise ValueError("a model of kind onnx reads texts by one tokenizer and no other step")
+    if manifest.input == "text_pair" and not isinstance(model, OnnxSpec):
+        raise ValueError(f"pairs of texts are for a model of kind onnx, not {model.kind}")
+    if manifest.task == "reranking" and manifest.input != "text_pair":
+        raise ValueError("a reranking reads text_pair")
+    if (manifest.input == "columns") != (not steps):
+        raise ValueError("an input of columns goes to the model as it is; texts take at least 1 step")
 
 
 def parse_manifest(content: bytes) -> Manifest:

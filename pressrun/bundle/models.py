@@ -1,25 +1,23 @@
-"""What turns features into decisions, and decisions into probabilities. numpy, scipy and LightGBM's own reader."""
+"""What turns features into decisions, and decisions into probabilities."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-if TYPE_CHECKING:
-    import lightgbm
+from pressrun.bundle.trees import Lightgbm, Rows, Scores
 
-Scores = NDArray[np.float64]
+__all__ = ["FeatureModel", "Lightgbm", "Linear", "Model", "Scores", "softmax"]
 
 
 class Model(Protocol):
-    """`decisions` gives each row of features (n, d) one number a class, (n, k)."""
+    """`decisions` gives each row of features (n, d) one number a class, (n, k), or one number, (n, 1)."""
 
-    def decisions(self, features: sparse.csr_matrix) -> Scores: ...
+    def decisions(self, features: Rows) -> Scores: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,25 +31,12 @@ class Linear:
     def _columns(self) -> NDArray[np.float64]:
         return np.ascontiguousarray(self.coefficients.T, dtype=np.float64)
 
-    def decisions(self, features: sparse.csr_matrix) -> Scores:
+    def decisions(self, features: Rows) -> Scores:
         return np.asarray(features @ self._columns + self.intercept)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lightgbm:
-    """A multiclass booster in LightGBM's text format."""
-
-    text: str = field(repr=False)
-
-    @cached_property
-    def _booster(self) -> lightgbm.Booster:
-        import lightgbm  # a bundle of another family must not need it
-
-        return lightgbm.Booster(model_str=self.text)
-
-    def decisions(self, features: sparse.csr_matrix) -> Scores:
-        raw = self._booster.predict(features, raw_score=True, num_threads=1)
-        return np.asarray(raw, dtype=np.float64)
+FeatureModel: TypeAlias = Linear | Lightgbm
+"""All there is for features; a `Transformer` reads texts."""
 
 
 def softmax(decisions: Scores, slope: float = 1.0) -> Scores:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pressrun.bundle.hashed_ngrams import HashedNgrams
 from pressrun.bundle.static_embeddings import StaticEmbeddings
 from pressrun.bundle.tfidf import Tfidf
 
@@ -43,7 +44,7 @@ class CenteredEmbeddings:
         return self.place(self.embeddings.embed(texts))
 
 
-DeclaredStep: TypeAlias = Tfidf | CenteredEmbeddings
+DeclaredStep: TypeAlias = Tfidf | CenteredEmbeddings | HashedNgrams
 """All there is: what else turns texts into features is no part of a model."""
 
 

@@ -5,61 +5,87 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from safetensors.numpy import save as save_tensors
 
-from pressrun.bundle.bundle import Bundle, load_bundle, read_step
+from pressrun.bundle.bundle import Bundle, load_bundle
 from pressrun.bundle.errors import BundleError
-from pressrun.bundle.manifest import (
+from pressrun.bundle.hashed_ngrams import HashedNgrams
+from pressrun.bundle.manifest import MANIFEST, MAX_FILE_BYTES, File, Input, Manifest, Task
+from pressrun.bundle.models import Lightgbm, Linear
+from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
+from pressrun.bundle.read import read_step
+from pressrun.bundle.specs import (
     FILE_KEYS,
-    MANIFEST,
-    MAX_FILE_BYTES,
-    File,
+    HashedStep,
     LightgbmSpec,
     LinearSpec,
-    Manifest,
+    ModelSpec,
+    OnnxSpec,
+    PreprocessingStep,
     Softmax,
     StaticStep,
     TfidfStep,
+    TokenizerStep,
 )
-from pressrun.bundle.models import Lightgbm, Linear
-from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
 from pressrun.bundle.static_embeddings import TENSOR
 from pressrun.bundle.tfidf import Tfidf
+from pressrun.bundle.transformer import TextTokenizer, Transformer
 from pressrun.bundle.vocabulary import dump_vocabulary
 
-Spec = TfidfStep | StaticStep | LinearSpec | LightgbmSpec
+Spec = PreprocessingStep | ModelSpec
 
 
 def write_bundle(
     folder: str | Path,
     *,
     name: str,
-    labels: Sequence[str],
-    steps: Sequence[DeclaredStep],
-    model: Linear | Lightgbm,
-    slope: float,
+    model: Linear | Lightgbm | Transformer,
+    steps: Sequence[DeclaredStep] = (),
+    labels: Sequence[str] = (),
+    slope: float | None = None,
+    task: Task = "classification",
+    input: Input = "article_text",
+    columns: Sequence[str] | None = None,
+    memory: int | None = None,
     family: str = "",
     taxonomy_version: str = "",
 ) -> Bundle:
-    """Writes the parts into `folder` (made if missing, else empty) and loads them back from there."""
-    written = _apart([_written(part) for part in (*steps, model)])
+    """Writes the parts into `folder` (made if missing, else empty) and loads them back from there.
+
+    `slope` calibrates a classification's probabilities; only LightGBM's own may go without. `columns` names the numbers
+    of an input of columns. `memory` is how many bytes the loaded model may take. Raises BundleError for parts that do
+    not go together.
+    """
+    parts = [*steps, *([model.tokenizer] if isinstance(model, Transformer) else []), model]
+    written = _apart([_written(part) for part in parts])
     files = {name: content for _, contents in written for name, content in contents.items()}
-    manifest = Manifest.model_validate(
-        {
-            "name": name,
-            "labels": tuple(labels),
-            "family": family,
-            "taxonomy_version": taxonomy_version,
-            "preprocessing": [spec.model_dump() for spec, _ in written[:-1]],
-            "model": written[-1][0].model_dump(),
-            "calibration": Softmax(slope=slope).model_dump(),
-            "files": {name: _file(content).model_dump() for name, content in files.items()},
-        }
+    manifest = _manifest(
+        name=name,
+        labels=tuple(labels),
+        family=family,
+        taxonomy_version=taxonomy_version,
+        task=task,
+        input=input,
+        columns=None if columns is None else tuple(columns),
+        memory=memory,
+        preprocessing=[spec.model_dump() for spec, _ in written[:-1]],
+        model=written[-1][0].model_dump(),
+        calibration=None if slope is None else Softmax(slope=slope).model_dump(),
+        files={name: _file(content).model_dump() for name, content in files.items()},
     )
     _put(Path(folder), {**files, MANIFEST: manifest.canonical()})
     return load_bundle(folder, digest=manifest.digest)
+
+
+def _manifest(**parts: Any) -> Manifest:
+    try:
+        return Manifest.model_validate(parts)
+    except ValidationError as error:
+        raise BundleError(f"no bundle can hold this model: {error}") from error
 
 
 def stored(step: DeclaredStep) -> DeclaredStep:
@@ -95,18 +121,30 @@ def _file(content: bytes) -> File:
     return File(sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
 
-def _written(part: DeclaredStep | Linear | Lightgbm) -> tuple[Spec, dict[str, bytes]]:
+def _written(part: DeclaredStep | TextTokenizer | Linear | Lightgbm | Transformer) -> tuple[Spec, dict[str, bytes]]:
     match part:
         case Linear():
             return _linear(part)
         case Lightgbm():
             return LightgbmSpec(text="model.txt"), {"model.txt": part.text.encode()}
+        case Transformer():
+            options = {"pooling": part.pooling, "normalize": part.normalize, "precision": part.precision}
+            return OnnxSpec.model_validate({"graph": "model.onnx", **options}), {"model.onnx": part.graph}
+        case TextTokenizer():
+            spec = TokenizerStep(tokenizer="tokenizer.json", max_tokens=part.max_tokens)
+            return spec, {spec.tokenizer: part.tokenizer.to_str().encode()}
         case _:
             return _step(part)
 
 
-def _step(part: DeclaredStep) -> tuple[TfidfStep | StaticStep, dict[str, bytes]]:
-    return _tfidf(part) if isinstance(part, Tfidf) else _static(part)
+def _step(part: DeclaredStep) -> tuple[TfidfStep | StaticStep | HashedStep, dict[str, bytes]]:
+    match part:
+        case Tfidf():
+            return _tfidf(part)
+        case HashedNgrams():
+            return HashedStep(columns=part.columns, ngrams=part.ngram_range), {}
+        case CenteredEmbeddings():
+            return _static(part)
 
 
 def _tfidf(part: Tfidf) -> tuple[TfidfStep, dict[str, bytes]]:
