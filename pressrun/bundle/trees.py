@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pressrun.bundle.errors import BundleError
+from pressrun.bundle.tree_text import checked
 
 Scores: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.float64] | sparse.csr_matrix
@@ -43,7 +44,7 @@ def _library() -> ctypes.CDLL:
     raise BundleError("LightGBM is not installed, and the model is one of its own; install lightgbm>=4.6")
 
 
-def _checked(status: int) -> None:
+def _answered(status: int) -> None:
     if status:
         raise BundleError(f"LightGBM refuses: {_library().LGBM_GetLastError().decode(errors='replace')}")
 
@@ -54,9 +55,9 @@ class _Booster:
     def __init__(self, text: str) -> None:
         self._handle = ctypes.c_void_p()
         iterations = ctypes.c_int()
-        _checked(
+        _answered(
             _library().LGBM_BoosterLoadModelFromString(
-                text.encode(), ctypes.byref(iterations), ctypes.byref(self._handle)
+                checked(text).encode(), ctypes.byref(iterations), ctypes.byref(self._handle)
             )
         )
         self.columns = self._number("LGBM_BoosterGetNumFeature")
@@ -68,14 +69,14 @@ class _Booster:
 
     def _number(self, name: str) -> int:
         number = ctypes.c_int()
-        _checked(getattr(_library(), name)(self._handle, ctypes.byref(number)))
+        _answered(getattr(_library(), name)(self._handle, ctypes.byref(number)))
         return number.value
 
     def _fast_settings(self, kind: int) -> ctypes.c_void_p:
         made = ctypes.c_void_p()
         init = _library().LGBM_BoosterPredictForMatSingleRowFastInit
         settings = (kind, 0, _ALL_ITERATIONS, _FLOAT64, ctypes.c_int32(self.columns), _SETTINGS)
-        _checked(init(self._handle, *settings, ctypes.byref(made)))
+        _answered(init(self._handle, *settings, ctypes.byref(made)))
         return made
 
     def predict(self, rows: Rows, kind: int) -> Scores:
@@ -122,7 +123,7 @@ def _free(library: ctypes.CDLL, handle: ctypes.c_void_p, fast: Iterable[ctypes.c
 
 
 def _complete(status: int, written: ctypes.c_int64, answers: Scores) -> None:
-    _checked(status)
+    _answered(status)
     if written.value != answers.size:
         raise ValueError(f"LightGBM wrote {written.value} numbers, {answers.size} were expected")
 
