@@ -13,9 +13,11 @@ from pressrun.bundle.errors import BundleError
 from pressrun.bundle.folder import read_folder
 from pressrun.bundle.inputs import Batch, Pairs
 from pressrun.bundle.manifest import Input, Manifest
+from pressrun.bundle.memory import refuse_more
 from pressrun.bundle.models import Lightgbm, Linear, Scores, softmax
 from pressrun.bundle.preprocessing import DeclaredStep, features
 from pressrun.bundle.read import read_model, read_steps
+from pressrun.bundle.reading import reading
 from pressrun.bundle.tfidf import Tfidf, words
 from pressrun.bundle.transformer import Transformer
 
@@ -138,14 +140,11 @@ def load_bundle(folder: str | Path, *, digest: str | None = None, threads: int =
     manifest, files = read_folder(Path(folder))
     if digest is not None and manifest.digest != digest:
         raise BundleError(f"{folder} holds model {manifest.digest[:12]}, not {digest[:12]}; fetch the model again")
-    try:
-        model = read_model(manifest, files, threads=threads)
-        bundle = Bundle(manifest=manifest, steps=read_steps(manifest, files), model=model)
+    with reading(str(folder)):
+        refuse_more(manifest, files)
+        steps = read_steps(manifest, files)
+        bundle = Bundle(manifest=manifest, steps=steps, model=read_model(manifest, steps, files, threads=threads))
         _try_out(bundle)
-    except BundleError:
-        raise
-    except Exception as error:  # whatever a hostile file makes a parser raise
-        raise BundleError(f"{folder} cannot be loaded: {type(error).__name__}: {error}") from error
     return bundle
 
 

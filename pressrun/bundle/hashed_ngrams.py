@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import mmh3
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -32,11 +31,17 @@ class HashedNgrams:
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """(n, d) rows of length one; a text without a word is a row of zeros."""
-        found = [self._hashes(text) for text in texts]
+        import mmh3  # who only fetches a bundle need not have it
+
+        def hashes(text: str) -> list[int]:
+            grams = ngrams(words(text), *self.ngram_range)
+            return [mmh3.hash(gram.encode("utf-8", "surrogatepass"), 0) for gram in grams]
+
+        found = [hashes(text) for text in texts]
         ends = np.cumsum([0, *map(len, found)])
-        hashes = np.fromiter((value for row in found for value in row), dtype=np.int64, count=ends[-1])
-        signs = np.where(hashes >= 0, 1.0, -1.0)
-        rows = sparse.csr_matrix((signs, self._places(hashes), ends), shape=(len(texts), self.columns))
+        hashed = np.fromiter((value for row in found for value in row), dtype=np.int64, count=ends[-1])
+        signs = np.where(hashed >= 0, 1.0, -1.0)
+        rows = sparse.csr_matrix((signs, self._places(hashed), ends), shape=(len(texts), self.columns))
         rows.sum_duplicates()
         row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
         lengths = np.sqrt(np.bincount(row, weights=rows.data**2, minlength=rows.shape[0]))
@@ -47,6 +52,3 @@ class HashedNgrams:
         """The column of each hash; the least one has no 32-bit magnitude, and scikit-learn's answer for it."""
         least = (2**31 - 1 - (self.columns - 1)) % self.columns
         return np.where(hashes == _LEAST, least, np.abs(hashes) % self.columns)
-
-    def _hashes(self, text: str) -> list[int]:
-        return [mmh3.hash(gram.encode("utf-8", "surrogatepass"), 0) for gram in ngrams(words(text), *self.ngram_range)]

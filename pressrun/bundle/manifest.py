@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field, ValidationError, model_validator
 
 from pressrun.bundle.errors import BundleError
+from pressrun.bundle.reading import no_key_twice
 from pressrun.bundle.specs import (
     FileName,
     LightgbmSpec,
@@ -127,7 +128,7 @@ def _refuse_inputs(manifest: Manifest) -> None:
 def parse_manifest(content: bytes) -> Manifest:
     """Raises BundleError that says what in the manifest is unknown or wrong."""
     try:
-        parsed: Any = json.loads(content)
+        parsed: Any = json.loads(content, object_pairs_hook=no_key_twice)
         return Manifest.model_validate_json(json.dumps(parsed))
     except (ValueError, RecursionError, ValidationError) as error:
         raise BundleError(f"{MANIFEST} is refused: {error}. Load it with the pressrun that wrote it.") from error

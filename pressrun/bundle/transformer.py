@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Texts: TypeAlias = Sequence[str] | Pairs
 Floats: TypeAlias = NDArray[np.float32]
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 2048
 """Tokens of one run, padding included: more do not make a CPU faster, they only take memory."""
 _PADDING = ("[PAD]", "<pad>")
 
@@ -33,11 +33,13 @@ _PADDING = ("[PAD]", "<pad>")
 class TextTokenizer:
     """A tokenizer with its special tokens; a text (or pair) has `max_tokens` tokens at the most, the rest is cut."""
 
-    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, padding: int | None = None) -> None:
+        """`padding` is the id that pads; None takes the tokenizer's own."""
         self.tokenizer, self.max_tokens = Tokenizer.from_str(tokenizer.to_str()), max_tokens
-        padding = tokenizer.padding
+        said = tokenizer.padding
         named = [found for name in _PADDING if (found := tokenizer.token_to_id(name)) is not None]
-        self.padding = int(padding["pad_id"]) if padding else next(iter(named), 0)
+        own = int(said["pad_id"]) if said else next(iter(named), 0)
+        self.padding = own if padding is None else padding
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_tokens)
 
@@ -85,6 +87,13 @@ class Transformer:
         if not {"input_ids", "attention_mask"} <= set(names) <= set(INPUTS):
             raise BundleError(f"the graph takes {', '.join(names)}; a transformer takes {', '.join(INPUTS)}")
         return names
+
+    def refuse_unknown_tokens(self) -> None:
+        """Runs the first and the last token, so that one which the graph's table lacks shows now, not in traffic."""
+        ids = sorted({*self.tokenizer.tokenizer.get_vocab(with_added_tokens=True).values(), self.tokenizer.padding})
+        ends = np.array([[ids[0], ids[-1]]], dtype=np.int64)
+        given = dict(zip(INPUTS, (ends, np.ones_like(ends), np.zeros_like(ends)), strict=True))
+        self._session.run(None, {name: given[name] for name in self._inputs})
 
     def decisions(self, texts: Texts) -> NDArray[np.float64]:
         """(n, k) in the order of the texts: logits, or pooled token states."""
