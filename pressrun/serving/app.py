@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from pressrun.serving import answering, openapi
+from pressrun.serving.errors import BadRequest, Overloaded, Refused
+from pressrun.serving.hosting import Host, Hosted
 from pressrun.serving.log import PredictionLog
-from pressrun.serving.metrics import Metrics
-from pressrun.serving.protocol import (
-    BadRequest,
-    Identity,
-    Inference,
-    parameters,
-    parse_article,
-    parse_inference,
-    parse_json,
-    render_inference,
-)
-from pressrun.serving.records import Call, call_of, rows_of
-from pressrun.serving.scoring import Overloaded, Scored, Scorer, ScoringQueue
+from pressrun.serving.protocol import Identity, parameters, parse_infer, parse_json
+from pressrun.serving.reading import Inference, read_inference, read_plain
+from pressrun.serving.records import Call, Privacy, call_of, new_request_id, rows_of
+from pressrun.serving.scoring import Scored
+from pressrun.serving.tensors import Tail
 from pressrun.tracing import carried_by, span
 
 if TYPE_CHECKING:
@@ -30,8 +28,13 @@ if TYPE_CHECKING:
 
 MAX_BODY = 4_000_000
 READ_TO_REFUSE = 4 * MAX_BODY
-_JSON = [("content-type", "application/json")]
-_TEXT = [("content-type", "text/plain; version=0.0.4; charset=utf-8")]
+BODY_SECONDS = 20.0
+HEADER_LENGTH = "inference-header-content-length"
+_JSON = (("content-type", "application/json"),)
+_TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
+_HTML = (("content-type", "text/html; charset=utf-8"),)
+_NOT_LOGGED = "predictions cannot be logged, so none are given; the server's log has the reason"
+_encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
 
@@ -41,181 +44,212 @@ class Reply:
 
     status: int
     body: Any
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = _JSON
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logging:
+    """Where predictions are logged. `durable`: what cannot be logged is not answered, but refused for a while."""
+
+    log: PredictionLog
+    durable: bool = False
+    privacy: Privacy = field(default_factory=Privacy)
 
 
 class App:
-    """Answers one model's requests. `draining` makes it unready while what is under way is still answered."""
+    """Answers the requests for a host's models. `draining` makes it unready while it goes on answering."""
 
     def __init__(
-        self,
-        bundle: Scorer,
-        *,
-        identity: Identity,
-        log: PredictionLog | None,
-        depth: int = 64,
-        controller: str | None = None,
-        traced: bool = False,
+        self, host: Host, *, logging: Logging | None = None, controller: str | None = None, traced: bool = False
     ) -> None:
-        self.identity, self.draining, self._traced = identity, False, traced
-        self.queue = ScoringQueue(bundle, depth=depth)
-        self._bundle, self._log, self._metrics = bundle, log, Metrics(identity)
+        self.draining, self._host, self._logging, self._traced = False, host, logging, traced
         self._not_logged = ""
         self.shadow = self._shadow(controller) if controller else None
-        self._gets: dict[str, Callable[[], Reply]] = {
+        self._gets: Mapping[str, Callable[[], Reply]] = {}
+        self._posts: Mapping[str, tuple[Hosted, bool]] = {}
+        host.changed = self._find_routes
+        self._find_routes()
+
+    def _find_routes(self) -> None:
+        models = self._host.models
+        gets: dict[str, Callable[[], Reply]] = {
             "/healthz": self._live,
             "/v2/health/live": self._live,
             "/readyz": self._ready,
             "/v2/health/ready": self._ready,
-            f"/v2/models/{identity.model}/ready": self._ready,
-            f"/v2/models/{identity.model}": self._model,
-            f"/v2/models/{identity.model}/versions/{identity.version}": self._model,
             "/v2": self._server,
+            "/v2/models": self._models,
             "/metrics": self._counts,
+            "/openapi.json": self._openapi,
+            "/docs": self._docs,
         }
-        self._posts: dict[str, tuple[Callable[[dict[str, Any]], Inference], Callable[..., Any]]] = {
-            f"/v2/models/{identity.model}/infer": (parse_inference, self._protocol_answer),
-            f"/v2/models/{identity.model}/versions/{identity.version}/infer": (parse_inference, self._protocol_answer),
-            "/predict": (parse_article, self._plain_answer),
-        }
+        posts: dict[str, tuple[Hosted, bool]] = {}
+        for name, one in models.items():
+            for base in (f"/v2/models/{name}", f"/v2/models/{name}/versions/{one.identity.version}"):
+                gets[base] = partial(self._model, one)
+                gets[f"{base}/ready"] = partial(self._ready, one)
+                posts[f"{base}/infer"] = (one, False)
+            posts.setdefault("/predict", (one, True))
+            posts[f"/predict/{name}"] = (one, True)
+        self._gets, self._posts = gets, posts
 
     def _shadow(self, controller: str) -> Shadow:
         # A server without a controller starts without the client that this takes.
         from pressrun.serving.shadow import Shadow
 
-        who = self.identity
+        (one,) = self._host.models.values()
+        who = one.identity
         return Shadow(
-            controller, model=who.model, generation=who.generation, started_as=who.arm, metrics=self._metrics
-        )  # fmt: skip
+            controller, model=who.model, generation=who.generation, started_as=who.arm, metrics=self._host.metrics
+        )
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         reply = await self._reply(scope, proto)
-        headers = [*(_JSON if not isinstance(reply.body, bytes) else _TEXT), *reply.headers]
-        body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
-        proto.response_bytes(reply.status, headers, body)
+        body = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
+        proto.response_bytes(reply.status, list(reply.headers), body)
 
     async def _reply(self, scope: Any, proto: Any) -> Reply:
-        path = scope.path.rstrip("/") or "/"
-        if scope.method in ("GET", "HEAD") and path in self._gets:
+        path, method = scope.path, scope.method
+        if method == "POST" and path in self._posts:
+            hosted, plain = self._posts[path]
+            return await (self._traced_post if self._traced else self._post)(path, hosted, plain, scope.headers, proto)
+        path = path.rstrip("/") or "/"
+        if method in ("GET", "HEAD") and path in self._gets:
             return self._gets[path]()
-        if path in self._posts and scope.method == "POST":
-            return await (self._traced_post if self._traced else self._post)(path, scope.headers, proto)
         if path in self._posts or path in self._gets:
-            return _error(405, f"{path} does not take {scope.method}")
-        return _error(404, f"no such path; this server has the model {self.identity.model}, see /v2")
+            return _error(405, f"{path} does not take {method}")
+        return _error(404, f"no such path; this server has {', '.join(self._host.models) or 'no model'}, see /docs")
 
-    async def _traced_post(self, path: str, headers: Any, proto: Any) -> Reply:
+    async def _traced_post(self, path: str, hosted: Hosted, plain: bool, headers: Any, proto: Any) -> Reply:
         """A span of whoever asked; nothing of the article or the reader is told."""
-        who, asked_by = self._now_known_as(), carried_by(headers)
+        who, asked_by = self._now_known_as(hosted), carried_by(headers)
         with span(
             "pressrun.predict", carrier=asked_by, model=who.model, version=who.version, arm=who.arm,
             generation=who.generation,
         ) as told:  # fmt: skip
-            reply = await self._post(path, headers, proto)
+            reply = await self._post(path, hosted, plain, headers, proto)
             told.set_attribute("http.response.status_code", reply.status)
             return reply
 
-    async def _post(self, path: str, headers: Any, proto: Any) -> Reply:
-        call, parse_and_answer = call_of(headers, self._now_known_as()), self._posts[path]
-        body = b""
+    async def _post(self, path: str, hosted: Hosted, plain: bool, headers: Any, proto: Any) -> Reply:
+        who, body, started = self._now_known_as(hosted), b"", time.perf_counter()
+        call = Call(request_id=None, arm=who.arm, generation=who.generation, shadow=False, started=started)
         try:
+            call = call_of(headers, who)
             body = await _body(headers, proto)
-            reply = await self._infer(body, call, *parse_and_answer)
-        except BadRequest as error:
-            reply = _error(error.status, str(error))
-        except Overloaded as error:
-            reply = replace(_error(429, str(error)), headers=(("retry-after", "1"),))
+            inference = _read(hosted, plain, headers, body)
+            reply = await self._infer(hosted, plain, who, call, inference)
+        except Refused as error:
+            reply = _refused(error)
         except Exception:
             _log.exception("a request could not be answered")
             reply = _error(500, "the model could not answer; the server's log has the reason")
-        self._metrics.answered(
+        hosted.metrics.answered(
             arm=call.arm, shadow=call.shadow, status=reply.status, seconds=time.perf_counter() - call.started
         )
-        self._consider(path, body, call, reply)
+        if self.shadow is not None and not call.shadow and reply.status in (200, 500):
+            # What failed here is put to the other arm as well: there it may succeed.
+            length = headers.get(HEADER_LENGTH)
+            self.shadow.consider(path, body, reply.body if reply.status == 200 else None, header_length=length)
         return reply
 
-    def _consider(self, path: str, body: bytes, call: Call, reply: Reply) -> None:
-        """What failed here is put to the other arm as well: there it may succeed."""
-        if self.shadow is not None and not call.shadow and reply.status in (200, 500):
-            self.shadow.consider(path, body, reply.body if reply.status == 200 else None)
+    async def _infer(self, hosted: Hosted, plain: bool, who: Identity, call: Call, inference: Inference) -> Reply:
+        if call.seconds is not None and (inference.seconds is None or call.seconds < inference.seconds):
+            inference = replace(inference, seconds=call.seconds)
+        scored = await hosted.answer(inference)
+        request_id, labels = call.request_id or inference.request_id or new_request_id(), hosted.bundle.labels
+        self._keep(hosted, call, request_id, inference, scored)
+        hosted.metrics.described(scored.features)
+        who = replace(who, arm=call.arm, generation=call.generation)
+        task = hosted.bundle.manifest.task
+        if plain:
+            return Reply(status=200, body=answering.plain(who, request_id, task, labels, scored.scores))
+        outputs = answering.outputs_of(task, labels, scored.scores)
+        if labels:
+            hosted.metrics.predicted(arm=call.arm, labels=outputs[0].values)  # type: ignore[arg-type]
+        content, kind = answering.render(who, request_id, outputs, inference)
+        return Reply(status=200, body=content, headers=kind)
 
-    async def _infer(
-        self, body: bytes, call: Call, parse: Callable[..., Inference], answer: Callable[..., Any]
-    ) -> Reply:
-        inference = parse(parse_json(body))
-        scored = await self.queue.score(inference.articles)
-        request_id = call.request_id or inference.request_id or call.token
-        self._metrics.pending(self.queue.pending)
-        self._metrics.predicted(arm=call.arm, labels=scored.labels)
-        self._metrics.described(scored.features)
-        self._keep(rows_of(self.identity, call, request_id, inference, scored), call)
-        who = replace(self.identity, arm=call.arm, generation=call.generation)
-        return Reply(status=200, body=answer(who, request_id, scored))
-
-    def _keep(self, rows: list[dict[str, Any]], call: Call) -> None:
-        """Readers are answered whether or not it can be logged: a full disk is no reason to send them away."""
-        if self._log is None:
+    def _keep(self, hosted: Hosted, call: Call, request_id: str, inference: Inference, scored: Scored) -> None:
+        """Logs the rows. Raises Overloaded where nothing may be answered that is not logged."""
+        if self._logging is None:
             return
+        log, who = self._logging.log, hosted.identity
+        rows = rows_of(who, call, request_id, inference, scored, hosted.bundle.labels)
         try:
-            self._log.write(rows)
+            log.write([self._logging.privacy.kept(row) for row in rows])
             self._not_logged = ""
         except OSError as error:
-            self._metrics.unlogged(arm=call.arm, rows=len(rows))
+            hosted.metrics.unlogged(arm=call.arm, rows=len(rows))
             if self._not_logged != str(error):
                 self._not_logged = str(error)
-                _log.error("predictions are not logged until this is mended: %s (%s)", error, self._log.spool)
+                _log.error("predictions are not logged until this is mended: %s (%s)", error, log.spool)
+            if self._logging.durable:
+                raise Overloaded(_NOT_LOGGED, retry_after=5) from error
 
-    def _now_known_as(self) -> Identity:
+    def _now_known_as(self, hosted: Hosted) -> Identity:
         """A candidate that was promoted is the champion; only the controller knows."""
         arm = self.shadow.arm if self.shadow else None
-        return replace(self.identity, arm=arm) if arm and arm != self.identity.arm else self.identity
-
-    def _protocol_answer(self, who: Identity, request_id: str, scored: Scored) -> Any:
-        return render_inference(who, request_id, scored.labels, scored.probabilities, self._bundle.labels)
-
-    def _plain_answer(self, who: Identity, request_id: str, scored: Scored) -> Any:
-        scores = zip(self._bundle.labels, scored.probabilities[0], strict=True)
-        return {
-            "label": scored.labels[0],
-            "probabilities": {label: round(float(score), 6) for label, score in scores},
-            "model": who.model,
-            "request_id": request_id,
-            **parameters(who),
-        }
+        return replace(hosted.identity, arm=arm) if arm and arm != hosted.identity.arm else hosted.identity
 
     def _live(self) -> Reply:
         return Reply(status=200, body={"live": True})
 
-    def _ready(self) -> Reply:
-        return Reply(
-            status=503 if self.draining else 200, body={"ready": not self.draining, **parameters(self.identity)}
-        )
+    def _ready(self, hosted: Hosted | None = None) -> Reply:
+        ready = bool(self._host.models) and not self.draining
+        one = hosted or next(iter(self._host.models.values()), None)
+        return Reply(status=200 if ready else 503, body={"ready": ready, **(parameters(one.identity) if one else {})})
 
     def _server(self) -> Reply:
-        return Reply(status=200, body={"name": "pressrun", "version": "2", "extensions": []})
+        return Reply(status=200, body={"name": "pressrun", "version": "2", "extensions": ["binary_tensor_data"]})
 
-    def _model(self) -> Reply:
-        given = [{"name": name, "datatype": "BYTES", "shape": [-1]} for name in ("title", "body")]
-        outputs = [
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(self._bundle.labels)]},
-        ]
-        who = {"name": self.identity.model, "versions": [self.identity.version], "platform": "pressrun_bundle"}
-        more = {"parameters": {**parameters(self.identity), "labels": list(self._bundle.labels)}}
-        return Reply(status=200, body={**who, "inputs": given, "outputs": outputs, **more})
+    def _models(self) -> Reply:
+        return Reply(status=200, body={"models": list(self._host.models)})
+
+    def _model(self, one: Hosted) -> Reply:
+        return Reply(status=200, body=openapi.metadata(one))
+
+    def _openapi(self) -> Reply:
+        return Reply(status=200, body=openapi.document(self._host.models))
+
+    def _docs(self) -> Reply:
+        return Reply(status=200, body=openapi.page(self._host.models), headers=_HTML)
 
     def _counts(self) -> Reply:
-        return Reply(status=200, body=self._metrics.render())
+        return Reply(status=200, body=self._host.metrics.render(), headers=_TEXT)
+
+
+def _read(hosted: Hosted, plain: bool, headers: Any, body: bytes) -> Inference:
+    signature = hosted.bundle.manifest
+    if plain:
+        return read_plain(parse_json(body), signature)
+    length = headers.get(HEADER_LENGTH)
+    if length is None:
+        return read_inference(parse_infer(body), Tail(), signature)
+    if not (length.isascii() and length.isdigit()) or int(length[:10]) > len(body):
+        raise BadRequest(f"{HEADER_LENGTH} must be the bytes of the body's JSON, at the most {len(body)}")
+    end = int(length)
+    return read_inference(parse_infer(body[:end]), Tail(memoryview(body)[end:]), signature)
 
 
 async def _body(headers: Any, proto: Any) -> bytes:
-    """The request's body. Raises BadRequest (413) when it is too large; of such a body nothing is kept.
+    """The request's body. Raises BadRequest: 413 when it is too large, 408 when it does not come.
 
     A little too much is read to its end: a client that is still sending when the connection closes sees no answer.
     """
-    too_large = BadRequest(f"the body is larger than {MAX_BODY} bytes; send fewer or shorter articles", status=413)
-    declared = headers.get("content-length") or "0"
-    if declared.isdigit() and int(declared) > READ_TO_REFUSE:
+    declared = headers.get("content-length")
+    if declared is not None and declared.isdigit() and int(declared) <= MAX_BODY:
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                return bytes(await proto())
+        except TimeoutError:
+            raise BadRequest(f"the body did not come within {BODY_SECONDS:.0f} s", status=408) from None
+    return await _undeclared_body(declared, proto)
+
+
+async def _undeclared_body(declared: str | None, proto: Any) -> bytes:
+    too_large = BadRequest(f"the body is larger than {MAX_BODY} bytes; send fewer or shorter rows", status=413)
+    if declared is not None and declared.isdigit() and int(declared) > READ_TO_REFUSE:
         raise too_large
     parts, received = bytearray(), 0
     async for part in proto:
@@ -227,6 +261,12 @@ async def _body(headers: Any, proto: Any) -> bytes:
     if received > MAX_BODY:
         raise too_large
     return bytes(parts)
+
+
+def _refused(error: Refused) -> Reply:
+    wait = () if error.retry_after is None else (("retry-after", str(error.retry_after)),)
+    reply = _error(error.status, str(error))
+    return replace(reply, headers=(*reply.headers, *wait))
 
 
 def _error(status: int, message: str) -> Reply:

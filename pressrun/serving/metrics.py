@@ -1,9 +1,10 @@
-"""What a model server counts, for Prometheus; every series names model, version and arm."""
+"""What a model server counts, for Prometheus; every series of a model names model, version and arm."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -17,65 +18,45 @@ _SHADOW = ("rollout", "arm")
 MOST_ROLLOUTS = 2
 # A sixth apart each, from a millisecond to ten seconds: fine enough to compare two arms by.
 _FINE = tuple(round(0.001 * 1.18**step, 6) for step in range(57))
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
 
 
 class Metrics:
-    """The counters of one server."""
+    """The counters of one server process."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._identity = identity
-        self._requests = Counter(
-            "pressrun_requests", "Requests answered.", (*_LABELS, "shadow", "status"), registry=self.registry
+        counter, histogram = partial(Counter, registry=self.registry), partial(Histogram, registry=self.registry)
+        self.requests = counter("pressrun_requests", "Requests answered.", (*_LABELS, "shadow", "status"))
+        self.seconds = histogram(
+            "pressrun_request_seconds", "Seconds from a request's body to its answer.", _LABELS, buckets=_BUCKETS
         )
-        self._seconds = Histogram(
-            "pressrun_request_seconds", "Seconds from a request's body to its answer.", _LABELS,
-            buckets=_BUCKETS, registry=self.registry,
-        )  # fmt: skip
-        self._rows = Counter("pressrun_predictions", "Articles scored.", (*_LABELS, "label"), registry=self.registry)
-        self._unlogged = Counter(
-            "pressrun_predictions_unlogged", "Articles scored whose rows could not be logged.", _LABELS,
-            registry=self.registry,
-        )  # fmt: skip
-        self._features = Counter(
-            "pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"), registry=self.registry
+        self.rows = counter("pressrun_predictions", "Rows scored.", (*_LABELS, "label"))
+        self.unlogged = counter("pressrun_predictions_unlogged", "Rows scored that could not be logged.", _LABELS)
+        self.features = counter("pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"))
+        self.waiting = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
+        self.batch_rows = histogram("pressrun_batch_rows", "Rows scored at once.", _LABELS[:2], buckets=_ROWS)
+        self.batch_seconds = histogram(
+            "pressrun_batch_seconds", "Seconds to score a batch.", _LABELS[:2], buckets=_BUCKETS
         )
-        self._shadowed = Counter(
-            "pressrun_shadow_requests", "Shadow requests sent.", (*_SHADOW, "outcome"), registry=self.registry
+        self.cached = counter("pressrun_cache", "Requests by whether the answer was known.", (*_LABELS[:2], "result"))
+        self.swaps = counter("pressrun_swaps", "Models put in another's place, and those refused.", ("outcome",))
+        self._shadowed = counter("pressrun_shadow_requests", "Shadow requests sent.", (*_SHADOW, "outcome"))
+        self._shadow_seconds = histogram(
+            "pressrun_shadow_seconds", "Seconds to a shadow request's answer.", _SHADOW, buckets=_FINE
         )
-        self._shadow_seconds = Histogram(
-            "pressrun_shadow_seconds", "Seconds to a shadow request's answer.", _SHADOW,
-            buckets=_FINE, registry=self.registry,
-        )  # fmt: skip
-        self._pairs = Counter(
-            "pressrun_shadow_pairs",
-            "Answers compared with another arm's.",
-            (*_SHADOW, "agree", "declined"),
-            registry=self.registry,
+        self._pairs = counter(
+            "pressrun_shadow_pairs", "Answers compared with another arm's.", (*_SHADOW, "agree", "declined")
         )
         self._series: dict[int, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
-        self._pending = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
 
-    def answered(self, *, arm: str, shadow: bool, status: int, seconds: float) -> None:
-        names = self._names(arm)
-        self._requests.labels(*names, str(shadow).lower(), str(status)).inc()
-        self._seconds.labels(*names).observe(seconds)
+    def of(self, identity: Identity, *, waiting: Callable[[], int] = lambda: 0) -> ModelMetrics:
+        """What is counted of one model; `waiting` tells how many of its requests wait or run."""
+        return ModelMetrics(self, identity, waiting)
 
-    def predicted(self, *, arm: str, labels: list[str]) -> None:
-        for label in labels:
-            self._rows.labels(*self._names(arm), label).inc()
-
-    def unlogged(self, *, arm: str, rows: int) -> None:
-        """Counts what the table `predictions` will lack."""
-        self._unlogged.labels(*self._names(arm)).inc(rows)
-
-    def described(self, features: Sequence[Mapping[str, float]]) -> None:
-        """Counts each feature of each article, and whether it is zero: one that always is may have been lost."""
-        for row in features:
-            for name, value in row.items():
-                zero = str(not value).lower()
-                self._features.labels(str(self._identity.generation), name, zero).inc()
+    def swapped(self, *, outcome: str) -> None:
+        self.swaps.labels(outcome).inc()
 
     def shadowed(self, *, rollout: int, arm: str, failed: bool, seconds: float) -> None:
         self._of(self._shadowed, rollout, arm, "failed" if failed else "answered").inc()
@@ -86,9 +67,6 @@ class Metrics:
         """An answer may hold many articles: of each it is told whether the arms agree and whether one declined."""
         for (agree, declined), number in both.kinds.items():
             self._of(self._pairs, rollout, arm, str(agree).lower(), str(declined).lower()).inc(number)
-
-    def pending(self, count: int) -> None:
-        self._pending.labels(*self._names(self._identity.arm)).set(count)
 
     def render(self) -> bytes:
         return generate_latest(self.registry)
@@ -102,5 +80,51 @@ class Metrics:
                 one.remove(*past)
         return counted.labels(*labels)
 
-    def _names(self, arm: str) -> tuple[str, str, str]:
-        return (self._identity.model, self._identity.version, arm)
+
+class ModelMetrics:
+    """What is counted of one model version. Series are looked up once: a request has microseconds."""
+
+    def __init__(self, all_of: Metrics, identity: Identity, waiting: Callable[[], int]) -> None:
+        self._all, self._who = all_of, (identity.model, identity.version)
+        self._identity = identity
+        self._made: set[tuple[Any, tuple[str, ...]]] = set()
+        self._child: Callable[..., Any] = lru_cache(maxsize=4096)(self._new_child)
+        # Of a generation, not of a model: they stay when this one goes.
+        self._feature: Callable[..., Any] = lru_cache(maxsize=4096)(all_of.features.labels)
+        self._child(all_of.waiting, *self._who, identity.arm).set_function(waiting)
+
+    def answered(self, *, arm: str, shadow: bool, status: int, seconds: float) -> None:
+        self._child(self._all.requests, *self._who, arm, "true" if shadow else "false", str(status)).inc()
+        self._child(self._all.seconds, *self._who, arm).observe(seconds)
+
+    def predicted(self, *, arm: str, labels: Sequence[str]) -> None:
+        for label in labels:
+            self._child(self._all.rows, *self._who, arm, label).inc()
+
+    def unlogged(self, *, arm: str, rows: int) -> None:
+        """Counts what the table `predictions` will lack."""
+        self._child(self._all.unlogged, *self._who, arm).inc(rows)
+
+    def described(self, features: Sequence[Mapping[str, float]]) -> None:
+        """Counts each feature of each article, and whether it is zero: one that always is may have been lost."""
+        for row in features:
+            for name, value in row.items():
+                zero = "false" if value else "true"
+                self._feature(str(self._identity.generation), name, zero).inc()
+
+    def batched(self, rows: int, seconds: float) -> None:
+        self._child(self._all.batch_rows, *self._who).observe(rows)
+        self._child(self._all.batch_seconds, *self._who).observe(seconds)
+
+    def cached(self, result: str) -> None:
+        self._child(self._all.cached, *self._who, result).inc()
+
+    def forget(self) -> None:
+        """Its series go with it: a server outlives many models."""
+        for counted, labels in self._made:
+            counted.remove(*labels)
+        self._made.clear()
+
+    def _new_child(self, counted: Any, *labels: str) -> Any:
+        self._made.add((counted, labels))
+        return counted.labels(*labels)

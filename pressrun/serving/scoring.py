@@ -1,20 +1,29 @@
-"""Scoring off the event loop, one batch at a time, with a bounded queue in front."""
+"""What a loaded bundle answers to a batch, checked, and with what is kept of it."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from pressrun.bundle import article_text
-from pressrun.serving.protocol import Article
+from pressrun.bundle import Batch, Pairs
 
 _WARM_UP = ("Markets rise after the central bank holds rates", "The home side won in extra time", "x")
+_ROWS = (1, 8, 64)
+
+
+class Manifest(Protocol):
+    """What a server asks a bundle's manifest."""
+
+    @property
+    def task(self) -> str: ...
+    @property
+    def input(self) -> str: ...
+    @property
+    def columns(self) -> tuple[str, ...] | None: ...
 
 
 class Scorer(Protocol):
@@ -24,63 +33,52 @@ class Scorer(Protocol):
     def digest(self) -> str: ...
     @property
     def labels(self) -> tuple[str, ...]: ...
-    def scores(self, texts: Sequence[str]) -> np.ndarray: ...
+    @property
+    def manifest(self) -> Manifest: ...
+    def scores(self, batch: Any) -> np.ndarray: ...
     def features(self, text: str) -> dict[str, float]: ...
-
-
-class Overloaded(Exception):
-    """The queue is full; trying again a little later helps."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """`probabilities` is (n, k) with columns `names`; `labels`, `digests` and `features` have n entries."""
+    """`scores` is (n, k); `features` describe each row as the log keeps it, {} where there is nothing to tell."""
 
-    names: tuple[str, ...]
-    probabilities: np.ndarray
-    labels: list[str]
-    digests: list[str]
-    features: list[dict[str, float]]
+    scores: np.ndarray
+    features: Sequence[Mapping[str, float]]
 
 
-class ScoringQueue:
-    """Runs the bundle in one thread; at the most `depth` requests wait or run."""
-
-    def __init__(self, bundle: Scorer, *, depth: int = 64) -> None:
-        self._bundle, self._depth = bundle, depth
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="scoring")
-        self.pending = 0
-
-    async def score(self, articles: Sequence[Article]) -> Scored:
-        """Scores the articles. Raises Overloaded when `depth` requests are here already."""
-        if self.pending >= self._depth:
-            raise Overloaded(f"{self.pending} requests are waiting, the most this server takes; try again in a second")
-        self.pending += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, score, self._bundle, articles)
-        finally:
-            self.pending -= 1
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=True)
+def score(bundle: Scorer, batch: Batch) -> np.ndarray:
+    """The bundle's answer to each row, (n, k). Raises ValueError when it is no finite number."""
+    scores = np.asarray(bundle.scores(batch), dtype=np.float64)
+    if len(scores) != len(batch) or not np.isfinite(scores).all():
+        raise ValueError(f"the model gave scores of shape {scores.shape} for {len(batch)} rows, or no finite numbers")
+    return scores
 
 
-def warm_up(bundle: Scorer) -> None:
-    """Answers a few made-up articles, so that the first reader does not wait for caches and lazy imports."""
-    for _ in range(3):
-        score(bundle, [Article(title=text, body=text) for text in _WARM_UP])
+def features_of(bundle: Scorer, batch: Batch) -> Sequence[Mapping[str, float]]:
+    """The sketch of each row. Columns are the client's own numbers, pairs have no article: nothing is told of them."""
+    if isinstance(batch, np.ndarray | Pairs):
+        return [{}] * len(batch)
+    return [bundle.features(text) for text in batch]
 
 
-def score(bundle: Scorer, articles: Sequence[Article]) -> Scored:
-    """The bundle's answer to each article, with the digest and the sketch that the log keeps instead of its text."""
-    texts = [a.text if a.text is not None else article_text(a.title, a.body) for a in articles]
-    probabilities = np.asarray(bundle.scores(texts), dtype=np.float64)
-    if probabilities.shape != (len(texts), len(bundle.labels)) or not np.isfinite(probabilities).all():
-        raise ValueError(f"the model gave scores of shape {probabilities.shape}, not finite ({len(texts)}, k) ones")
-    return Scored(
-        names=bundle.labels,
-        probabilities=probabilities,
-        labels=[bundle.labels[i] for i in probabilities.argmax(axis=1)],
-        digests=[hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in texts],
-        features=[bundle.features(text) for text in texts],
-    )
+def warm_up(bundle: Scorer) -> tuple[int, float]:
+    """Answers made-up rows, so that the first reader waits for no cache and no lazy import.
+
+    Tells of how many rows the last batch was, and the seconds that it took.
+    """
+    seconds = 0.0
+    for rows in _ROWS:
+        batch = _made_up(bundle.manifest, rows)
+        began = time.perf_counter()
+        features_of(bundle, batch)
+        score(bundle, batch)
+        seconds = time.perf_counter() - began
+    return _ROWS[-1], seconds
+
+
+def _made_up(manifest: Manifest, rows: int) -> Batch:
+    if manifest.input == "columns":
+        return np.random.default_rng(0).normal(size=(rows, len(manifest.columns or ())))
+    some = [_WARM_UP[row % len(_WARM_UP)] for row in range(rows)]
+    return Pairs(queries=some, texts=some) if manifest.input == "text_pair" else some

@@ -1,4 +1,4 @@
-"""`serve`: one process that answers for one model version until it is told to stop."""
+"""`serve`: one process that answers for its models until it is told to stop."""
 
 from __future__ import annotations
 
@@ -6,27 +6,30 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import uvloop
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-import pressrun.bundle as bundles
 from pressrun import tracing
-from pressrun.serving.app import App
+from pressrun.serving.app import App, Logging
+from pressrun.serving.hosting import Host, Limits, Placed
 from pressrun.serving.log import PredictionLog
+from pressrun.serving.metrics import Metrics
 from pressrun.serving.parent import die_with_parent
-from pressrun.serving.protocol import Identity
-from pressrun.serving.scoring import warm_up
+from pressrun.serving.records import Privacy
+from pressrun.serving.swapping import Swapper
 
 DRAIN_SECONDS = 10.0
 _LEAVE_SECONDS = 0.3
+_HTTP1 = HTTP1Settings(header_read_timeout=10_000)
+_BACKLOG = 2048
 _log = logging.getLogger(__name__)
-
-
-class WrongModel(Exception):
-    """The bundle is not the one that was asked for; trying again does not help, registering it again does."""
 
 
 def serve(
@@ -40,58 +43,111 @@ def serve(
     generation: int = 0,
     spool: Path | str | None = None,
     digest: str | None = None,
-    depth: int = 64,
+    limits: Limits | None = None,
     server_id: str | None = None,
     parent: int | None = None,
     controller: str | None = None,
+    durable: bool = False,
+    privacy: Privacy | None = None,
 ) -> None:
     """Serves the bundle on `host`:`port` until SIGTERM or Ctrl-C, then answers what is under way and leaves.
 
-    `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; `digest` is what
-    the bundle must be, `depth` how many requests may wait, `parent` the process to die with, `controller` who says what
-    to shadow. Raises WrongModel when the bundle has another digest.
+    `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; with `durable`
+    nothing is answered that is not logged, and `privacy` says what of it is dropped or hashed. `digest` is what the
+    bundle must be, `limits` what its requests may take, `parent` the process to die with, `controller` who says what to
+    shadow. Raises BundleError, and WrongModel when the bundle has another digest.
     """
+    traced = _begin(parent)
+    models = Host(metrics=Metrics(), limits=limits or Limits())
+    placed = Placed(bundle=Path(bundle_folder), model=model, version=version, digest=digest)
+    models.models = {model: models.load(placed, arm=arm, generation=generation)}
+    log = _log_in(spool, server_id or f"{model}-g{generation}-{uuid4().hex[:12]}")
+    app = App(models, logging=_logging(log, durable, privacy), controller=controller, traced=traced)
+    uvloop.run(_run(app, models, host, port, log, app.shadow.follow if app.shadow else None))
+
+
+def serve_models(
+    file: Path | str,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    spool: Path | str | None = None,
+    server_id: str | None = None,
+    limits: Limits | None = None,
+    parent: int | None = None,
+    durable: bool = False,
+    privacy: Privacy | None = None,
+) -> None:
+    """Serves all models that `file` names, and those that it names next: see `pressrun.serving.swapping`.
+
+    The other arguments are those of `serve`. Raises ModelsFileError, BundleError and WrongModel.
+    """
+    traced = _begin(parent)
+    models = Host(metrics=Metrics(), limits=limits or Limits())
+    log = _log_in(spool, server_id or f"models-{uuid4().hex[:12]}")
+
+    async def run() -> None:
+        swapper = Swapper(models, Path(file))
+        swapper.begin()
+        app = App(models, logging=_logging(log, durable, privacy), traced=traced)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, swapper.hang_up)
+        await _run(app, models, host, port, log, swapper.follow)
+
+    uvloop.run(run())
+
+
+def _begin(parent: int | None) -> bool:
+    """Whether answers are traced."""
     if parent is not None:
         die_with_parent(parent)
-    traced = tracing.export("pressrun-server")
-    bundle = bundles.load_bundle(Path(bundle_folder))
-    if digest is not None and bundle.digest != digest:
-        raise WrongModel(f"{bundle_folder} holds the model {bundle.digest}, asked for was {digest}: register it again")
-    warm_up(bundle)
-    identity = Identity(model=model, version=version, digest=bundle.digest, arm=arm, generation=generation)
-    server_id = server_id or f"{model}-g{generation}-{uuid4().hex[:12]}"
-    log = PredictionLog(Path(spool), server_id=server_id) if spool else None
-    app = App(bundle, identity=identity, log=log, depth=depth, controller=controller, traced=traced)
-    asyncio.run(_run(app, host, port, log))
+    return tracing.export("pressrun-server")
 
 
-async def _run(app: App, host: str, port: int, log: PredictionLog | None) -> None:
+def _log_in(spool: Path | str | None, server_id: str) -> PredictionLog | None:
+    return PredictionLog(Path(spool), server_id=server_id) if spool else None
+
+
+def _logging(log: PredictionLog | None, durable: bool, privacy: Privacy | None) -> Logging | None:
+    return Logging(log=log, durable=durable, privacy=privacy or Privacy()) if log else None
+
+
+async def _run(
+    app: App,
+    models: Host,
+    host: str,
+    port: int,
+    log: PredictionLog | None,
+    follow: Callable[[], Coroutine[Any, Any, None]] | None,
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = Server(app, address=host, port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False)
+    server = Server(
+        app, address=host, port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False, backlog=_BACKLOG,
+        http1_settings=_HTTP1,
+    )  # fmt: skip
     serving = asyncio.create_task(server.serve())
     ticking = asyncio.create_task(_tick(log))
     stopped = asyncio.create_task(stop.wait())
-    following = asyncio.create_task(app.shadow.follow() if app.shadow else stop.wait())
+    following = asyncio.create_task(follow() if follow else stop.wait())
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
-        await _drain(app)
+        await _drain(app, models)
         server.stop()  # type: ignore[no-untyped-call]
     for task in (ticking, stopped, following):
         task.cancel()
     await serving
-    app.queue.close()
+    models.close()
     if log is not None:
         log.close()
 
 
-async def _drain(app: App) -> None:
+async def _drain(app: App, models: Host) -> None:
     """Says "not ready" for long enough to be noticed, then waits for what is under way."""
     app.draining = True
     await asyncio.sleep(_LEAVE_SECONDS)
     deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
-    while app.queue.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 -- polled for 10 s at most
+    while models.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 -- polled for 10 s at most
         await asyncio.sleep(0.02)
 
 

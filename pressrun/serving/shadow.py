@@ -77,15 +77,17 @@ class Shadow:
         self.instructions = instructions
         self.arm = instructions.arm_of(self._generation, started_as=self._started_as)
 
-    def consider(self, path: str, body: bytes, answer: Any) -> None:
+    def consider(self, path: str, body: bytes, answer: Any, *, header_length: str | None = None) -> None:
         """Perhaps puts the request to every arm of the rollout, in the background.
 
-        `answer` is the document that was answered here, None where there was none.
+        `answer` is the body or document that was answered here, None where there was none; `header_length` how long the
+        JSON of a body with binary tensors is.
         """
         now = self.instructions
         if self._session is None or len(self._under_way) >= MOST_UNDER_WAY or random.random() >= now.share:
             return
-        task = asyncio.create_task(self._send(self._session, now, _VERSION.sub("", path), body, answer))
+        kind = {} if header_length is None else {"inference-header-content-length": header_length}
+        task = asyncio.create_task(self._send(self._session, now, _VERSION.sub("", path), body, answer, kind))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
@@ -99,14 +101,20 @@ class Shadow:
             return replace(self.instructions, share=0.0)
 
     async def _send(
-        self, session: aiohttp.ClientSession, now: Instructions, path: str, body: bytes, answer: Any
+        self,
+        session: aiohttp.ClientSession,
+        now: Instructions,
+        path: str,
+        body: bytes,
+        answer: Any,
+        kind: Mapping[str, str],
     ) -> None:
         """To its own arm as well, one after the other in an order of chance: both are then measured the same way."""
         ours = statements(answer)
         arms, mine = list(now.arms.items()), now.arm_of(self._generation, started_as=self._started_as)
         random.shuffle(arms)
         for arm, (_, url) in arms:
-            theirs = await self._ask(session, url + path, body, arm, now.generation)
+            theirs = await self._ask(session, url + path, body, arm, now.generation, kind)
             # Champion and baseline are one model: that they agree says nothing of the candidate.
             if arm == mine or CANDIDATE not in (arm, mine):
                 continue
@@ -115,10 +123,10 @@ class Shadow:
                 self._metrics.paired(rollout=now.generation, arm=arm, both=both)
 
     async def _ask(
-        self, session: aiohttp.ClientSession, url: str, body: bytes, arm: str, rollout: int
+        self, session: aiohttp.ClientSession, url: str, body: bytes, arm: str, rollout: int, kind: Mapping[str, str]
     ) -> tuple[Statement, ...]:
         started, said_there = time.perf_counter(), tuple[Statement, ...]()
-        headers = {"content-type": "application/json", "x-pressrun-shadow": "1", "x-pressrun-arm": arm}
+        headers = {"content-type": "application/json", "x-pressrun-shadow": "1", "x-pressrun-arm": arm, **kind}
         try:
             async with session.post(url, data=body, headers=headers) as got:
                 answered = await got.read()

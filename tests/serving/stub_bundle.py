@@ -6,12 +6,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
 
 class StubBundle:
-    def __init__(self, folder: Path) -> None:
+    manifest = SimpleNamespace(task="classification", input="article_text", columns=None)
+
+    def __init__(self, folder: Path, threads: int = 1) -> None:
         text = (folder / "stub.json").read_text()
         document = json.loads(text)
         self.name: str = document["name"]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pressrun.agreement import Compared
 from pressrun.serving.metrics import Metrics
-from pressrun.serving.protocol import Identity
 
-IDENTITY = Identity(model="topics", version="1", digest="1" * 64, arm="champion")
 ONE = Compared(kinds={(True, False): 1})
 
 
@@ -18,7 +16,7 @@ def shadowed(counts: Metrics, rollout: int) -> None:
 
 
 def test_a_year_of_rollouts_leaves_no_more_than_two() -> None:
-    counts = Metrics(IDENTITY)
+    counts = Metrics()
     shadowed(counts, 1)
     shadowed(counts, 2)
     after_two = len(counts.render())
@@ -28,7 +26,7 @@ def test_a_year_of_rollouts_leaves_no_more_than_two() -> None:
 
 
 def test_what_the_present_rollout_counted_stays_when_an_answer_of_the_last_one_comes_late() -> None:
-    counts = Metrics(IDENTITY)
+    counts = Metrics()
     for rollout in (7, 8, 7, 8):
         counts.paired(rollout=rollout, arm="champion", both=ONE)
     text = counts.render().decode()
@@ -37,7 +35,7 @@ def test_what_the_present_rollout_counted_stays_when_an_answer_of_the_last_one_c
 
 
 def test_numbers_that_begin_anew_are_counted_anew() -> None:
-    counts = Metrics(IDENTITY)
+    counts = Metrics()
     for rollout in (7, 8, 1):
         counts.paired(rollout=rollout, arm="champion", both=ONE)
     text = counts.render().decode()

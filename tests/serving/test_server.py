@@ -24,17 +24,18 @@ pytestmark = pytest.mark.timeout(300)
 
 
 class Running:
-    """A server with a stub bundle."""
+    """A server with a stub bundle, or with the models that a file names."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str, models: Path | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.spool = folder / "spool"
-        bundle = write_stub(folder / "bundle")
-        options = {"port": self.port, "model": "topics", "version": "3", "spool": self.spool, "server-id": "s1"}
-        command = [f"--{name}={value}" for name, value in (options | {"parent": os.getpid()}).items()]
-        self.process = subprocess.Popen([sys.executable, str(HERE / "stub_server.py"), str(bundle), *command])
+        one = {"model": "topics", "version": "3"}
+        options = {"port": self.port, "spool": self.spool, "server-id": "s1", "parent": os.getpid()}
+        what = [f"--models={models}"] if models else [str(write_stub(folder / "bundle"))]
+        command = [f"--{name}={value}" for name, value in (options | ({} if models else one)).items()]
+        self.process = subprocess.Popen([sys.executable, str(HERE / "stub_server.py"), *what, *command, *more])
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -144,3 +145,66 @@ def test_an_answer_belongs_to_the_trace_of_whoever_asked_and_tells_nothing_of_th
     assert told["pressrun.version"].string_value == "3"
     assert told["http.response.status_code"].int_value == 200
     assert b"secret" not in resource.SerializeToString()
+
+
+def test_the_first_deadline_counts_and_a_request_past_it_is_not_scored(server: Running) -> None:
+    status, answer = server.ask("/predict", b'{"text": "late"}', **{"x-envoy-expected-rq-timeout-ms": "0"})
+    assert (status, "was not scored" in answer["error"]) == (504, True)
+    body = json.loads(infer("Sports in time"))
+    body["parameters"]["timeout"] = 30_000_000
+    assert server.ask("/v2/models/topics/infer", json.dumps(body).encode())[0] == 200
+    assert server.ask("/predict", b'{"text": "x"}', **{"x-envoy-expected-rq-timeout-ms": "soon"})[0] == 400
+
+
+def test_a_known_answer_is_not_worked_out_again_and_is_logged_like_any_other(server: Running) -> None:
+    for number in range(3):
+        status, answer = server.ask("/predict", b'{"text": "World, once"}', **{"x-request-id": f"once{number}"})
+        assert (status, answer["label"]) == (200, "World")
+    assert 'pressrun_cache_total{model="topics",result="hit",version="3"}' in server.ask("/metrics")[1]
+    assert {"once0", "once1", "once2"} <= {row["request_id"] for row in server.logged()}
+
+
+def test_the_page_for_people_and_the_document_for_machines_name_every_path(server: Running) -> None:
+    document = server.ask("/openapi.json")[1]
+    assert {"/predict", "/v2/models/topics/infer", "/metrics"} <= set(document["paths"])
+    status, page = server.ask("/docs")
+    assert (status, "topics" in page, "http-equiv" in page) == (200, True, False)
+
+
+def test_a_made_up_arm_is_not_counted_as_one(server: Running) -> None:
+    server.ask("/predict", b'{"text": "x"}', **{"x-pressrun-arm": "made-up"})
+    assert "made-up" not in server.ask("/metrics")[1]
+
+
+def test_what_cannot_be_logged_is_refused_when_the_log_is_durable_and_counted_when_it_is_not(tmp_path: Path) -> None:
+    for kind, status in (("durable", 429), ("best-effort", 200)):
+        running = Running(tmp_path / kind, f"--log={kind}").wait()
+        for path in running.spool.iterdir():
+            path.unlink()
+        running.spool.rmdir()
+        got, answer = running.ask("/predict", b'{"text": "World news"}')
+        assert got == status, answer
+        assert "pressrun_predictions_unlogged_total" in running.ask("/metrics")[1]
+        running.spool.mkdir()
+        assert running.ask("/predict", b'{"text": "Sports news"}')[0] == 200
+        assert [row["label"] for row in running.logged()] == ["Sports"]
+        running.end()
+
+
+def test_fields_of_the_log_are_dropped_and_hashed_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRESSRUN_LOG_KEY", "a key of the newsroom's own")
+    running = Running(tmp_path, "--log-hash=impression_id", "--log-drop=features", "--log-drop=article_id").wait()
+    assert running.ask("/v2/models/topics/infer", infer("Sports"))[0] == 200
+    running.end()
+    (row,) = running.logged()
+    assert (row["article_id"], row["features"]) == (None, {})
+    assert len(row["impression_id"]) == 64
+
+
+def test_it_tells_of_itself_in_json_where_logs_are_gathered(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    running = Running(tmp_path, "--log-format=json").wait()
+    running.spool.rename(tmp_path / "gone")
+    running.ask("/predict", b'{"text": "World news"}')
+    running.end()
+    told = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
+    assert any(line["level"] == "error" and "not logged until" in line["message"] for line in told)

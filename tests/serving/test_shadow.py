@@ -10,7 +10,6 @@ import pytest
 from aiohttp import web
 
 from pressrun.serving.metrics import Metrics
-from pressrun.serving.protocol import Identity
 from pressrun.serving.shadow import Instructions, Shadow
 
 ARMS = {"champion": 1, "baseline": 2, "candidate": 2}
@@ -33,8 +32,7 @@ def test_a_baseline_is_told_from_the_candidate_of_its_generation(
 
 def compared(*, generation: int, started_as: str) -> set[str]:
     """With whose answers a server compares its own."""
-    identity = Identity(model="topics", version="1", digest="d", arm=started_as, generation=generation)
-    metrics = Metrics(identity)
+    metrics = Metrics()
     shadow = Shadow("http://nowhere", model="topics", generation=generation, started_as=started_as, metrics=metrics)
     asyncio.run(_shadowed_once(shadow))
     lines = metrics.render().decode().splitlines()
@@ -55,7 +53,7 @@ async def _shadowed_once(shadow: Shadow) -> None:
     port = runner.addresses[0][1]
     async with aiohttp.ClientSession() as session:
         body = json.dumps({"title": "a", "body": "b"}).encode()
-        await shadow._send(session, instructions(f"http://127.0.0.1:{port}"), "/predict", body, {"label": "Sports"})
+        await shadow._send(session, instructions(f"http://127.0.0.1:{port}"), "/predict", body, {"label": "Sports"}, {})
     await runner.cleanup()
 
 

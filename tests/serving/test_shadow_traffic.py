@@ -13,7 +13,6 @@ from aiohttp import web
 
 from pressrun.serving import shadow as shadowing
 from pressrun.serving.metrics import Metrics
-from pressrun.serving.protocol import Identity
 from pressrun.serving.shadow import MOST_UNDER_WAY, Shadow, controller_url
 
 PATH = "/v2/models/topics/infer"
@@ -27,7 +26,7 @@ class Cluster:
     def __init__(self) -> None:
         self.url, self.said, self.heard = "", "", list[tuple[str, str, str]]()
         self.label, self.status, self.slow = "Sports", 200, 0.0
-        self.metrics = Metrics(Identity(model="topics", version="1", digest="d", arm="champion", generation=1))
+        self.metrics = Metrics()
 
     def says(self, share: float, **arms: int) -> None:
         named = {arm: {"generation": made_by, "url": f"{self.url}/{arm}"} for arm, made_by in arms.items()}
@@ -233,7 +232,7 @@ def test_a_promoted_candidate_is_the_champion_also_while_its_controller_is_away(
 
 def test_a_dead_controller_shadows_nobody_and_harms_nobody() -> None:
     async def act() -> None:
-        metrics = Metrics(Identity(model="topics", version="1", digest="d"))
+        metrics = Metrics()
         sender = Shadow("http://127.0.0.1:9", model="topics", generation=1, started_as="champion", metrics=metrics)
         following = asyncio.create_task(sender.follow())
         await asyncio.sleep(0.2)

@@ -13,16 +13,16 @@ def spoil() -> None:
 
     original = scoring.score
 
-    def score(bundle: object, articles: object) -> object:
+    def score(bundle: object, batch: object) -> object:
         global calls
         calls += 1
         if calls > WARM_UP + int(AFTER or 0):
             happen(calls)
-        return original(bundle, articles)
+        return original(bundle, batch)
 
     scoring.score = score
     if FAULT == "unready":
-        app.App._ready = lambda self: app.Reply(status=503, body={"ready": False})
+        app.App._ready = lambda self, hosted=None: app.Reply(status=503, body={"ready": False})
 
 
 def happen(number: int) -> None:

@@ -124,14 +124,17 @@ def test_any_text_is_read_or_not_read(text: str, start: str) -> None:
             parse(start + text)
 
 
+IDENTITY = Identity(model="topics", version="2", digest="d", arm="champion", generation=2)
+
+
 def metrics() -> Metrics:
-    counts = Metrics(Identity(model="topics", version="2", digest="d", arm="champion", generation=2))
+    counts = Metrics()
     counts.shadowed(rollout=3, arm="candidate", failed=False, seconds=0.02)
     counts.shadowed(rollout=3, arm="candidate", failed=True, seconds=3.0)
     counts.shadowed(rollout=3, arm="champion", failed=False, seconds=0.01)
     counts.paired(rollout=3, arm="candidate", both=Compared(kinds={(True, False): 4, (False, True): 2}))
     counts.paired(rollout=2, arm="candidate", both=Compared(kinds={(False, True): 9}))
-    counts.described([{"words": 3.0, "clicks": 0.0}, {"words": 0.0, "clicks": 0.0}])
+    counts.of(IDENTITY).described([{"words": 3.0, "clicks": 0.0}, {"words": 0.0, "clicks": 0.0}])
     return counts
 
 

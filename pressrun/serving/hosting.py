@@ -1,0 +1,135 @@
+"""The models of one process, each with its own queue, cache and counts; one that goes loses no request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pressrun.bundle as bundles
+from pressrun.serving import scoring
+from pressrun.serving.batching import Batcher
+from pressrun.serving.cache import Cache
+from pressrun.serving.metrics import Metrics, ModelMetrics
+from pressrun.serving.protocol import Identity
+from pressrun.serving.reading import Inference
+from pressrun.serving.scoring import Scored, Scorer
+
+_log = logging.getLogger(__name__)
+
+
+class WrongModel(Exception):
+    """The bundle is not the one that was asked for; trying again does not help, registering it again does."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one model may take: requests that wait or run, answers that are kept, threads that compute one batch."""
+
+    depth: int = 512
+    cached: int = 4096
+    threads: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A model to serve: where its bundle lies and what it is known as. None as digest takes any."""
+
+    bundle: Path
+    model: str
+    version: str
+    digest: str | None = None
+
+
+@dataclass(kw_only=True, eq=False)
+class Hosted:
+    """One loaded model version."""
+
+    identity: Identity
+    bundle: Scorer
+    batcher: Batcher
+    cache: Cache[Scored] | None
+    metrics: ModelMetrics
+
+    async def answer(self, inference: Inference) -> Scored:
+        """What the model says of each row. Raises Overloaded, DeadlinePassed and what the model raises."""
+        until = math.inf if inference.seconds is None else time.monotonic() + inference.seconds
+        if self.cache is None:
+            return await self._worked_out(inference, until)
+        key = "".join(inference.digests).encode()
+        scored, found = await self.cache.get(key, lambda: self._worked_out(inference, until))
+        self.metrics.cached(found)
+        return scored
+
+    @property
+    def pending(self) -> int:
+        return self.batcher.pending
+
+    async def _worked_out(self, inference: Inference, until: float) -> Scored:
+        scores = await self.batcher.scores(inference.batch, until=until)
+        return Scored(scores=scores, features=scoring.features_of(self.bundle, inference.batch))
+
+
+@dataclass
+class Host:
+    """The models that are served now; the first one's name is what `POST /predict` means."""
+
+    metrics: Metrics
+    limits: Limits = field(default_factory=Limits)
+    models: Mapping[str, Hosted] = field(default_factory=dict)
+    changed: Callable[[], None] = lambda: None
+    _leaving: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def load(self, placed: Placed, *, arm: str = "champion", generation: int = 0) -> Hosted:
+        """The model, loaded, verified and warm. Raises BundleError and WrongModel."""
+        bundle: Scorer = bundles.load_bundle(placed.bundle, threads=self.limits.threads)
+        if placed.digest is not None and bundle.digest != placed.digest:
+            raise WrongModel(
+                f"{placed.bundle} holds the model {bundle.digest}, asked for was {placed.digest}: register it again"
+            )
+        identity = Identity(
+            model=placed.model, version=placed.version, digest=bundle.digest, arm=arm, generation=generation
+        )
+        # The function is looked up at each call, so that a test can put another in its place.
+        batcher = Batcher(lambda batch: scoring.score(bundle, batch), depth=self.limits.depth)
+        batcher.measured(*scoring.warm_up(bundle))
+        counts = self.metrics.of(identity, waiting=lambda: batcher.pending)
+        batcher.batched = counts.batched
+        cache = Cache[Scored](self.limits.cached) if self.limits.cached else None
+        return Hosted(identity=identity, bundle=bundle, batcher=batcher, cache=cache, metrics=counts)
+
+    def serve(self, models: Iterable[Hosted]) -> None:
+        """From now on these; of those that go, what is under way is still answered."""
+        before, self.models = self.models, {one.identity.model: one for one in models}
+        self.changed()
+        for gone in before.values():
+            if self.models.get(gone.identity.model) is not gone:
+                self._leave(gone)
+
+    @property
+    def pending(self) -> int:
+        return sum(one.pending for one in self.models.values())
+
+    def close(self) -> None:
+        for one in self.models.values():
+            one.batcher.close()
+
+    def _known_as(self) -> set[tuple[str, str]]:
+        return {(one.identity.model, one.identity.version) for one in self.models.values()}
+
+    def _leave(self, gone: Hosted) -> None:
+        task = asyncio.ensure_future(self._left(gone))
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+
+    async def _left(self, gone: Hosted) -> None:
+        while gone.pending:  # noqa: ASYNC110 -- polled for as long as its last requests take
+            await asyncio.sleep(0.02)
+        gone.batcher.close()
+        if (gone.identity.model, gone.identity.version) not in self._known_as():
+            gone.metrics.forget()
+        _log.info("%s v%s is no longer served", gone.identity.model, gone.identity.version)

@@ -1,0 +1,130 @@
+"""Several models in one process, and others in their place while readers ask."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pressrun.serving.hosting import Placed
+from pressrun.serving.swapping import ModelsFileError, read_models, write_models
+from tests.serving.stub_bundle import StubBundle, write_stub
+from tests.serving.test_server import Running, infer
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def placed(folder: Path, model: str, version: str) -> Placed:
+    bundle = write_stub(folder / f"{model}-{version}")
+    return Placed(bundle=bundle, model=model, version=version, digest=StubBundle(bundle).digest)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "models.json"
+    write_models(file, (placed(tmp_path, "topics", "1"), placed(tmp_path, "mood", "7")))
+    return file
+
+
+@pytest.fixture
+def server(tmp_path: Path, file: Path) -> Iterator[Running]:
+    running = Running(tmp_path, models=file).wait()
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def version(server: Running, model: str = "topics") -> str:
+    return str(server.ask(f"/v2/models/{model}")[1]["parameters"]["model_version"])
+
+
+def wait_for(server: Running, wanted: str) -> None:
+    end = time.monotonic() + 30
+    while version(server) != wanted:
+        assert time.monotonic() < end, f"version {wanted} is not served"
+        time.sleep(0.05)
+
+
+def test_each_model_answers_under_its_own_name(server: Running) -> None:
+    assert server.ask("/v2/models")[1] == {"models": ["topics", "mood"]}
+    for model, version_ in (("topics", "1"), ("mood", "7")):
+        status, answer = server.ask(f"/v2/models/{model}/infer", infer("Sports"))
+        assert (status, answer["model_name"], answer["model_version"]) == (200, model, version_)
+        assert server.ask(f"/predict/{model}", b'{"text": "Sports"}')[1]["model"] == model
+    assert server.ask("/predict", b'{"text": "Sports"}')[1]["model"] == "topics"
+
+
+def test_versions_take_each_other_s_place_and_no_request_is_lost(server: Running, file: Path, tmp_path: Path) -> None:
+    seen, failed, stop = Counter[str](), list[object](), threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                status, answer = server.ask("/v2/models/topics/infer", infer(f"Sports {time.monotonic()}"))
+            except OSError as error:
+                failed.append(error)
+                continue
+            seen[answer.get("model_version", "")] += 1
+            if status != 200:
+                failed.append(answer)
+
+    readers = [threading.Thread(target=read) for _ in range(4)]
+    for one in readers:
+        one.start()
+    for number in ("2", "3", "4"):
+        write_models(file, (placed(tmp_path, "topics", number), placed(tmp_path, "mood", "7")))
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(server, number)
+        time.sleep(0.2)
+    stop.set()
+    for one in readers:
+        one.join()
+    assert failed == []
+    assert set(seen) == {"1", "2", "3", "4"}
+    metrics = server.ask("/metrics")[1]
+    assert 'pressrun_swaps_total{outcome="served"} 3.0' in metrics
+    assert 'model="topics",shadow="false",status="200",version="1"' not in metrics
+
+
+def test_a_changed_file_is_seen_without_a_signal(server: Running, file: Path, tmp_path: Path) -> None:
+    write_models(file, (placed(tmp_path, "topics", "2"),))
+    wait_for(server, "2")
+    assert server.ask("/v2/models/mood/infer", infer("x"))[0] == 404
+
+
+@pytest.mark.parametrize("content", ["no json", "wrong digest", "no bundle"])
+def test_what_cannot_be_served_leaves_the_old_models_serving(server: Running, file: Path, content: str) -> None:
+    entry = {"model": "topics", "version": "9", "bundle": "topics-1", "digest": "0" * 64}
+    bad = {"no json": "{", "wrong digest": json.dumps({"models": [entry]})}
+    file.write_text(bad.get(content, json.dumps({"models": [{**entry, "bundle": "nowhere"}]})))
+    server.process.send_signal(signal.SIGHUP)
+    end = time.monotonic() + 30
+    while 'pressrun_swaps_total{outcome="refused"}' not in server.ask("/metrics")[1]:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert version(server) == "1"
+    assert server.ask("/v2/models/topics/infer", infer("Sports"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "models.json: the whole"),
+        ('{"models": []}', r"models\.json: models: Tuple should have at least 1 item"),
+        ('{"models": [{"model": "a/b", "version": "1", "bundle": "x"}]}', r"models\.0\.model: String should match"),
+        ('{"models": [{"model": "a", "version": "1"}]}', r"models\.0\.bundle: Field required"),
+        ('{"models": [{"model": "a", "version": "1", "bundle": "x", "code": "y"}]}', r"models\.0\.code: Extra inputs"),
+        (json.dumps({"models": [{"model": "a", "version": v, "bundle": "x"} for v in "12"]}), "named twice"),
+    ],
+)
+def test_a_wrong_file_is_told_by_file_key_and_reason(tmp_path: Path, content: str, says: str) -> None:
+    file = tmp_path / "models.json"
+    file.write_text(content)
+    with pytest.raises(ModelsFileError, match=says):
+        read_models(file)
