@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from itertools import islice
 from pathlib import Path
 
 from pressrun.bundle.errors import BundleError
@@ -21,7 +22,10 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
 
 
 def _refuse_strangers(folder: Path, manifest: Manifest) -> None:
-    strangers = {entry.name for entry in os.scandir(folder)} - {MANIFEST, *manifest.files}
+    known = {MANIFEST, *manifest.files}
+    with os.scandir(folder) as entries:
+        # A folder may hold millions; a few tell enough.
+        strangers = list(islice((entry.name for entry in entries if entry.name not in known), 5))
     if strangers:
         raise BundleError(f"{folder} holds files that {MANIFEST} does not name: {', '.join(sorted(strangers))}")
 
@@ -42,9 +46,10 @@ def _read(folder: Path, name: str, limit: int) -> bytes:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise BundleError(f"{path} cannot be read as a plain file: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise BundleError(f"{path} is no plain file")
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise BundleError(f"{path} is no plain file")
         content = file.read(min(limit, largest(name)) + 1)
     if len(content) > min(limit, largest(name)):
         raise BundleError(f"{path} is larger than the {min(limit, largest(name)):,} bytes allowed")

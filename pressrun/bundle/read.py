@@ -115,5 +115,5 @@ def _transformer(manifest: Manifest, spec: OnnxSpec, files: Files, threads: int)
             precision=spec.precision,
             threads=threads,
         )
-        model.refuse_unknown_tokens()
+        model.try_out()
         return model

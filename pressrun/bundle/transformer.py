@@ -5,7 +5,7 @@ onnxruntime reads the graph from bytes that were verified: it opens no file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
@@ -88,12 +88,19 @@ class Transformer:
             raise BundleError(f"the graph takes {', '.join(names)}; a transformer takes {', '.join(INPUTS)}")
         return names
 
-    def refuse_unknown_tokens(self) -> None:
-        """Runs the first and the last token, so that one which the graph's table lacks shows now, not in traffic."""
+    @cached_property
+    def _output(self) -> list[str]:
+        """The first one is the answer."""
+        return [self._session.get_outputs()[0].name]
+
+    def try_out(self) -> None:
+        """Answers the first and the last token, so that one which the graph's table lacks shows now, not in traffic.
+
+        Raises BundleError for an answer of another shape, and what onnxruntime raises.
+        """
         ids = sorted({*self.tokenizer.tokenizer.get_vocab(with_added_tokens=True).values(), self.tokenizer.padding})
         ends = np.array([[ids[0], ids[-1]]], dtype=np.int64)
-        given = dict(zip(INPUTS, (ends, np.ones_like(ends), np.zeros_like(ends)), strict=True))
-        self._session.run(None, {name: given[name] for name in self._inputs})
+        self._answered(dict(zip(INPUTS, (ends, np.ones_like(ends), np.zeros_like(ends)), strict=True)))
 
     def decisions(self, texts: Texts) -> NDArray[np.float64]:
         """(n, k) in the order of the texts: logits, or pooled token states."""
@@ -107,8 +114,10 @@ class Transformer:
         return np.zeros((0, 0)) if rows is None else rows
 
     def _run(self, encodings: Sequence[Encoding]) -> Floats:
-        given = _padded(encodings, self.tokenizer.padding)
-        output = self._session.run(None, {name: given[name] for name in self._inputs})[0]
+        return self._answered(_padded(encodings, self.tokenizer.padding))
+
+    def _answered(self, given: Mapping[str, NDArray[np.int64]]) -> Floats:
+        [output] = self._session.run(self._output, {name: given[name] for name in self._inputs})
         rows = pooled(output, given["attention_mask"], self.pooling)
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) if self.normalize else rows
 

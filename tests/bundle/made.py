@@ -92,3 +92,17 @@ def booster(objective: str, **options: Any) -> lightgbm.Booster:
     data = lightgbm.Dataset(rows, label=targets, group=groups, categorical_feature=[5], params={"verbose": -1})
     settings = {"objective": objective, "num_leaves": 7, "min_data_in_leaf": 3, "num_threads": 1, "verbose": -1}
     return lightgbm.train({**settings, **options}, data, num_boost_round=12)
+
+
+def linear_trees() -> lightgbm.Booster:
+    rows = columns(seed=1)
+    settings = {"objective": "regression", "linear_tree": True, "num_leaves": 5, "num_threads": 1, "verbose": -1}
+    data = lightgbm.Dataset(rows, label=np.nan_to_num(rows).sum(axis=1), params={"verbose": -1, "linear_tree": True})
+    return lightgbm.train(settings, data, num_boost_round=4)
+
+
+def stump() -> lightgbm.Booster:
+    """Nothing to learn: trees of one leaf."""
+    rows = np.zeros((50, 6))
+    data = lightgbm.Dataset(rows, label=np.ones(50), params={"verbose": -1})
+    return lightgbm.train({"objective": "regression", "num_threads": 1, "verbose": -1}, data, num_boost_round=3)
