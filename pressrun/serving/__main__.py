@@ -16,7 +16,7 @@ def main() -> None:
     given = vars(_parser().parse_args())
     set_up_logging(given.pop("log_format"))
     place = {name: given.pop(name) for name in ("host", "port")}
-    limits = Limits(**{name: given.pop(name) for name in ("depth", "cached", "threads")})
+    limits = Limits(**{name: given.pop(name) for name in ("depth", "cached", "threads", "body_seconds")})
     common = {"limits": limits, "durable": given.pop("log") == "durable", "privacy": _privacy(given)}
     bundle, file = given.pop("bundle"), given.pop("models")
     if file:
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--depth", type=int, default=Limits.depth, help="requests of a model that wait or run")
     parser.add_argument("--cached", type=int, default=Limits.cached, help="answers of a model that are kept; 0: none")
     parser.add_argument("--threads", type=int, default=Limits.threads, help="that compute one batch of a transformer")
+    parser.add_argument("--body-seconds", type=float, default=Limits.body_seconds, help="in which a body must come")
     log = parser.add_argument_group("the prediction log")
     log.add_argument("--spool", help="its folder; without one nothing is logged")
     log.add_argument("--log", choices=("best-effort", "durable"), default="best-effort",

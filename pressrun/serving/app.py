@@ -6,14 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
 from pressrun.serving import answering, openapi
-from pressrun.serving.errors import BadRequest, Overloaded, Refused
+from pressrun.serving.errors import BadRequest, ClientGone, Overloaded, Refused
 from pressrun.serving.hosting import Host, Hosted
 from pressrun.serving.log import PredictionLog
 from pressrun.serving.protocol import Identity, parameters, parse_infer, parse_json
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 4_000_000
 READ_TO_REFUSE = 4 * MAX_BODY
-BODY_SECONDS = 20.0
 HEADER_LENGTH = "inference-header-content-length"
 _JSON = (("content-type", "application/json"),)
 _TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
@@ -106,7 +107,9 @@ class App:
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
         reply = await self._reply(scope, proto)
         body = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
-        proto.response_bytes(reply.status, list(reply.headers), body)
+        # Who is told nothing any more needs no error in the log.
+        with suppress(ProtocolClosed):
+            proto.response_bytes(reply.status, list(reply.headers), body)
 
     async def _reply(self, scope: Any, proto: Any) -> Reply:
         path, method = scope.path, scope.method
@@ -136,7 +139,7 @@ class App:
         call = Call(request_id=None, arm=who.arm, generation=who.generation, shadow=False, started=started)
         try:
             call = call_of(headers, who)
-            body = await _body(headers, proto)
+            body = await _body(headers, proto, self._host.limits.body_seconds)
             inference = _read(hosted, plain, headers, body)
             reply = await self._infer(hosted, plain, who, call, inference)
         except Refused as error:
@@ -232,35 +235,41 @@ def _read(hosted: Hosted, plain: bool, headers: Any, body: bytes) -> Inference:
     return read_inference(parse_infer(body[:end]), Tail(memoryview(body)[end:]), signature)
 
 
-async def _body(headers: Any, proto: Any) -> bytes:
-    """The request's body. Raises BadRequest: 413 when it is too large, 408 when it does not come.
+async def _body(headers: Any, proto: Any, seconds: float) -> bytes:
+    """The request's body. Raises BadRequest: 413 when it is too large, 408 when it does not come; and ClientGone.
 
     A little too much is read to its end: a client that is still sending when the connection closes sees no answer.
     """
     declared = headers.get("content-length")
-    if declared is not None and declared.isdigit() and int(declared) <= MAX_BODY:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
+    length = int(declared) if declared is not None and declared.isdigit() else None
+    if length is not None and length > READ_TO_REFUSE:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(seconds):
+            if length is not None and length <= MAX_BODY:
                 return bytes(await proto())
-        except TimeoutError:
-            raise BadRequest(f"the body did not come within {BODY_SECONDS:.0f} s", status=408) from None
-    return await _undeclared_body(declared, proto)
+            return await _streamed(proto)
+    except TimeoutError:
+        raise BadRequest(f"the body did not come within {seconds:g} s", status=408) from None
+    except (ProtocolClosed, ProtocolError):
+        raise ClientGone("its client has gone before it had sent all of it") from None
 
 
-async def _undeclared_body(declared: str | None, proto: Any) -> bytes:
-    too_large = BadRequest(f"the body is larger than {MAX_BODY} bytes; send fewer or shorter rows", status=413)
-    if declared is not None and declared.isdigit() and int(declared) > READ_TO_REFUSE:
-        raise too_large
+async def _streamed(proto: Any) -> bytes:
     parts, received = bytearray(), 0
     async for part in proto:
         received += len(part)
         if received > READ_TO_REFUSE:
-            raise too_large
+            raise _too_large()
         if received <= MAX_BODY:
             parts += part
     if received > MAX_BODY:
-        raise too_large
+        raise _too_large()
     return bytes(parts)
+
+
+def _too_large() -> BadRequest:
+    return BadRequest(f"the body is larger than {MAX_BODY} bytes; send fewer or shorter rows", status=413)
 
 
 def _refused(error: Refused) -> Reply:

@@ -32,3 +32,9 @@ class DeadlinePassed(Refused):
     """Whoever asked no longer waits: no work is spent on it."""
 
     status = 504
+
+
+class ClientGone(Refused):
+    """Whoever asked has left. Nobody sees the status, which is nginx's for it: a server is not to blame."""
+
+    status = 499

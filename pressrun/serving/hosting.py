@@ -28,11 +28,13 @@ class WrongModel(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one model may take: requests that wait or run, answers that are kept, threads that compute one batch."""
+    """What a model may take (requests that wait or run, answers that are kept, threads that compute one batch), and a
+    client (seconds in which a request's body must come)."""
 
     depth: int = 512
     cached: int = 4096
     threads: int = 1
+    body_seconds: float = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ def _first(tensor: Tensor, *decoders: msgspec.json.Decoder[Any]) -> Any:
     for decoder in decoders:
         try:
             return decoder.decode(tensor.data)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             problem = problem or str(error)
     raise BadRequest(f"input {_short(tensor.name)} of datatype {_short(tensor.datatype)}: {problem}")
 

@@ -14,8 +14,8 @@ import pytest
 
 from pressrun.serving.hosting import Placed
 from pressrun.serving.swapping import ModelsFileError, read_models, write_models
+from tests.serving.running import Running, infer, running
 from tests.serving.stub_bundle import StubBundle, write_stub
-from tests.serving.test_server import Running, infer
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -34,10 +34,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path, file: Path) -> Iterator[Running]:
-    running = Running(tmp_path, models=file).wait()
-    yield running
-    running.process.kill()
-    running.process.wait()
+    with running(tmp_path, models=file) as made:
+        yield made
 
 
 def version(server: Running, model: str = "topics") -> str:

@@ -138,6 +138,12 @@ def test_a_number_that_is_none_is_named_by_its_place(value: float) -> None:
         read({"inputs": [given]}, COLUMNS, tail=content)
 
 
+def test_a_text_in_json_that_is_no_utf_8_is_refused() -> None:
+    body = json.dumps({"inputs": [tensor("title", "a")]}).encode().replace(b'"a"', b'"\xe1"')
+    with pytest.raises(BadRequest, match="title"):
+        read_inference(parse_infer(body), Tail(), ARTICLES)
+
+
 @pytest.mark.parametrize(
     ("size", "tail", "says"),
     [

@@ -2,65 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.collector import collector
-from tests.serving.stub_bundle import write_stub
+from tests.serving.running import Running, infer
 
-HERE = Path(__file__).parent
 pytestmark = pytest.mark.timeout(300)
-
-
-class Running:
-    """A server with a stub bundle, or with the models that a file names."""
-
-    def __init__(self, folder: Path, *more: str, models: Path | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.spool = folder / "spool"
-        one = {"model": "topics", "version": "3"}
-        options = {"port": self.port, "spool": self.spool, "server-id": "s1", "parent": os.getpid()}
-        what = [f"--models={models}"] if models else [str(write_stub(folder / "bundle"))]
-        command = [f"--{name}={value}" for name, value in (options | ({} if models else one)).items()]
-        self.process = subprocess.Popen([sys.executable, str(HERE / "stub_server.py"), *what, *command, *more])
-
-    def end(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0
-
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request("POST" if body is not None else "GET", path, body, headers)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        return answer.status, json.loads(text) if text.startswith("{") else text
-
-    def wait(self) -> Running:
-        deadline = time.monotonic() + 200
-        while time.monotonic() < deadline:
-            try:
-                if self.ask("/readyz")[0] == 200:
-                    return self
-            except OSError:
-                time.sleep(0.1)
-        raise AssertionError(f"not ready; it ended with {self.process.poll()}")
-
-    def logged(self) -> list[dict[str, Any]]:
-        lines = [line for path in sorted(self.spool.iterdir()) for line in path.read_text().splitlines()]
-        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +21,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     yield running
     running.process.kill()
     running.process.wait()
-
-
-def infer(title: str) -> bytes:
-    inputs = [{"name": "title", "datatype": "BYTES", "shape": [1], "data": [title]}]
-    return json.dumps({"inputs": inputs, "parameters": {"article_id": "a1", "impression_id": "i1"}}).encode()
 
 
 def test_it_speaks_the_open_inference_protocol_and_names_the_model_version(server: Running) -> None:
