@@ -32,18 +32,8 @@ _TOPICS = [
     "telescope galaxy protein vaccine climate quantum rocket orbit cells fossil genome laser",
 ]
 _ODD = [
-    "naïve café", "日本の記事", "İSTANBUL ǅungla", "e\u0301tude", "1,000.5%", "don't", "\u200b", "🙂🙂", "A\u00a0B", "ﬁnal",
-]  # fmt: skip
-    "naïve café",
-    "日本の記事",
-    "İSTANBUL ǅungla",
-    "e\u0301tude",
-    "1,000.5%",
-    "don't",
-    "\u200b",
-    "🙂🙂",
-    "A\u00a0B",
-    "ﬁnal",
+    *("naïve café", "日本の記事", "İSTANBUL ǅungla", "e\u0301tude", "1,000.5%"),
+    *("don't", "\u200b", "🙂🙂", "A\u00a0B", "ﬁnal"),
 ]
 
 
