@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import prod
 
 from pressrun.bundle.errors import BundleError
-from pressrun.bundle.onnx_known import MOST, Interval, Known, broadcast, exactly, without_common
+from pressrun.bundle.onnx_known import FEW, MOST, Interval, Known, broadcast, exactly, multiplied, without_common
 from pressrun.bundle.onnx_sizes import Attributes, Inputs, Rule, axes_of, fixed, given_at, numbers, place_of
 
 FAR = 2**31 - 1
@@ -148,6 +148,8 @@ def _cut(size: Interval, start: Interval, end: Interval, step: int) -> Interval:
     low, high = size
     if step != 1 or start[0] < 0:
         return 0, high
+    if start == exactly(0) and end[0] >= 0 and end[1] <= low:
+        return end  # the same unknown size, not only as large
     if end[0] >= FAR:
         return max(0, low - start[1]), max(0, high - start[0])
     if end[0] < 0:
@@ -155,14 +157,31 @@ def _cut(size: Interval, start: Interval, end: Interval, step: int) -> Interval:
     return max(0, min(low, end[0]) - start[1]), max(0, min(high, end[1]) - start[0])
 
 
+def _expand(inputs: Inputs, _: Attributes) -> list[Known]:
+    data, to = given_at(inputs, 0), numbers(inputs, 1)
+    shape = broadcast(data.shape, tuple(size if size[0] > 0 else (1, max(1, size[1])) for size in to))
+    few = data.values is not None and len(data.values) == 1 and len(shape) == 1 and shape[0][0] == shape[0][1] <= FEW
+    values = (data.values or ()) * shape[0][0] if few else None
+    return [Known(shape=shape, item=data.item, values=values)]
+
+
+def _tile(inputs: Inputs, _: Attributes) -> list[Known]:
+    data, times = given_at(inputs, 0), numbers(inputs, 1)
+    if len(times) != len(data.shape):
+        raise BundleError("Tile repeats along every axis")
+    return [Known(shape=tuple(map(multiplied, data.shape, times)), item=data.item)]
+
+
 LAYOUTS: Mapping[str, Rule] = {
     "Concat": _concat,
+    "Expand": _expand,
     "Flatten": _flatten,
     "GatherND": _gather_nd,
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,
     "Squeeze": _squeeze,
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

@@ -200,23 +200,10 @@ def _range(inputs: Inputs, _: Attributes) -> list[Known]:
     (start,), (limit,), (step,) = (numbers(inputs, place) for place in range(3))
     if step[0] < 1:
         raise BundleError("Range counts upwards by a constant")
+    if start == exactly(0) and step == exactly(1) and limit[0] >= 0:
+        return [Known(shape=(limit,), item=given_at(inputs, 0).item)]  # the same unknown size, not only as large
     high = max(0, -((start[0] - limit[1]) // step[0]))
     return [Known(shape=((0, high),), item=given_at(inputs, 0).item)]
-
-
-def _expand(inputs: Inputs, _: Attributes) -> list[Known]:
-    data, to = given_at(inputs, 0), numbers(inputs, 1)
-    shape = broadcast(data.shape, tuple((max(1, low), max(1, high)) for low, high in to))
-    few = data.values is not None and len(data.values) == 1 and len(shape) == 1 and shape[0][0] == shape[0][1] <= FEW
-    values = (data.values or ()) * shape[0][0] if few else None
-    return [Known(shape=shape, item=data.item, values=values)]
-
-
-def _tile(inputs: Inputs, _: Attributes) -> list[Known]:
-    data, times = given_at(inputs, 0), numbers(inputs, 1)
-    if len(times) != len(data.shape):
-        raise BundleError("Tile repeats along every axis")
-    return [Known(shape=tuple(map(multiplied, data.shape, times)), item=data.item)]
 
 
 def _reduced(inputs: Inputs, attributes: Attributes) -> list[Known]:
@@ -280,7 +267,6 @@ RULES: Mapping[str, Rule] = {
     "DequantizeLinear": _dequantized,
     "Dropout": _dropout,
     "DynamicQuantizeLinear": _quantized,
-    "Expand": _expand,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "Gemm": _gemm,
@@ -294,6 +280,5 @@ RULES: Mapping[str, Rule] = {
     "RMSNormalization": _normalized,
     "Shape": _shape,
     "Size": _size,
-    "Tile": _tile,
     "Where": _where,
 }  # fmt: skip

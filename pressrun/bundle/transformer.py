@@ -79,6 +79,8 @@ class Transformer:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = self.threads, 1
         options.log_severity_level = 4
+        # A plan of memory is kept for each size of a batch, and there are many sizes.
+        options.enable_mem_pattern = False
         return onnxruntime.InferenceSession(self.graph, options, providers=["CPUExecutionProvider"])
 
     @cached_property

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from pressrun.bundle import BundleError, Pairs, load_bundle, write_bundle
 from pressrun.bundle.hashed_ngrams import HashedNgrams
+from pressrun.bundle.mlflow_flavor import _load_pyfunc
 from pressrun.bundle.models import Lightgbm, Linear
 from pressrun.bundle.tfidf import Tfidf
 from tests.bundle import made
@@ -170,3 +172,23 @@ def test_parts_that_do_not_go_together_are_refused(tmp_path: Path, parts: dict[s
 def test_a_model_of_another_width_than_the_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"answers .* for 3 labels"):
         write_bundle(tmp_path / "b", name="a", labels=["a", "b", "c"], model=made.transformer(pooled=True), slope=1.0)
+
+
+def test_the_mlflow_flavor_answers_columns_by_name(tmp_path: Path) -> None:
+    booster, values = made.booster("regression"), made.columns(5)
+    model = Lightgbm(text=booster.model_to_string())
+    write_bundle(tmp_path / "b", name="c", task="regression", input="columns", columns=NAMES, model=model)
+    frame = pd.DataFrame(values, columns=NAMES, index=[9, 8, 7, 6, 5])[NAMES[::-1]]
+    answers = _load_pyfunc(str(tmp_path / "b")).predict(frame)
+    assert answers["score"].tolist() == booster.predict(values).tolist()
+    assert answers.index.tolist() == [9, 8, 7, 6, 5]
+
+
+def test_the_mlflow_flavor_answers_pairs_and_embeds(tmp_path: Path) -> None:
+    reranker = made.transformer(width=1, pooled=True, types=True)
+    write_bundle(tmp_path / "pairs", name="r", task="reranking", input="text_pair", model=reranker)
+    frame = pd.DataFrame({"query": ["goal"] * 2, "text": ["home", "bank"]})
+    assert list(_load_pyfunc(str(tmp_path / "pairs")).predict(frame).columns) == ["score"]
+    write_bundle(tmp_path / "texts", name="e", task="embedding", model=made.transformer(pooling="cls"))
+    answers = _load_pyfunc(str(tmp_path / "texts")).predict(frame)
+    assert list(answers.columns) == [f"embedding_{place}" for place in range(4)]
