@@ -130,8 +130,7 @@ def _check_tree(tree: Mapping[str, str], columns: int, where: str) -> None:
         # A tree of one leaf may leave out what says nothing of it.
         if found != wanted and (nodes or found or key == "leaf_value"):
             raise BundleError(f"{where}: {key} has {found} numbers, {wanted} are needed")
-    if not np.isfinite(_reals(f"{tree['leaf_value']} {tree['shrinkage']}", "leaf_value", where)).all():
-        raise BundleError(f"{where} has a leaf_value that is no finite number")
+    _refuse_odd(_reals(f"{tree['leaf_value']} {tree['shrinkage']}", "leaf_value", where), "leaf_value", where)
     for key in ("leaf_weight", "leaf_count", "split_gain", "internal_value", "internal_weight", "internal_count"):
         _refuse_no_reals(tree.get(key, ""), key, where)
     _check_linear(tree, leaves, columns, where)
@@ -157,8 +156,7 @@ def _check_decisions(tree: Mapping[str, str], columns: int, categories: int, whe
     thresholds = _reals(tree["threshold"], "threshold", where)
     if kinds.min() < 0 or kinds.max() >= _KINDS_OF_DECISION:
         raise BundleError(f"{where}: decision_type is unknown")
-    if np.isnan(thresholds).any():
-        raise BundleError(f"{where}: a threshold is no number")
+    _refuse_odd(thresholds, "threshold", where)
     _check_categories(tree, thresholds[(kinds & _CATEGORICAL) > 0], categories, where)
 
 
@@ -192,8 +190,13 @@ def _check_linear(tree: Mapping[str, str], leaves: int, columns: int, where: str
         raise BundleError(f"{where}: num_features does not fit leaf_features and leaf_coeff")
     if len(used) and (used.min() < 0 or used.max() >= columns):
         raise BundleError(f"{where}: leaf_features names a column that is none of the {columns}")
-    if not np.isfinite([*weights, *constants]).all():
-        raise BundleError(f"{where}: leaf_coeff and leaf_const are finite numbers")
+    _refuse_odd(np.r_[weights, constants], "leaf_coeff or leaf_const", where)
+
+
+def _refuse_odd(numbers: NDArray[np.float64], key: str, where: str) -> None:
+    """LightGBM ends the process where a number is too small or too large to be read exactly."""
+    if not np.isfinite(numbers).all() or ((numbers != 0) & (np.abs(numbers) < np.finfo(np.float64).tiny)).any():
+        raise BundleError(f"{where}: {key} holds a number that is not finite, or too small to be exact")
 
 
 def _whole(entries: Mapping[str, str], key: str, where: str) -> int:

@@ -105,7 +105,8 @@ def _attempt(folder: str, digest: str | None) -> dict[str, Any]:
     child = os.fork()
     if child == 0:
         with contextlib.suppress(BaseException):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            for said in (1, 2):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), said)
             _load(folder, digest, tell)
         os._exit(0)
     os.close(tell)

@@ -73,6 +73,8 @@ TEXTS: dict[str, tuple[Callable[[str], str], str]] = {
     "negative_sizes": (lambda text: re.sub(r"tree_sizes=\d+", "tree_sizes=-100", text, count=1), "tree_sizes"),
     "no_sizes": (lambda text: re.sub(r"tree_sizes=.*\n", "", text, count=1), "tree_sizes"),
     "a_leaf_that_is_no_number": (number("leaf_value", 0, "nan"), "leaf_value"),
+    "a_leaf_too_small_to_be_exact": (number("leaf_value", 0, "1e-320"), "leaf_value"),
+    "a_threshold_too_large_to_be_a_number": (number("threshold", 0, "1e999"), "threshold"),
     "an_endless_leaf": (number("leaf_value", 0, "inf"), "leaf_value"),
     "a_threshold_that_is_no_number": (number("threshold", 0, "nan"), "threshold"),
     "numbers_missing": (line("threshold", "1.0"), "threshold"),
