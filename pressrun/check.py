@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pressrun.config import check
 from pressrun.config.document import dotted, read_document
+from pressrun.config.families import DistilledFamily
 from pressrun.config.find import resolve_path
 from pressrun.config.load import environment_file, load_environment
-from pressrun.config.pipeline import Own, Pipeline
+from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
 from pressrun.config.stages import Stages
 from pressrun.config.uses import Finding
@@ -66,7 +67,8 @@ def _labeling(pipeline: Pipeline) -> Iterable[Finding]:
 
 
 def _training(pipeline: Pipeline) -> Iterable[Finding]:
-    if not any(isinstance(spec, Own) for spec in (*pipeline.train.families, *pipeline.train.features)):
+    built_in = (str, DistilledFamily)
+    if all(isinstance(spec, built_in) for spec in (*pipeline.train.families, *pipeline.train.features)):
         return ()
     from pressrun.training.precheck import precheck
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pressrun.bundle.errors import BundleError
 from pressrun.bundle.manifest import MANIFEST, Manifest, largest, parse_manifest
+from pressrun.bundle.memory import refuse_over
 
 MAX_MANIFEST_BYTES = 2**20
 
@@ -18,6 +19,7 @@ def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     """The manifest and its files' contents, all verified. Raises BundleError."""
     manifest = parse_manifest(_read(folder, MANIFEST, MAX_MANIFEST_BYTES))
     _refuse_strangers(folder, manifest)
+    refuse_over(sum(file.size for file in manifest.files.values()), manifest, f"{folder}: reading its files")
     return manifest, {name: _verified(folder, name, manifest) for name in manifest.files}
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from datetime import time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from pressrun.config.cron import parse_schedule
 from pressrun.config.explain import wrong_at
+from pressrun.config.families import (
+    DistilledFamily,
+    TransformerFamily,
+    kind_of_family,
+    refuse_teachers,
+    refuse_unknown_family,
+)
 from pressrun.config.section import Duration, Interval, Name, Section, Share, Uses
 from pressrun.config.values import parse_hour, refuse_bare_uses, unknown_metric
 
@@ -134,8 +141,18 @@ class Label(Section):
         return self
 
 
+FamilySpec: TypeAlias = Annotated[
+    Annotated[Literal["svm", "lightgbm"], Tag("built_in")]
+    | Annotated[TransformerFamily, Tag("transformer")]
+    | Annotated[DistilledFamily, Tag("distilled")]
+    | Annotated[NamedOwn, Tag("own")],
+    Discriminator(kind_of_family),
+    BeforeValidator(refuse_unknown_family),
+]
+
+
 class Train(Section):
-    families: list[Literal["svm", "lightgbm"] | NamedOwn] = Field(default=["svm", "lightgbm"], min_length=1)
+    families: list[FamilySpec] = Field(default=["svm", "lightgbm"], min_length=1)
     features: list[Literal["tfidf", "static"] | Own] = Field(default=["tfidf", "static"], min_length=1, max_length=4)
     self_training: bool = True
     holdout: Share = Field(default=0.2, description="of the examples, for choosing the family and calibrating")
@@ -148,6 +165,7 @@ class Train(Section):
             again = [index for index, one in enumerate(listed) if one in listed[:index]]
             if again:
                 raise wrong_at(key, again[0], reason="it is listed before; take it out or give it another name")
+        refuse_teachers(list(zip(names, self.families, strict=True)))
         return self
 
 

@@ -134,7 +134,7 @@ def _gate(
         champion_digest=champion.digest if champion else None,
         dataset=str(labeled.datasets["all_labels"]),
         synthetic=has_synthetic_articles(step),
-        notes=(*notes, *truth.notes),
+        notes=(*notes, *truth.notes, *trained.facts.get("notes", ())),
     )
     published = publish(step, verdict, judged.evidence, candidate)
     _tell(step, published)

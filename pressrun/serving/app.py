@@ -163,7 +163,8 @@ class App:
         request_id, labels = call.request_id or inference.request_id or new_request_id(), hosted.bundle.labels
         self._keep(hosted, call, request_id, inference, scored)
         hosted.metrics.described(scored.features)
-        who = replace(who, arm=call.arm, generation=call.generation)
+        if (call.arm, call.generation) != (who.arm, who.generation):
+            who = replace(who, arm=call.arm, generation=call.generation)
         task = hosted.bundle.manifest.task
         if plain:
             return Reply(status=200, body=answering.plain(who, request_id, task, labels, scored.scores))

@@ -211,6 +211,8 @@ def _timeout(given: Any) -> float | None:
 def _ids(given: Mapping[str, Any], name: str, rows: int) -> list[str | None]:
     """One id for all rows, or a list with one for each."""
     value = given.get(name)
+    if value is None:
+        return [None] * rows
     values = value if isinstance(value, list) else [value] * rows
     if len(values) != rows:
         raise BadRequest(f"parameter {name} holds {len(values)} ids for {rows} rows")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from pressrun.bundle.models import Lightgbm, Linear
 from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
+from pressrun.bundle.preprocessing import features as features_of
 from pressrun.bundle.static_embeddings import package_embeddings, unit_rows
 from pressrun.bundle.tfidf import MAX_CHARACTERS, Tfidf
+from pressrun.bundle.transformer import Transformer
 from pressrun.config.pipeline import Own
 from pressrun.training.features import fit_feature
-from pressrun.training.teacher import Reals
+from pressrun.training.teacher import Codes, Reals
 
+Answers: TypeAlias = Callable[[Sequence[str]], Reals]
+"""Texts to one number a class, (n, k)."""
 MAX_FEATURES = 50_000
 _SCALE = 1.5
 
@@ -28,6 +34,24 @@ class Corpus:
     embeddings: Reals
     features: sparse.csr_matrix
     steps: tuple[DeclaredStep, ...]
+
+    def some(self, places: Codes) -> list[str]:
+        """The texts at these places."""
+        return [self.texts[place] for place in places]
+
+    def decisions(self, model: Linear | Lightgbm | Transformer, places: Codes) -> Reals:
+        """The model's answers, (m, k), for the articles at `places` (m,)."""
+        return model.decisions(self.read(model, places))
+
+    def read(self, model: Linear | Lightgbm | Transformer, places: Codes) -> Any:
+        """What such a model reads of the articles at `places`: a transformer their texts, any other their features."""
+        return self.some(places) if isinstance(model, Transformer) else self.features[places]
+
+    def answers(self, model: Linear | Lightgbm | Transformer) -> Answers:
+        """The model with all that it needs to answer for texts, as its bundle will."""
+        if isinstance(model, Transformer):
+            return model.decisions
+        return lambda texts: model.decisions(features_of(self.steps, texts))
 
 
 def read_corpus(texts: Sequence[str], *, features: Sequence[str | Own] = ("tfidf", "static")) -> Corpus:

@@ -14,7 +14,7 @@ from pressrun.bundle import article_text
 from pressrun.config.taxonomy import Taxonomy
 from pressrun.training.errors import TrainingError
 from pressrun.training.learn import Flags, Labels
-from pressrun.training.teacher import UNKNOWN
+from pressrun.training.teacher import UNKNOWN, Reals
 
 JUDGING_ROLES = ("audit", "gold")
 MAX_UNLABELED = 20_000
@@ -104,7 +104,7 @@ def _material(
         articles=tuple(kept),
         groups=groups,
         labels=labels,
-        known=_known(labels, taxonomy, held),
+        known=_known(labels, taxonomy, held, _order(kept, groups, by_time=by_time)),
         split_by="time" if by_time else "group hash: not every article has a given time",
         set_aside=set_aside,
     )
@@ -127,6 +127,17 @@ def _hashed_groups(groups: Sequence[str], holdout: float) -> set[str]:
     return {group for group in groups if _share(group) < holdout}
 
 
+def _order(rows: Sequence[Row], groups: Sequence[str], *, by_time: bool) -> Reals:
+    """(n,) by which a family keeps rows for itself, the highest first: by time, else by a hash of their group."""
+    if not by_time:
+        return np.array([_share(f"validation {group}") for group in groups])
+    first: dict[str, float] = {}
+    for row, group in zip(rows, groups, strict=True):
+        at = row["published_at"].timestamp() if row["published_at"] is not None else 0.0
+        first[group] = min(first.get(group, at), at)
+    return np.array([first[group] for group in groups])
+
+
 def _share(text: str) -> float:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
 
@@ -135,7 +146,7 @@ def _shuffled(row: Row) -> float:
     return _share(f"unlabeled {row['article_id']}")
 
 
-def _known(labels: Sequence[Row | None], taxonomy: Taxonomy, held: Flags) -> Labels:
+def _known(labels: Sequence[Row | None], taxonomy: Taxonomy, held: Flags, order: Reals) -> Labels:
     people = np.full(len(labels), UNKNOWN, dtype=np.int64)
     machine = np.full((len(labels), len(taxonomy.names)), np.nan)
     for place, label in enumerate(labels):
@@ -146,7 +157,7 @@ def _known(labels: Sequence[Row | None], taxonomy: Taxonomy, held: Flags) -> Lab
             people[place] = int(chances.argmax())
         else:
             machine[place] = chances
-    return Labels(people=people, machine=machine, held_out=held)
+    return Labels(people=people, machine=machine, held_out=held, order=order)
 
 
 def _chances(label: Row, taxonomy: Taxonomy) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy import sparse
 
 from pressrun.bundle.models import Lightgbm, Linear
-from pressrun.config.pipeline import NamedOwn
+from pressrun.config.families import DistilledFamily, TransformerFamily
+from pressrun.config.pipeline import FamilySpec, NamedOwn
 from pressrun.config.uses import make_uses
+from pressrun.training.reading import ReadingFamily, Workshop
 from pressrun.training.teacher import Codes, Reals
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Family(Protocol):
     """Fits models. `uses` names a class, made as Name(**options).
 
     `fit` must give the same model for the same input and seed. Its answer is data: serving runs none of its code.
-    `pressrun.training.conformance.assert_family` tests one.
+    `pressrun.training.conformance.assert_family` tests one. A `ReadingFamily` is given articles in place of features.
     """
 
     def fit(
@@ -141,12 +143,56 @@ class BoostedTrees:
         }
 
 
+class Logistic:
+    """Multinomial logistic regression: its loss is that of probabilities, as a student's must be.
+
+    `c` is how closely it follows the examples.
+    """
+
+    def __init__(self, *, c: float = 10.0) -> None:
+        self.c = c
+
+    def fit(self, *, features: sparse.csr_matrix, targets: Codes, weights: Reals, classes: int, seed: int) -> Linear:
+        from sklearn.linear_model import LogisticRegression
+
+        made = LogisticRegression(C=self.c, max_iter=300).fit(features, targets, sample_weight=weights)
+        return _one_row_a_class(np.asarray(made.coef_), made.intercept_, made.classes_, classes)
+
+
+AnyFamily = Family | ReadingFamily
 _BUILT_IN: Mapping[str, type[Svm] | type[BoostedTrees]] = {"svm": Svm, "lightgbm": BoostedTrees}
+_STUDENTS: Mapping[str, type[Logistic] | type[BoostedTrees]] = {"linear": Logistic, "lightgbm": BoostedTrees}
 
 
-def family(spec: str | NamedOwn) -> tuple[str, Family]:
-    """The family's name and the family. Raises ConfigError that names what could not be found."""
-    if isinstance(spec, str):
-        return spec, _BUILT_IN[spec]()
-    made: Family = make_uses(spec.uses, Family, spec.options)
-    return spec.name, made
+def family(
+    spec: FamilySpec, workshop: Workshop | None = None, *, before: Mapping[str, AnyFamily] | None = None
+) -> tuple[str, AnyFamily]:
+    """The family's name and the family; `before` holds those that a student may name as its teacher.
+
+    Raises ConfigError that names what could not be found, or what is not installed.
+    """
+    workshop = workshop or Workshop()
+    match spec:
+        case str():
+            return spec, _BUILT_IN[spec]()
+        case NamedOwn():
+            own: Family = make_uses(spec.uses, Family, spec.options)
+            return spec.name, own
+        case TransformerFamily():
+            from pressrun.training.transformer import FineTuned
+
+            return spec.name, FineTuned(spec, workshop)
+        case DistilledFamily():
+            from pressrun.training.distilled import Distilled, teacher_of
+
+            teacher = teacher_of(spec, workshop, before or {})
+            return spec.name, Distilled(spec, teacher=teacher, student=_STUDENTS[spec.student](), workshop=workshop)
+
+
+def families(specs: Sequence[FamilySpec], workshop: Workshop) -> list[tuple[str, AnyFamily]]:
+    """All of them, each with those before it. Raises ConfigError and TrainingError before any of them has worked."""
+    made: dict[str, AnyFamily] = {}
+    for spec in specs:
+        name, one = family(spec, workshop, before=made)
+        made[name] = one
+    return list(made.items())

@@ -7,20 +7,22 @@ People's labels count in full; machine labels and the teacher's confident belief
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.optimize import minimize_scalar
 from sklearn.metrics import f1_score
 
-from pressrun.bundle.models import Lightgbm, Linear, softmax
+from pressrun.bundle.models import softmax
 from pressrun.config.taxonomy import Taxonomy
 from pressrun.stats import compare_classifiers
+from pressrun.training.calibration import calibrate
 from pressrun.training.corpus import Corpus
 from pressrun.training.errors import TrainingError
-from pressrun.training.families import Family, tuned
+from pressrun.training.families import AnyFamily, tuned
+from pressrun.training.measured import Measured, against
+from pressrun.training.reading import Fitted, Model, ReadingFamily, TrainingSet
 from pressrun.training.teacher import UNKNOWN, Codes, Reals, teach, zero_shot
 
 Flags = NDArray[np.bool_]
@@ -35,12 +37,14 @@ class Labels:
     """What is known of the corpus's articles, row by row.
 
     `people`: a topic's number or UNKNOWN. `machine`: probabilities (n, k), rows of nan where no machine answered.
-    `held_out`: rows kept from the first fits, for choosing and calibrating.
+    `held_out`: rows kept from the first fits, for choosing and calibrating. `order`: see `TrainingSet`; None: none is
+    known, and chance decides.
     """
 
     people: Codes
     machine: Reals
     held_out: Flags
+    order: Reals | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +59,13 @@ class Examples:
 class Learned:
     """The model with how it came to be. `truth` and `held_out_scores` are the held-out rows' topics and probabilities.
 
-    `curve` gives the family's macro-F1 on the held-out rows for numbers of training rows.
+    `curve` gives the family's macro-F1 on the held-out rows for numbers of training rows. `measured` and `notes` are
+    what the families have to say, those that were not chosen too.
     """
 
     topics: tuple[str, ...]
     family: str
-    model: Linear | Lightgbm
+    model: Model
     slope: float
     examples: Examples
     family_scores: Mapping[str, float]
@@ -68,18 +73,33 @@ class Learned:
     truth: Codes
     held_out_scores: Reals
     curve: tuple[tuple[int, float], ...] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
-    def scores(self, features: sparse.csr_matrix) -> Reals:
-        """Calibrated probabilities (n, k) in the order of `topics`."""
-        return softmax(self.model.decisions(features), self.slope)
+    def scores(self, read: Any) -> Reals:
+        """Calibrated probabilities (n, k) in the order of `topics`, of what `Corpus.read` gives for the model."""
+        return softmax(self.model.decisions(read), self.slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """What stays the same for all fits of one training."""
+
+    corpus: Corpus
+    labels: Labels
+    topics: tuple[str, ...]
+    seed: int
+    judged_on: Codes
+    truth: Codes
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Judged:
     name: str
-    family: Family
+    family: AnyFamily
     macro_f1: float
     decisions: Reals
+    measured: Measured
 
 
 def learn(
@@ -87,7 +107,7 @@ def learn(
     labels: Labels,
     *,
     taxonomy: Taxonomy,
-    families: Sequence[tuple[str, Family]],
+    families: Sequence[tuple[str, AnyFamily]],
     self_training: bool = True,
     seed: int = 17,
     curve_shares: Sequence[float] = (),
@@ -98,24 +118,29 @@ def learn(
     first = make_examples(corpus, train, labels, prior, self_training=self_training, skip=labels.held_out)
     rows, truth, chosen_on = _judge_rows(labels, prior, first)
     classes = len(taxonomy.topics)
-    ready = [(name, _tuned(made, corpus, first, seed)) for name, made in families]
-    judged = [_judge(name, made, corpus, first, rows, truth, classes=classes, seed=seed) for name, made in ready]
+    task = _Task(corpus=corpus, labels=labels, topics=taxonomy.names, seed=seed, judged_on=rows, truth=truth)
+    judged = [_judge(name, _tuned(made, corpus, first, seed), task, first) for name, made in families]
     best = _choose(judged, truth, classes=classes, seed=seed)
     slope = calibrate(best.decisions, truth)
-    parts = [thin(first, share, seed) for share in curve_shares]
-    curve = [(p, _judge(best.name, best.family, corpus, p, rows, truth, classes=classes, seed=seed)) for p in parts]
+    # A family that reads articles takes too long for a curve; it tells how its own loss fell.
+    shares = () if isinstance(best.family, ReadingFamily) else curve_shares
+    parts = [thin(first, share, seed) for share in shares]
+    curve = [(part, _judge(best.name, best.family, task, part)) for part in parts]
     whole = make_examples(corpus, labels.people, labels, prior, self_training=self_training)
+    fitted = fit(best.family, task, whole, allowed=np.ones(len(corpus.texts), dtype=bool))
     return Learned(
         topics=taxonomy.names,
         family=best.name,
-        model=fit(best.family, corpus.features, whole, classes=classes, seed=seed),
+        model=fitted.model,
         slope=slope,
-        examples=whole,
+        examples=Examples(targets=fitted.targets, weights=fitted.weights),
         family_scores={one.name: one.macro_f1 for one in judged},
         chosen_on=chosen_on,
         truth=truth,
         held_out_scores=softmax(best.decisions, slope),
         curve=tuple((_count(part), one.macro_f1) for part, one in [*curve, (first, best)]),
+        measured={name: value for one in judged for name, value in one.measured.values.items()},
+        notes=tuple(note for one in judged for note in one.measured.notes),
     )
 
 
@@ -143,7 +168,9 @@ def thin(examples: Examples, share: float, seed: int) -> Examples:
     return Examples(targets=examples.targets, weights=np.where(kept, examples.weights, 0.0))
 
 
-def _tuned(family: Family, corpus: Corpus, examples: Examples, seed: int) -> Family:
+def _tuned(family: AnyFamily, corpus: Corpus, examples: Examples, seed: int) -> AnyFamily:
+    if isinstance(family, ReadingFamily):
+        return family
     used = examples.weights > 0
     targets, weights = examples.targets[used], examples.weights[used]
     return tuned(family, features=corpus.features[used], targets=targets, weights=weights, seed=seed)
@@ -177,9 +204,7 @@ def make_examples(
     return Examples(targets=targets.astype(np.int64), weights=weights)
 
 
-def fit(
-    family: Family, features: sparse.csr_matrix, examples: Examples, *, classes: int, seed: int
-) -> Linear | Lightgbm:
+def fit(family: AnyFamily, task: _Task, examples: Examples, *, allowed: Flags) -> Fitted:
     """Fits on the rows with weight. Raises TrainingError unless two topics at least have some."""
     used = examples.weights > 0
     present = np.unique(examples.targets[used])
@@ -188,13 +213,23 @@ def fit(
             f"Only {len(present)} topic has labeled articles, a model needs 2. Label more articles, or turn on "
             "train.self_training so that the taxonomy's seeds find articles of the others."
         )
-    return family.fit(
-        features=features[used],
-        targets=examples.targets[used],
-        weights=examples.weights[used],
-        classes=classes,
-        seed=seed,
-    )
+    targets, weights, seed = examples.targets, examples.weights, task.seed
+    if isinstance(family, ReadingFamily):
+        order = np.random.default_rng(seed).random(len(used)) if task.labels.order is None else task.labels.order
+        given = TrainingSet(
+            corpus=task.corpus,
+            targets=targets,
+            weights=weights,
+            allowed=allowed,
+            order=order,
+            topics=task.topics,
+            seed=seed,
+        )
+        return family.fit_articles(given)
+    features = task.corpus.features[used]
+    classes = len(task.topics)
+    model = family.fit(features=features, targets=targets[used], weights=weights[used], classes=classes, seed=seed)
+    return Fitted(model=model, targets=targets, weights=weights)
 
 
 def _judge_rows(labels: Labels, prior: Reals, first: Examples) -> tuple[Codes, Codes, str]:
@@ -210,28 +245,10 @@ def _judge_rows(labels: Labels, prior: Reals, first: Examples) -> tuple[Codes, C
     return rows, first.targets[rows], "the training examples themselves: too few are held out"
 
 
-def _judge(
-    name: str,
-    family: Family,
-    corpus: Corpus,
-    first: Examples,
-    rows: Codes,
-    truth: Codes,
-    *,
-    classes: int,
-    seed: int,
-) -> _Judged:
-    model = fit(family, corpus.features, first, classes=classes, seed=seed)
-    decisions = model.decisions(corpus.features[rows])
-    macro_f1 = float(f1_score(truth, decisions.argmax(axis=1), average="macro", zero_division=0.0))
-    return _Judged(name=name, family=family, macro_f1=macro_f1, decisions=decisions)
-
-
-def calibrate(decisions: Reals, truth: Codes) -> float:
-    """The slope that makes softmax(slope x decision) likeliest on the truth (temperature scaling, Guo et al. 2017)."""
-
-    def surprise(log_slope: float) -> float:
-        chances = softmax(decisions, float(np.exp(log_slope)))[np.arange(len(truth)), truth]
-        return float(-np.log(np.maximum(chances, 1e-12)).mean())
-
-    return float(np.exp(minimize_scalar(surprise, bounds=(-3.0, 4.0), method="bounded").x))
+def _judge(name: str, family: AnyFamily, task: _Task, examples: Examples) -> _Judged:
+    fitted = fit(family, task, examples, allowed=~task.labels.held_out)
+    decisions = task.corpus.decisions(fitted.model, task.judged_on)
+    macro_f1 = float(f1_score(task.truth, decisions.argmax(axis=1), average="macro", zero_division=0.0))
+    texts = task.corpus.some(task.judged_on)
+    measured = against(name, fitted, task.corpus.answers(fitted.model), texts, task.truth, decisions)
+    return _Judged(name=name, family=family, macro_f1=macro_f1, decisions=decisions, measured=measured)

@@ -58,6 +58,7 @@ def _metrics(learned: Learned) -> list[Any]:
         "holdout_rows": len(learned.truth),
         "examples": int((learned.examples.weights > 0).sum()),
         **{f"family_{name}_macro_f1": score for name, score in learned.family_scores.items()},
+        **{_plain(name): value for name, value in learned.measured.items()},
         **{f"f1_{_plain(name)}": score for name, score in zip(learned.topics, per_topic, strict=True)},
     }
     curve = [Metric("learning_curve_macro_f1", score, 0, count) for count, score in learned.curve]

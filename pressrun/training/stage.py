@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from pressrun.bundle import Bundle, BundleError, write_bundle
+from pressrun.bundle.transformer import Transformer
+from pressrun.config.families import DistilledFamily
 from pressrun.config.load import load_taxonomy
+from pressrun.config.pipeline import Train
 from pressrun.config.taxonomy import Taxonomy
 from pressrun.lake.retraction import Withdrawn, still, withdrawn, words
 from pressrun.lake.tables import rows_of
@@ -21,9 +25,10 @@ from pressrun.step import Step, run_once, settled
 from pressrun.training.corpus import Corpus, read_corpus
 from pressrun.training.errors import TrainingError
 from pressrun.training.examples import Material, gather, trusted
-from pressrun.training.families import family
+from pressrun.training.families import AnyFamily, families
 from pressrun.training.learn import Learned, learn
 from pressrun.training.report import report
+from pressrun.training.workshop import opened
 
 STAGE = "train"
 PARITY = 1e-5
@@ -69,17 +74,31 @@ def _still_registered(step: Step, earlier: StageResult) -> bool:
 def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy, gone: Withdrawn, said: DatasetRef) -> StageResult:
     connect(step.environment)  # an MLflow out of reach shows before minutes of fitting
     settings = step.pipeline.train
+    with opened(step) as workshop:
+        made = families(settings.families, workshop)  # what is missing for one shows before anything is read
+        return _fitted(step, inputs, taxonomy, gone, said, made)
+
+
+def _fitted(
+    step: Step,
+    inputs: dict[str, Any],
+    taxonomy: Taxonomy,
+    gone: Withdrawn,
+    said: DatasetRef,
+    made: Sequence[tuple[str, AnyFamily]],
+) -> StageResult:
+    settings = step.pipeline.train
     tables = {name: step.lake.read(dataset) for name, dataset in inputs.items()}
     tables["articles"] = gone.without_articles(tables["articles"])
     tables["labels"] = gone.without_labels(tables["labels"])
-    material = gather(**tables, taxonomy=taxonomy, holdout=settings.holdout, fill=settings.self_training)
+    material = gather(**tables, taxonomy=taxonomy, holdout=settings.holdout, fill=_reads_unlabeled(settings))
     step.progress(f"train: {len(material.articles):,} articles, split by {material.split_by}")
     corpus = read_corpus(material.texts, features=settings.features)
     learned = learn(
         corpus,
         material.known,
         taxonomy=taxonomy,
-        families=[family(spec) for spec in settings.families],
+        families=made,
         self_training=settings.self_training,
         seed=settings.seed,
         curve_shares=(0.25, 0.5),
@@ -100,6 +119,10 @@ def _train(step: Step, inputs: dict[str, Any], taxonomy: Taxonomy, gone: Withdra
     )
 
 
+def _reads_unlabeled(settings: Train) -> bool:
+    return settings.self_training or any(isinstance(spec, DistilledFamily) for spec in settings.families)
+
+
 def _publish(
     step: Step,
     inputs: dict[str, Any],
@@ -114,7 +137,7 @@ def _publish(
         folder,
         name=step.pipeline.model,
         labels=learned.topics,
-        steps=corpus.steps,
+        steps=() if isinstance(learned.model, Transformer) else corpus.steps,
         model=learned.model,
         slope=learned.slope,
         family=learned.family,
@@ -136,8 +159,9 @@ def _publish(
 
 def check_parity(bundle: Bundle, corpus: Corpus, learned: Learned, rows: int = 200) -> None:
     """The bundle, read back from its files, must answer as the trained model. Raises TrainingError beyond 1e-5."""
-    from_files = bundle.scores(corpus.texts[:rows])
-    furthest = float(np.abs(from_files - learned.scores(corpus.features[:rows])).max())
+    places = np.arange(min(rows, len(corpus.texts)))
+    from_files = bundle.scores(corpus.some(places))
+    furthest = float(np.abs(from_files - learned.scores(corpus.read(bundle.model, places))).max())
     if furthest > PARITY:
         raise TrainingError(
             f"The bundle's scores differ from the model's by {furthest:.2g}, {PARITY:.0g} is allowed; nothing was "
@@ -181,4 +205,5 @@ def _facts(model: ModelRef, material: Material, learned: Learned) -> dict[str, A
         "unlabeled": len(material.labels) - len(told),
         "set_aside": material.set_aside,
         "examples": int((learned.examples.weights > 0).sum()),
+        "notes": list(learned.notes),
     }

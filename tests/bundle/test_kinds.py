@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -192,3 +194,15 @@ def test_the_mlflow_flavor_answers_pairs_and_embeds(tmp_path: Path) -> None:
     write_bundle(tmp_path / "texts", name="e", task="embedding", model=made.transformer(pooling="cls"))
     answers = _load_pyfunc(str(tmp_path / "texts")).predict(frame)
     assert list(answers.columns) == [f"embedding_{place}" for place in range(4)]
+
+
+def test_trees_are_served_without_importing_lightgbm_or_anything_heavy(tmp_path: Path) -> None:
+    model = Lightgbm(text=made.booster("regression").model_to_string())
+    write_bundle(tmp_path / "b", name="c", task="regression", input="columns", columns=NAMES, model=model)
+    program = (
+        "import sys; import numpy; from pressrun.bundle import load_bundle;"
+        "load_bundle(sys.argv[1]).scores(numpy.zeros((1, 6)));"
+        "heavy = {'lightgbm', 'sklearn', 'pandas', 'mlflow', 'onnx', 'onnxruntime', 'mmh3'} & set(sys.modules);"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "b")], check=True, timeout=120)

@@ -185,3 +185,9 @@ def test_malicious_less_memory_than_its_files_take_is_refused(folder: Path, refu
     hostile.replace(folder, "tfidf_vocabulary.json", json.dumps(words).encode())
     hostile.change(folder, memory=2**20)
     refused(folder, "declares 1,048,576", memory=2**20 * 16)
+
+
+def test_malicious_less_memory_than_its_files_have_bytes_is_refused_unread(folder: Path, refused: Refused) -> None:
+    hostile.replace(folder, "tfidf_vocabulary.json", b" " * 2**25)
+    hostile.change(folder, memory=2**20)
+    refused(folder, "reading its files", "declares 1,048,576", memory=2**24)
