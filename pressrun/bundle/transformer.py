@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 Texts: TypeAlias = Sequence[str] | Pairs
 Floats: TypeAlias = NDArray[np.float32]
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
-BATCH_TOKENS = 2048
-"""Tokens of one run, padding included: more do not make a CPU faster, they only take memory."""
+BATCH_TOKENS = 512
+"""Tokens of one run, padding included: with more, what a layer hands to the next no longer fits a CPU's cache."""
 _PADDING = ("[PAD]", "<pad>")
 
 
