@@ -1,0 +1,19 @@
+"""MiniLM as one of MLflow's models in Python: a file, as MLflow advises, so that no code is pickled."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import mlflow
+from benchmark_model import Encoder
+from mlflow.pyfunc import PythonModel
+
+
+class MiniLM(PythonModel):
+    def load_context(self, context: Any) -> None:
+        self.model = Encoder()
+
+    def predict(self, context: Any, model_input: Sequence[str], params: Any = None) -> Any:
+        return self.model(list(model_input))
+
+
+mlflow.models.set_model(MiniLM())
