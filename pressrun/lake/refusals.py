@@ -85,7 +85,9 @@ def meaning(uri: str, message: str) -> StoreError | None:
             "bucket and to read, write and delete below the lake's root (docs/lake.md)"
         )
     if re.search(_BUSY, found):
-        return BusyError(f"{uri}: the store did not serve us for minutes ({said}). What was begun can be retried as is")
+        return BusyError(
+            f"{uri}: the store did not serve us, however often we asked ({said}). What was begun can be retried as is"
+        )
     if re.search(_UNKNOWN, found):
         return CredentialsError(
             f"{uri}: the store does not accept the credentials, or there are none ({said}). They come from "

@@ -57,8 +57,9 @@ _IN_THE_ENVIRONMENT = """
 _ON_THE_BUCKET = "server_side_encryption sse_kms_key_id sse_bucket_key_enabled sse_customer_key_base64"
 
 
-# object_store gives up after ten retries, which are less than three seconds of a store that refuses at once.
-_PATIENT = {"max_retries": "100", "retry_timeout": f"{PATIENCE.seconds}s", "backoff_config.max_backoff": "5s"}
+# object_store gives up after ten retries, which are less than three seconds of a store that refuses at once. Its waits
+# are drawn at random and hardly grow: a hundred were seen to be over in 56 s. The clock is to decide alone.
+_PATIENT = {"max_retries": "100000", "retry_timeout": f"{PATIENCE.seconds}s", "backoff_config.max_backoff": "5s"}
 
 
 def patient(uri: str, options: Options) -> dict[str, str]:
