@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
@@ -25,11 +27,11 @@ _REMEDY = (
 
 
 def look_at_lake(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Found]:
-    """Makes a table of its own below the root twice, and takes it away: the second must be refused."""
+    """Makes a table of its own below the root by two writers, and takes it away: the second must be refused."""
     root = environment.lake.root.rstrip("/")
     probe = Location(uri=f"{root}/.doctor-{uuid4().hex[:12]}", storage_options=environment.lake.storage_options)
     try:
-        refused = _made_twice(probe)
+        refused = _second_refused(probe)
         filesystem = probe.filesystem
         _remove(filesystem)
     except Exception as error:
@@ -40,15 +42,30 @@ def look_at_lake(environment: Environment, pipelines: Sequence[Pipeline]) -> Ite
     yield _conditional(refused)
 
 
-def _made_twice(probe: Location) -> bool:
-    """Whether the second of two writers of one version was refused."""
-    options = dict(probe.storage_options)
-    DeltaTable.create(probe.uri, _SCHEMA, storage_options=options)
+def _second_refused(probe: Location) -> bool:
+    """Whether the store itself refuses the second of two first versions.
+
+    deltalake looks before it writes, and what it finds taken it never asks the store for. So another writer makes the
+    table after that look: while the rows that are to be its first are read.
+    """
+    options, failed = dict(probe.storage_options), list[BaseException]()
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        # deltalake's threads that read the rows may not wait for deltalake themselves.
+        with ThreadPoolExecutor(1) as other:
+            made = other.submit(DeltaTable.create, probe.uri, _SCHEMA, storage_options=options)
+            failed.extend(error for error in (made.exception(),) if error)
+        yield pa.record_batch([["second"]], schema=_SCHEMA)
+
+    reader, once = pa.RecordBatchReader.from_batches(_SCHEMA, rows()), CommitProperties(max_commit_retries=0)
     try:
-        DeltaTable.create(probe.uri, _SCHEMA, storage_options=options)
-    except Exception:
-        return True
-    return False
+        write_deltalake(probe.uri, reader, storage_options=options, commit_properties=once)
+        refused = False
+    except CommitFailedError:
+        refused = True
+    if failed:
+        raise failed[0]
+    return refused
 
 
 def _conditional(refused: bool) -> Found:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pressrun.buckets.servers import Kind
 from pressrun.cli import app
-from pressrun.config.environment import Environment, Mlflow
+from pressrun.config.environment import Environment, LakeRoot, Mlflow
 from pressrun.config.pipeline import Pipeline
 from pressrun.doctor import Found, examine, machine
 from tests.doctor.answering import answering
+from tests.fakes.buckets import bucket_server, new_root, troubled
 
 HEALTHY = {part: {"status": "healthy"} for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")}
 
@@ -54,12 +56,29 @@ def test_a_root_that_cannot_be_written_names_the_rights_that_it_needs(
     assert "s3:PutObject" in said.remedy
 
 
-def test_a_store_where_two_writers_both_win_is_bad(
-    environment: Environment, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_a_store_that_ignores_conditions_is_bad_and_the_same_one_that_heeds_them_is_good(
+    kind: Kind, environment: Environment, pipeline: Pipeline
 ) -> None:
-    monkeypatch.setattr("pressrun.doctor.stores._made_twice", lambda probe: False)
-    state = {one.what: one for one in found(environment, pipeline, "lake")}["conditional writes"]
+    with troubled(bucket_server(kind)) as store:
+        lake = LakeRoot(root=new_root(store.server), storage_options=store.server.storage_options)
+        place = changed(environment, lake=lake)
+        heeding = {one.what: one for one in found(place, pipeline, "lake")}["conditional writes"]
+        store.ignore_conditions()
+        state = {one.what: one for one in found(place, pipeline, "lake")}["conditional writes"]
+    assert heeding.state == "good", heeding
     assert (state.state, "aws_conditional_put" in state.remedy) == ("bad", True)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_a_store_that_fails_while_it_is_tried_proves_nothing(
+    kind: Kind, environment: Environment, pipeline: Pipeline
+) -> None:
+    with troubled(bucket_server(kind)) as store:
+        lake = LakeRoot(root=new_root(store.server), storage_options=store.server.storage_options)
+        store.spoil(403, "AccessDenied", "Access Denied", matching="^PUT")
+        said = one(changed(environment, lake=lake), pipeline, "lake")
+    assert (said.what, said.state, "s3:PutObject" in said.remedy) == ("root", "bad", True)
 
 
 def test_little_room_is_a_doubt_and_next_to_none_is_bad(
