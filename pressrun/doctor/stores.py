@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from glob import glob
-from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
@@ -17,7 +15,11 @@ from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.redact import redacted
 from pressrun.doctor.found import Found, bad, doubt, good
+from pressrun.ingest.errors import IngestError
+from pressrun.ingest.files import matching
+from pressrun.ingest.landing import bucket_files
 from pressrun.lake.delta import Location
+from pressrun.lake.stores import in_bucket
 
 _SCHEMA = pa.schema([("probe", pa.string())])
 _REMEDY = (
@@ -87,11 +89,18 @@ def _remove(filesystem: pafs.FileSystem) -> None:
 
 def look_at_landing(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Found]:
     for pipeline in pipelines:
-        yield _landing(pipeline.model, pipeline.articles.read.path or f"{environment.landing}/{pipeline.model}")
+        where = pipeline.articles.read.path or f"{environment.landing.rstrip('/')}/{pipeline.model}"
+        yield _landing(environment, pipeline.model, where)
 
 
-def _landing(model: str, where: str) -> Found:
-    files = list(Path(where).glob("*")) if Path(where).is_dir() else glob(where, recursive=True)
-    if files:
-        return good("landing", model, f"{len(files)} files in {where}")
+def _landing(environment: Environment, model: str, where: str) -> Found:
+    try:
+        count = len(
+            bucket_files(environment, where)[1] if in_bucket(where) else matching(where.removeprefix("file://"))
+        )
+    except IngestError as error:
+        remedy = "list and read is all it takes: AWS s3:ListBucket and s3:GetObject, GCP roles/storage.objectViewer"
+        return bad("landing", model, redacted(str(error)), remedy=remedy)
+    if count:
+        return good("landing", model, f"{count} files in {where}")
     return doubt("landing", model, f"nothing in {where}", remedy="put files of articles there before the first run")

@@ -14,6 +14,7 @@ from pressrun.cli import app
 from pressrun.config.environment import Environment, LakeRoot, Mlflow
 from pressrun.config.pipeline import Pipeline
 from pressrun.doctor import Found, examine, machine
+from pressrun.lake.stores import store
 from tests.doctor.answering import answering
 from tests.fakes.buckets import bucket_server, new_root, troubled
 
@@ -79,6 +80,23 @@ def test_a_store_that_fails_while_it_is_tried_proves_nothing(
         store.spoil(403, "AccessDenied", "Access Denied", matching="^PUT")
         said = one(changed(environment, lake=lake), pipeline, "lake")
     assert (said.what, said.state, "s3:PutObject" in said.remedy) == ("root", "bad", True)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_articles_that_landed_in_a_bucket_are_found_there(
+    kind: Kind, environment: Environment, pipeline: Pipeline
+) -> None:
+    server = bucket_server(kind)
+    bucket = new_root(server).removesuffix("/lake")
+    lake = LakeRoot(root=f"{bucket}/lake", storage_options=server.storage_options)
+    place = changed(environment, lake=lake, landing=f"{bucket}/landing")
+    assert one(place, pipeline, "landing").state == "doubt"
+    name = f"{bucket.partition('://')[2]}/landing/topics/a.csv"
+    with store(bucket, server.storage_options).open_output_stream(name) as file:
+        file.write(b"Sports,title,body\n")
+    assert "1 files in" in one(place, pipeline, "landing").words
+    away = one(changed(place, landing=f"{bucket}-away/landing"), pipeline, "landing")
+    assert (away.state, "list and read" in away.words) == ("bad", True)
 
 
 def test_little_room_is_a_doubt_and_next_to_none_is_bad(
