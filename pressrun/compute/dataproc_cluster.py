@@ -5,6 +5,7 @@ API: https://cloud.google.com/dataproc/docs/reference/rpc/google.cloud.dataproc.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pressrun.compute import google
@@ -36,14 +37,18 @@ class DataprocClusterPlatform:
     def __init__(self, place: DataprocCluster, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
-        asked = {**self._region, "job": self._job(job, token), "request_id": google.request_id(token)}
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        place = {"project_id": self._place.project, "region": self._place.region}
+        return {**place, "job": self._job(job, token), "request_id": google.request_id(token)}
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         try:
             with asking("dataproc.jobs.create"):
-                self._client.submit_job(request=asked, timeout=google.TIMEOUT, retry=None)
+                self._client.submit_job(request=dict(request), timeout=google.TIMEOUT, retry=None)
         except AlreadyThere:
             pass
-        return self._handle(token)
+        place = {"project": request["project_id"], "region": request["region"]}
+        return Handle(platform=self.name, job_id=token, place=place)
 
     def find(self, token: str) -> Handle | None:
         try:
@@ -121,10 +126,6 @@ class DataprocClusterPlatform:
 
     def _named(self, handle: Handle) -> dict[str, str]:
         return {"project_id": handle.place["project"], "region": handle.place["region"], "job_id": handle.job_id}
-
-    @property
-    def _region(self) -> dict[str, str]:
-        return {"project_id": self._place.project, "region": self._place.region}
 
 
 def _usage(applications: Any) -> dict[str, float]:

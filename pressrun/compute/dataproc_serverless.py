@@ -5,6 +5,7 @@ API: https://cloud.google.com/dataproc-serverless/docs/reference/rpc/google.clou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pressrun.compute import google
@@ -33,19 +34,22 @@ class DataprocServerlessPlatform:
     def __init__(self, place: DataprocServerless, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
-        asked = {
-            "parent": self._parent,
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        return {
+            "parent": f"projects/{self._place.project}/locations/{self._place.region}",
             "batch": self._batch(job),
             "batch_id": token,
             "request_id": google.request_id(token),
         }
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         try:
             with asking("dataproc.batches.create"):
-                self._client.create_batch(request=asked, timeout=google.TIMEOUT)
+                self._client.create_batch(request=dict(request), timeout=google.TIMEOUT)
         except AlreadyThere:
             pass
-        return self._handle(token)
+        _, project, _, region = request["parent"].split("/")
+        return Handle(platform=self.name, job_id=token, place={"project": project, "region": region})
 
     def find(self, token: str) -> Handle | None:
         try:
@@ -123,10 +127,6 @@ class DataprocServerlessPlatform:
     def _handle(self, token: str) -> Handle:
         place = {"project": self._place.project, "region": self._place.region}
         return Handle(platform=self.name, job_id=token, place=place)
-
-    @property
-    def _parent(self) -> str:
-        return f"projects/{self._place.project}/locations/{self._place.region}"
 
 
 def _usage(told: Any) -> dict[str, float]:

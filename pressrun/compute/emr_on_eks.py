@@ -45,17 +45,17 @@ class EmrOnEksPlatform:
     def __init__(self, place: EmrOnEks, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         with asking("emr-containers:StartJobRun"):
-            started = self._client.start_job_run(**self._request(job, token))
-        return self._handle(started["id"])
+            started = self._client.start_job_run(**request)
+        return self._handle(started["id"], cluster=request["virtualClusterId"])
 
     def find(self, token: str) -> Handle | None:
         asked = {"virtualClusterId": self._place.virtual_cluster_id, "name": token}
         with asking("emr-containers:ListJobRuns"):
             pages = self._client.get_paginator("list_job_runs").paginate(**asked)
             run_id = next((run["id"] for page in pages for run in page.get("jobRuns", [])), None)
-        return self._handle(run_id) if run_id else None
+        return self._handle(run_id, cluster=self._place.virtual_cluster_id) if run_id else None
 
     def state(self, handle: Handle) -> JobState:
         try:
@@ -107,7 +107,7 @@ class EmrOnEksPlatform:
         logs = self._logs(handle)
         return JobState(state=state, detail=detail, failure=failure, hint=hint, logs=logs, cancelling=going)
 
-    def _request(self, job: SparkJob, token: str) -> dict[str, Any]:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         driver = {
             "entryPoint": job.entry,
             "entryPointArguments": list(job.arguments),
@@ -142,8 +142,8 @@ class EmrOnEksPlatform:
             told["cloudWatchMonitoringConfiguration"] = {"logGroupName": self._place.log_group}
         return {"monitoringConfiguration": told} if told else {}
 
-    def _handle(self, run_id: str) -> Handle:
-        place = {"virtual_cluster_id": self._place.virtual_cluster_id, "region": self._place.region}
+    def _handle(self, run_id: str, *, cluster: str) -> Handle:
+        place = {"virtual_cluster_id": cluster, "region": self._place.region}
         return Handle(platform=self.name, job_id=run_id, place=place)
 
     def _named(self, handle: Handle) -> dict[str, str]:

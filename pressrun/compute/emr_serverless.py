@@ -37,17 +37,17 @@ class EmrServerlessPlatform:
     def __init__(self, place: EmrServerless, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         with asking("emr-serverless:StartJobRun"):
-            started = self._client.start_job_run(**self._request(job, token))
-        return self._handle(started["jobRunId"])
+            started = self._client.start_job_run(**request)
+        return self._handle(started["jobRunId"], application=request["applicationId"])
 
     def find(self, token: str) -> Handle | None:
         with asking("emr-serverless:ListJobRuns"):
             pages = self._client.get_paginator("list_job_runs").paginate(applicationId=self._place.application_id)
             found = (run["id"] for page in pages for run in page["jobRuns"] if run.get("name") == token)
             run_id = next(found, None)
-        return self._handle(run_id) if run_id else None
+        return self._handle(run_id, application=self._place.application_id) if run_id else None
 
     def state(self, handle: Handle) -> JobState:
         try:
@@ -87,7 +87,7 @@ class EmrServerlessPlatform:
             cancelling=run["state"] == "CANCELLING",
         )
 
-    def _request(self, job: SparkJob, token: str) -> dict[str, Any]:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         driver = {
             "entryPoint": job.entry,
             "entryPointArguments": list(job.arguments),
@@ -116,8 +116,8 @@ class EmrServerlessPlatform:
             executor="spark.executorEnv.",
         )
 
-    def _handle(self, run_id: str) -> Handle:
-        place = {"application_id": self._place.application_id, "region": self._place.region}
+    def _handle(self, run_id: str, *, application: str) -> Handle:
+        place = {"application_id": application, "region": self._place.region}
         return Handle(platform=self.name, job_id=run_id, place=place)
 
     def _named(self, handle: Handle) -> dict[str, str]:

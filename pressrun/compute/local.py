@@ -35,11 +35,13 @@ class LocalPlatform:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        return {"entry": job.entry, "arguments": list(job.arguments), "brought": [*job.packages, *job.files]}
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         folder = self._root / token
         folder.mkdir(parents=True, exist_ok=True)
-        told = {"entry": job.entry, "arguments": job.arguments, "brought": [*job.packages, *job.files]}
-        _write(folder / "job.json", told)
+        _write(folder / "job.json", request)
         with (folder / "log").open("ab") as log:
             command = [sys.executable, "-m", "pressrun.compute.local", str(folder)]
             subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)

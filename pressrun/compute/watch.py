@@ -21,8 +21,8 @@ from pressrun.config.environment import Environment
 from pressrun.jobs import ExternalJob, ExternalJobs, open_database
 
 log = logging.getLogger(__name__)
-# A platform lists what it has accepted within seconds, at worst minutes.
-_LISTED = timedelta(minutes=10)
+LISTED = timedelta(minutes=10)
+"""A platform lists what it has accepted within seconds, at worst within these minutes."""
 # Of a job that has ended the pod stays for a day, for its log, and is asked to go for some nights.
 _KEPT_FOR, _TIDIED_BY = timedelta(days=1), timedelta(days=14)
 
@@ -155,4 +155,4 @@ def told(job: ExternalJob, page: str) -> dict[str, Any]:
 
 
 def _long_ago(job: ExternalJob) -> bool:
-    return job.submitted_at is not None and datetime.now(UTC) - job.submitted_at > _LISTED
+    return job.submitted_at is not None and datetime.now(UTC) - job.submitted_at > LISTED

@@ -28,6 +28,7 @@ from pressrun.lake import Lake
 from pressrun.lake.types import StageResult, StepKey
 from pressrun.simulator import Newsroom, write_night
 from pressrun.step import Step
+from tests.compute.worlds import submit
 
 Make = Callable[[str], Step]
 
@@ -91,7 +92,7 @@ def test_a_job_that_starts_after_another_took_its_place_ends_as_cancelled_and_co
         token=lambda generation: "late",
     )  # fmt: skip
     raise_fence(step, 2)
-    seen = ended(platform, platform.submit(make_job(step, late, [ingested]), "late"))
+    seen = ended(platform, submit(platform, make_job(step, late, [ingested]), "late"))
     assert seen.state is State.CANCELLED, Path(seen.logs).read_text()
     assert "another job has taken its place" in Path(seen.logs).read_text()
     assert step.lake.finished(step.key) is None
@@ -102,7 +103,7 @@ def test_a_killed_job_is_a_failure_of_the_platform(make: Make, platform: LocalPl
 
     program = tmp_path / "dies.py"
     program.write_text("import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n")
-    seen = ended(platform, platform.submit(SparkJob(name="dies", entry=str(program)), "token"))
+    seen = ended(platform, submit(platform, SparkJob(name="dies", entry=str(program)), "token"))
     assert (seen.state, seen.failure) == (State.FAILED, "platform")
 
 

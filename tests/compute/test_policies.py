@@ -17,7 +17,7 @@ from pressrun.compute.uploads import Upload, Uploads
 from pressrun.lake import Lake
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import StepKey
-from tests.compute.worlds import KINDS, World, world
+from tests.compute.worlds import KINDS, World, submit, world
 from tests.fakes.buckets import bucket_server, new_root, troubled
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compute.md").read_text(encoding="utf-8")
@@ -69,12 +69,12 @@ def live(place: World) -> None:
     place.platform.find(token)
     place.lose_an_answer()
     with pytest.raises(PollingFailed):
-        place.platform.submit(place.job(), token)
+        submit(place.platform, place.job(), token)
     found = place.platform.find(token)
     assert found is not None
     place.platform.state(found)
     place.platform.cancel(found)
-    done = place.platform.submit(place.job(), make_token(step_key="k", inputs="i", generation=1))
+    done = submit(place.platform, place.job(), make_token(step_key="k", inputs="i", generation=1))
     place.end(done, "well")
     place.platform.state(done)
 

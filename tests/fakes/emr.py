@@ -146,7 +146,9 @@ class FakeEmr:
         return {"jobRun": _serverless(run) if service == "emr-serverless" else _containers(run)}
 
     def _list(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
-        found = [run for run in reversed(self.runs) if run.service == service and self._seen(run)]
+        place = {"emr-serverless": "applicationId", "emr-containers": "virtualClusterId"}[service]
+        here = [run for run in reversed(self.runs) if run.service == service and run.request[place] == given[place]]
+        found = [run for run in here if self._seen(run)]
         if "name" in given:
             found = [run for run in found if run.request.get("name") == given["name"]]
         # A page is short, so that whoever asks has to turn it.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, delete, false, text
 
-from pressrun.jobs import Questions, open_database
+from pressrun.jobs import ExternalJobs, Questions, open_database
 from pressrun.jobs.database import DatabaseAway, writing
 from pressrun.jobs.tables import METADATA
 from tests.fakes.postgresql import postgresql_server
@@ -19,6 +19,17 @@ def _open(url: str) -> int:
 def test_processes_may_make_the_tables_at_once(url: str) -> None:
     with get_context("spawn").Pool(3) as pool:
         assert pool.map(_open, [url] * 3) == [0, 0, 0]
+
+
+def test_a_database_of_an_earlier_release_is_given_the_columns_that_it_lacks(engine: Engine, url: str) -> None:
+    for column in ("request", "asked_at"):
+        with writing(engine, lock="pressrun tables") as connection:
+            connection.execute(text(f"ALTER TABLE external_jobs DROP COLUMN {column}"))
+    with get_context("spawn").Pool(3) as pool:
+        assert pool.map(_open, [url] * 3) == [0, 0, 0]
+    again = "check_same_thread=false" if url.startswith("sqlite") else "application_name=again"
+    reopened = open_database(f"{url}{'&' if '?' in url else '?'}{again}")
+    assert ExternalJobs(reopened).newest("none") is None
 
 
 def test_opening_the_database_waits_for_no_writer(engine: Engine, url: str) -> None:
