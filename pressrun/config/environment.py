@@ -195,6 +195,10 @@ class Environment(_Section):
     kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")
     # Only ever shown, never asked: whom it signs in would be in every link.
     airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"
+    slack: Literal["required", "optional"] = Field(
+        default="required",
+        description="optional: without a token the terminal is enough; else what could not be sent waits, and shows",
+    )
     slack_url: str | None = Field(default=None, description="another base URL of Slack's Web API")
 
     @model_validator(mode="after")
