@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pressrun.config import check
-from pressrun.config.document import dotted, read_document
+from pressrun.config.document import Path_, dotted, read_document
 from pressrun.config.find import resolve_path
 from pressrun.config.load import environment_file, load_environment
 from pressrun.config.pipeline import Own, Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
+from pressrun.config.spark import Kubernetes, Local
 from pressrun.config.stages import Stages
 from pressrun.config.uses import Finding
 
@@ -26,7 +28,7 @@ def check_all(pipelines: Sequence[str | Path] = (), environment: str | Path | No
     stages = _stages(environment)
     training = () if stages.train.environment else (_training,)
     found = check.check_all(pipelines, environment, prechecks=(_labeling, *training, _gates, _drift))
-    return found + list(_locks(stages, environment))
+    return found + list(_locks(stages, environment)) + list(_out_of_reach(environment))
 
 
 def _stages(environment: str | Path | None) -> Stages:
@@ -44,6 +46,25 @@ def _locks(stages: Stages, environment: str | Path | None) -> Iterator[Problem]:
             continue
         document, path = read_document(environment_file(environment)), ("stages", name, "environment", "lock")
         for reason in _wrong_with(resolve_path(place.lock)):
+            value = shown_value(document.at(path))
+            yield Problem(file=document.file, line=document.line(path), key=dotted(path), value=value, reason=reason)
+
+
+def _out_of_reach(name: str | Path | None) -> Iterator[Problem]:
+    """What a cloud's own machines could not read. Pods of a cluster may have a volume in common."""
+    try:
+        environment = load_environment(name)
+    except ConfigError:  # told already
+        return
+    platform = environment.spark.platform
+    if isinstance(platform, Local | Kubernetes):
+        return
+    own = [(("spark", "platform", key), getattr(platform, key)) for key in ("staging", "python_archive")]
+    addresses: list[tuple[Path_, str | None]] = [(("lake", "root"), environment.lake.root), *own]
+    document = read_document(environment_file(name))
+    for path, address in addresses:
+        if address and urlsplit(address).scheme not in ("s3", "gs"):
+            reason = f"jobs of {platform.kind} run elsewhere and read s3:// or gs:// alone; name a bucket"
             value = shown_value(document.at(path))
             yield Problem(file=document.file, line=document.line(path), key=dotted(path), value=value, reason=reason)
 

@@ -6,10 +6,12 @@ API: https://cloud.google.com/dataproc/docs/reference/rpc/google.cloud.dataproc.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pressrun.compute import google
 from pressrun.compute.google import AlreadyThere, NotThere, asking
+from pressrun.compute.overdue import held_to
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import DataprocCluster
 
@@ -30,7 +32,10 @@ _CONFIGURATION = ("permission", "accessdenied", "403", "no such file", "not foun
 
 
 class DataprocClusterPlatform:
-    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient."""
+    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient.
+
+    The service knows no time limit of a job: whoever looks at one that is older than `timeout_minutes` cancels it.
+    """
 
     name = "dataproc_cluster"
 
@@ -62,19 +67,27 @@ class DataprocClusterPlatform:
             job = self._get(handle)
         except NotThere as gone:
             return JobState(state=State.UNKNOWN, detail=str(gone), logs=self.page(handle))
-        return self._told(job, handle)
+        told = self._told(job, handle)
+        return held_to(
+            self._place.timeout_minutes,
+            told,
+            since=min(filter(None, (one.state_start_time for one in (*job.status_history, job.status))), default=None),
+            until=job.status.state_start_time if told.state.ended else None,
+            end=lambda: self._end(handle),
+        )
 
     def cancel(self, handle: Handle) -> None:
         if self.state(handle).ending:
             return
-        try:
-            with unless_ending(self, handle), asking("dataproc.jobs.cancel", job=True):
-                self._client.cancel_job(request=self._named(handle), timeout=google.TIMEOUT, retry=None)
-        except NotThere:
-            return
+        with unless_ending(self, handle):
+            self._end(handle)
 
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "jobs", handle.job_id)
+
+    def _end(self, handle: Handle) -> None:
+        with suppress(NotThere), asking("dataproc.jobs.cancel", job=True):
+            self._client.cancel_job(request=self._named(handle), timeout=google.TIMEOUT, retry=None)
 
     def _get(self, handle: Handle) -> Any:
         with asking("dataproc.jobs.get", job=True):

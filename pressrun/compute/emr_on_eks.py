@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
 from pressrun.compute.labels import aws_tags
-from pressrun.compute.platform import ConfigurationFailed, Handle, JobState, SparkJob, State, unless_ending
+from pressrun.compute.overdue import held_to
+from pressrun.compute.platform import Handle, JobState, SparkJob, State, unless_ending
 from pressrun.config.spark import EmrOnEks
 
 _STATES = {
@@ -63,17 +62,19 @@ class EmrOnEksPlatform:
                 run = self._client.describe_job_run(**self._named(handle))["jobRun"]
         except NotThere as gone:
             return JobState(state=State.UNKNOWN, detail=str(gone), logs=self._logs(handle))
-        told = self._told(run, handle)
-        return self._too_late(told, handle) if self._overdue(run) else told
+        return held_to(
+            self._place.timeout_minutes,
+            self._told(run, handle),
+            since=run.get("createdAt"),
+            until=run.get("finishedAt"),
+            end=lambda: self._end(handle),
+        )
 
     def cancel(self, handle: Handle) -> None:
         if self.state(handle).ending:
             return
-        try:
-            with unless_ending(self, handle):
-                self._end(handle)
-        except NotThere:
-            return
+        with unless_ending(self, handle):
+            self._end(handle)
 
     def page(self, handle: Handle) -> str:
         region, cluster = handle.place["region"], handle.place["virtual_cluster_id"]
@@ -81,23 +82,8 @@ class EmrOnEksPlatform:
         return f"{console}#/virtual-clusters/{cluster}/job-runs/{handle.job_id}"
 
     def _end(self, handle: Handle) -> None:
-        with asking("emr-containers:CancelJobRun", job=True):
+        with suppress(NotThere), asking("emr-containers:CancelJobRun", job=True):
             self._client.cancel_job_run(**self._named(handle))
-
-    def _overdue(self, run: Mapping[str, Any]) -> bool:
-        created, ended = run.get("createdAt"), run.get("finishedAt") or datetime.now(UTC)
-        return created is not None and ended - created > timedelta(minutes=self._place.timeout_minutes)
-
-    def _too_late(self, told: JobState, handle: Handle) -> JobState:
-        """Ended for that, and cancelled by us: a failure of the job as on platforms that end it by themselves."""
-        hint = "It ran longer than spark.platform.timeout_minutes"
-        if told.state is State.CANCELLED:
-            return replace(told, state=State.FAILED, failure="job", hint=hint)
-        if told.ending:
-            return told
-        with suppress(NotThere, ConfigurationFailed):
-            self._end(handle)
-        return replace(told, detail=f"{hint}, and is being cancelled", cancelling=True)
 
     def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
         state = _STATES.get(run["state"], State.UNKNOWN)

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pressrun.config.explain import wrong_at
+from pressrun.config.labels import Labels
 from pressrun.config.prices import Prices
 from pressrun.config.redact import without_userinfo
 from pressrun.config.spark import Spark as Spark
@@ -139,7 +140,7 @@ class Deploy(_Section):
     memory: str = "512Mi"
     start_within_seconds: int = Field(default=300, ge=1)
     unready_within_seconds: int = Field(default=60, ge=0, description="the candidate may have no ready pod, in all")
-    labels: dict[str, str] = Field(
+    labels: Labels = Field(
         default_factory=dict, description="on every model's objects, beside the environment's labels"
     )
     spool_claim: str | None = Field(default=None, description="PersistentVolumeClaim of the prediction log, shared")
@@ -189,7 +190,7 @@ class Environment(_Section):
     pods: Pods | None = Field(default=None, description="where stages with an image run")
     serving: Serving = Serving()
     prices: Prices = Prices()
-    labels: dict[str, str] = Field(
+    labels: Labels = Field(
         default_factory=dict, description="on every job and pod and every model's objects, for bills"
     )
     kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")

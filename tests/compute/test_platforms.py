@@ -73,9 +73,14 @@ def test_a_cluster_says_how_far_a_job_is() -> None:
     assert (seen.state, seen.progress) == (State.RUNNING, 0.5)
 
 
-def test_emr_on_eks_ends_what_is_older_than_its_time_limit_and_calls_it_a_failure(tmp_path: Path) -> None:
-    with world("emr_on_eks", tmp_path) as place:
-        place.fake.script = {"emr-containers": ["RUNNING"]}  # type: ignore[attr-defined]
+@pytest.mark.parametrize(
+    ("kind", "call"), [("emr_on_eks", "emr-containers:CancelJobRun"), ("dataproc_cluster", "cancel_job")]
+)
+def test_what_is_older_than_a_time_limit_that_the_service_does_not_know_is_ended_and_is_a_failure(
+    tmp_path: Path, kind: str, call: str
+) -> None:
+    with world(kind, tmp_path) as place:
+        place.fake.script = {"emr-containers": ["RUNNING"], "job": ["RUNNING"]}  # type: ignore[attr-defined]
         handle = submit(place.platform, place.job(), make_token(step_key="k", inputs="i", generation=0))
         assert place.platform.state(handle).state is State.RUNNING
         place.fake.runs[0].at -= timedelta(minutes=361)  # type: ignore[attr-defined]
@@ -85,7 +90,7 @@ def test_emr_on_eks_ends_what_is_older_than_its_time_limit_and_calls_it_a_failur
         ended = place.platform.state(handle)
         assert (ended.state, ended.failure) == (State.FAILED, "job")
         assert "timeout_minutes" in ended.hint
-        assert place.fake.calls.count("emr-containers:CancelJobRun") == 1  # type: ignore[attr-defined]
+        assert place.fake.calls.count(call) == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["emr_serverless", "emr_on_eks", "dataproc_serverless", "dataproc_cluster"])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import grpc
@@ -55,6 +56,7 @@ class Run:
     states: list[str]
     detail: str = ""
     looks_until_seen: int = 0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
     follows: Follows | None = None
     on_cancel: Callable[[], None] = lambda: None
 
@@ -191,6 +193,9 @@ class FakeDataproc:
     def _job(self, run: Run) -> Any:
         told = api.Job(run.told)
         told.status.state, told.status.details = api.JobStatus.State[run.state], run.detail
+        told.status.state_start_time = run.at if run.state == "PENDING" else datetime.now(UTC)
+        if run.state != "PENDING":
+            told.status_history = [{"state": api.JobStatus.State.PENDING, "state_start_time": run.at}]
         told.driver_output_resource_uri = f"gs://staging/google-cloud-dataproc-metainfo/{run.id}/driveroutput"
         if run.state in ("RUNNING", *ENDED):
             shares = {"progress": 0.5 if run.state == "RUNNING" else 1.0, "vcore_seconds": 3600, "memory_mb_seconds": 1}
