@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow.fs as pafs
+
 from pressrun.config.environment import Environment
 from pressrun.config.load import load_environment
 from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Mirrored, Selection, mirror
+from pressrun.lake.refusals import explained
+from pressrun.lake.stores import filesystem
 from pressrun.progress import Progress, silent
 from pressrun.step import open_lake
 
@@ -54,8 +58,27 @@ def copies(environment: Environment) -> list[Lake]:
     for to, lake in named:
         if lake.root == near:
             raise ValueError(f"lake.mirrors names {to}, which is the lake {near} itself; take it out")
-    scratch = sorted((Path(environment.home) / "reruns").glob("*/lake"))
-    return [*(lake for _, lake in named), *(Lake(str(folder)) for folder in scratch)]
+    scratch = [Lake(str(folder)) for folder in sorted(scratch_homes(environment).glob("*/lake"))]
+    return [*(lake for _, lake in named), *scratch, *_scratch_beside(environment)]
+
+
+def scratch_homes(environment: Environment) -> Path:
+    """The folder in which `pressrun rerun` has a home for each rerun, by default with its lake in it."""
+    return Path(environment.home) / "reruns"
+
+
+def scratch_lakes(environment: Environment) -> str:
+    """Where the lakes of reruns are whose Spark jobs run on other machines."""
+    return f"{open_lake(environment).root}/_reruns"
+
+
+def _scratch_beside(environment: Environment) -> list[Lake]:
+    root, options = scratch_lakes(environment), environment.lake.storage_options
+    # By their files: Arrow lists no folder of GCS that is none but by the names in it.
+    with explained(root):
+        found = filesystem(root, options).get_file_info(pafs.FileSelector("", recursive=True, allow_not_found=True))
+    names = sorted({info.path.partition("/")[0] for info in found})
+    return [Lake(f"{root}/{name}", options) for name in names]
 
 
 def is_root(to: str) -> bool:
