@@ -30,6 +30,8 @@ class Clients(Protocol):
 
     def dataproc_jobs(self, place: DataprocCluster) -> Any: ...
 
+    def dataproc_clusters(self, place: DataprocCluster) -> Any: ...
+
     def kubernetes(self, place: Kubernetes | Pods) -> Any: ...
 
 
@@ -51,6 +53,11 @@ class DefaultClients:
         from google.cloud.dataproc_v1 import JobControllerClient
 
         return JobControllerClient(**_google(place))
+
+    def dataproc_clusters(self, place: DataprocCluster) -> Any:
+        from google.cloud.dataproc_v1 import ClusterControllerClient
+
+        return ClusterControllerClient(**_google(place))
 
     def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from kubernetes import config
@@ -102,7 +109,9 @@ def _dataproc_serverless(environment: Environment, place: DataprocServerless, cl
 def _dataproc_cluster(environment: Environment, place: DataprocCluster, clients: Clients) -> ComputePlatform:
     from pressrun.compute.dataproc_cluster import DataprocClusterPlatform
 
-    return DataprocClusterPlatform(place, clients.dataproc_jobs(place))
+    return DataprocClusterPlatform(
+        place, clients.dataproc_jobs(place), clusters=lambda: clients.dataproc_clusters(place)
+    )
 
 
 def _kubernetes(environment: Environment, place: Kubernetes, clients: Clients) -> ComputePlatform:

@@ -5,14 +5,15 @@ API: https://cloud.google.com/dataproc/docs/reference/rpc/google.cloud.dataproc.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from pressrun.compute import google
 from pressrun.compute.google import AlreadyThere, NotThere, asking
+from pressrun.compute.outlook import Outlook, absent, cluster, unseen
 from pressrun.compute.overdue import held_to
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import DataprocCluster
 
 _STATES = {
@@ -32,15 +33,15 @@ _CONFIGURATION = ("permission", "accessdenied", "403", "no such file", "not foun
 
 
 class DataprocClusterPlatform:
-    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient.
+    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient; `clusters` makes its cluster client.
 
     The service knows no time limit of a job: whoever looks at one that is older than `timeout_minutes` cancels it.
     """
 
     name = "dataproc_cluster"
 
-    def __init__(self, place: DataprocCluster, client: Any) -> None:
-        self._place, self._client = place, client
+    def __init__(self, place: DataprocCluster, client: Any, *, clusters: Callable[[], Any]) -> None:
+        self._place, self._client, self._clusters = place, client, clusters
 
     def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         place = {"project_id": self._place.project, "region": self._place.region}
@@ -81,6 +82,19 @@ class DataprocClusterPlatform:
             return
         with unless_ending(self, handle):
             self._end(handle)
+
+    def outlook(self) -> Iterator[Outlook]:
+        place = self._place
+        named = {"project_id": place.project, "region": place.region, "cluster_name": place.cluster}
+        try:
+            with asking("dataproc.clusters.get", job=True):
+                told = self._clusters().get_cluster(request=named, timeout=google.TIMEOUT, retry=None)
+        except NotThere as gone:
+            yield absent("cluster", gone)
+        except ComputeError as error:
+            yield unseen("cluster", error)
+        else:
+            yield from cluster(told, place)
 
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "jobs", handle.job_id)

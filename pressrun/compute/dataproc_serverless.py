@@ -5,11 +5,12 @@ API: https://cloud.google.com/dataproc-serverless/docs/reference/rpc/google.clou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pressrun.compute import google
 from pressrun.compute.google import AlreadyThere, NotThere, asking
+from pressrun.compute.outlook import Outlook, batches
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import DataprocServerless
 
@@ -75,6 +76,9 @@ class DataprocServerlessPlatform:
                 self._client.cancel_operation({"name": batch.operation}, timeout=google.TIMEOUT)
         except NotThere:
             return
+
+    def outlook(self) -> Iterator[Outlook]:
+        return batches(self._place)
 
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "batches", handle.job_id)

@@ -5,14 +5,15 @@ API: https://docs.aws.amazon.com/emr-on-eks/latest/APIReference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
 from pressrun.compute.labels import aws_tags
+from pressrun.compute.outlook import Outlook, absent, unseen, virtual_cluster
 from pressrun.compute.overdue import held_to
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, unless_ending
+from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, unless_ending
 from pressrun.config.spark import EmrOnEks
 
 _STATES = {
@@ -75,6 +76,17 @@ class EmrOnEksPlatform:
             return
         with unless_ending(self, handle):
             self._end(handle)
+
+    def outlook(self) -> Iterator[Outlook]:
+        try:
+            with asking("emr-containers:DescribeVirtualCluster", job=True):
+                told = self._client.describe_virtual_cluster(id=self._place.virtual_cluster_id)["virtualCluster"]
+        except NotThere as gone:
+            yield absent("virtual cluster", gone)
+        except ComputeError as error:
+            yield unseen("virtual cluster", error)
+        else:
+            yield from virtual_cluster(told, self._place)
 
     def page(self, handle: Handle) -> str:
         region, cluster = handle.place["region"], handle.place["virtual_cluster_id"]

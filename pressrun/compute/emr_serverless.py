@@ -5,12 +5,13 @@ API: https://docs.aws.amazon.com/emr-serverless/latest/APIReference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
 from pressrun.compute.labels import aws_tags
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.outlook import Outlook, absent, application, unseen
+from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import EmrServerless
 
 _STATES = {
@@ -65,6 +66,17 @@ class EmrServerlessPlatform:
                 self._client.cancel_job_run(**self._named(handle))
         except NotThere:
             return
+
+    def outlook(self) -> Iterator[Outlook]:
+        try:
+            with asking("emr-serverless:GetApplication", job=True):
+                told = self._client.get_application(applicationId=self._place.application_id)["application"]
+        except NotThere as gone:
+            yield absent("application", gone)
+        except ComputeError as error:
+            yield unseen("application", error)
+        else:
+            yield from application(told, self._place)
 
     def page(self, handle: Handle) -> str:
         region, application = handle.place["region"], handle.place["application_id"]

@@ -17,7 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from pressrun.compute.driver_pod import driver_pod
+from pressrun.compute.outlook import Outlook, unseen
 from pressrun.compute.platform import (
+    PREFIX,
     ComputeError,
     ConfigurationFailed,
     Handle,
@@ -152,6 +154,19 @@ class KubernetesPlatform(PodPlatform):
 
     def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         return driver_pod(job, token, self._place)
+
+    def outlook(self) -> Iterator[Outlook]:
+        """By a dry run: rights, namespace, service account, admission and quotas are looked at, and no pod is made."""
+        pod, what = self.request(SparkJob(name="doctor", entry="/doctor.py"), f"{PREFIX}doctor"), "driver's pod"
+        try:
+            with _asking("create pods", self.keys):
+                self._pods.create_namespaced_pod(self._place.namespace, pod, dry_run="All", _request_timeout=_TIMEOUT)
+        except ConfigurationFailed as refused:
+            yield Outlook(what=what, state="bad", words=refused.reason, remedy=refused.hint)
+        except ComputeError as error:
+            yield unseen(what, error)
+        else:
+            yield Outlook(what=what, words=f"the namespace {self._place.namespace} would take it")
 
 
 @contextmanager

@@ -234,10 +234,10 @@ class DataprocServerlessWorld(_Dataproc):
 class DataprocClusterWorld(_Dataproc):
     submit = "submit_job"
 
-    def __init__(self, fake: FakeDataproc) -> None:
+    def __init__(self, fake: FakeDataproc, cluster: str = "spark") -> None:
         super().__init__(fake)
-        place = DataprocCluster(kind="dataproc_cluster", project="news-prod", region="europe-west1", cluster="spark")
-        self.platform = DataprocClusterPlatform(place, fake.jobs())
+        place = DataprocCluster(kind="dataproc_cluster", project="news-prod", region="europe-west1", cluster=cluster)
+        self.platform = DataprocClusterPlatform(place, fake.jobs(), clusters=fake.cluster_controller)
 
 
 class KubernetesWorld:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import grpc
 from google.cloud import dataproc_v1 as api
 from google.cloud.dataproc_v1.services.batch_controller.transports import BatchControllerGrpcTransport
+from google.cloud.dataproc_v1.services.cluster_controller.transports import ClusterControllerGrpcTransport
 from google.cloud.dataproc_v1.services.job_controller.transports import JobControllerGrpcTransport
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
@@ -72,6 +73,11 @@ class Run:
             self.states.pop(0)
 
 
+def _cluster() -> Any:
+    software = {"image_version": "3.0.2-debian12"}
+    return api.Cluster(cluster_name="spark", config={"software_config": software}, status={"state": "RUNNING"})
+
+
 @dataclass
 class FakeDataproc:
     """The project. `troubles` holds, by method, what happens to its next calls; `script` what runs will go through.
@@ -89,6 +95,7 @@ class FakeDataproc:
             "job": ["PENDING", "SETUP_DONE", "RUNNING", "DONE"],
         }
     )
+    clusters: dict[str, Any] = field(default_factory=lambda: {"spark": _cluster()})
     unlisted: int = 0
     driver: Callable[[str, Any], tuple[Follows, Callable[[], None]]] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -101,6 +108,15 @@ class FakeDataproc:
     def jobs(self) -> api.JobControllerClient:
         channel = grpc.insecure_channel(self.address)
         return api.JobControllerClient(transport=JobControllerGrpcTransport(channel=channel))
+
+    def cluster_controller(self) -> api.ClusterControllerClient:
+        channel = grpc.insecure_channel(self.address)
+        return api.ClusterControllerClient(transport=ClusterControllerGrpcTransport(channel=channel))
+
+    def get_cluster(self, asked: Any) -> Any:
+        if asked.cluster_name not in self.clusters:
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {asked.cluster_name}")
+        return self.clusters[asked.cluster_name]
 
     def create_batch(self, asked: Any) -> operations_pb2.Operation:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]", asked.batch_id):
@@ -204,11 +220,13 @@ class FakeDataproc:
 
 
 _BATCHES, _JOBS = "google.cloud.dataproc.v1.BatchController", "google.cloud.dataproc.v1.JobController"
+_CLUSTERS = "google.cloud.dataproc.v1.ClusterController"
 _METHODS: dict[str, tuple[str, Any, Any]] = {
     f"/{_BATCHES}/CreateBatch": ("create_batch", api.CreateBatchRequest, None),
     f"/{_BATCHES}/GetBatch": ("get_batch", api.GetBatchRequest, api.Batch),
     f"/{_JOBS}/SubmitJob": ("submit_job", api.SubmitJobRequest, api.Job),
     f"/{_JOBS}/GetJob": ("get_job", api.GetJobRequest, api.Job),
+    f"/{_CLUSTERS}/GetCluster": ("get_cluster", api.GetClusterRequest, api.Cluster),
     f"/{_JOBS}/CancelJob": ("cancel_job", api.CancelJobRequest, api.Job),
     "/google.longrunning.Operations/CancelOperation": (
         "cancel_operation",
