@@ -93,3 +93,6 @@ def in_words(done: Mirrored) -> Iterator[str]:
     yield f"{done.files} files sent, {done.size / 1e6:.1f} MB" if done.files else "nothing had to be sent"
     if done.held:
         yield f"{len(done.held)} steps changed meanwhile; the next run brings them: {', '.join(sorted(done.held)[:3])}"
+    if done.partial:
+        told = ", ".join(sorted(done.partial)[:3])
+        yield f"{len(done.partial)} steps are not whole there, for other tables of theirs are missing or older: {told}"
