@@ -87,13 +87,15 @@ def _needs(service: str, operation: str, given: dict[str, Any], told: dict[str, 
         return [Asked(action=f"{service}:{operation}", resource=f"{root}/jobruns/{run}")]
     if operation != "StartJobRun":
         return [Asked(action=f"{service}:{operation}", resource=root)]
-    role, tag = given["executionRoleArn"], Asked(action=f"{service}:TagResource", resource=f"{root}/jobruns/{run}")
+    role = given["executionRoleArn"]
+    # The reference names both kinds of resource, and does not say which one a start with tags is about.
+    tags = [Asked(action=f"{service}:TagResource", resource=of) for of in (root, f"{root}/jobruns/{run}")]
     if serverless:
         passed = (("iam:PassedToService", "emr-serverless.amazonaws.com"),)
         start = Asked(action=f"{service}:StartJobRun", resource=root)
-        return [start, tag, Asked(action="iam:PassRole", resource=role, context=passed)]
+        return [start, *tags, Asked(action="iam:PassRole", resource=role, context=passed)]
     names = (("emr-containers:ExecutionRoleArn", role),)
-    return [Asked(action=f"{service}:StartJobRun", resource=root, context=names), tag]
+    return [Asked(action=f"{service}:StartJobRun", resource=root, context=names), *tags]
 
 
 @dataclass(kw_only=True)
