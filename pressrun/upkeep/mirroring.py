@@ -12,7 +12,7 @@ from pressrun.config.load import load_environment
 from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Mirrored, Selection, mirror
 from pressrun.lake.refusals import explained
-from pressrun.lake.stores import filesystem
+from pressrun.lake.stores import filesystem, is_root
 from pressrun.progress import Progress, silent
 from pressrun.step import open_lake
 
@@ -79,11 +79,6 @@ def _scratch_beside(environment: Environment) -> list[Lake]:
         found = filesystem(root, options).get_file_info(pafs.FileSelector("", recursive=True, allow_not_found=True))
     names = sorted({info.path.partition("/")[0] for info in found})
     return [Lake(f"{root}/{name}", options) for name in names]
-
-
-def is_root(to: str) -> bool:
-    """Whether that is a lake's address rather than an environment's name."""
-    return "://" in to or (Path(to).suffix not in (".yaml", ".yml") and ("/" in to or to.startswith(("~", "."))))
 
 
 def in_words(done: Mirrored) -> Iterator[str]:
