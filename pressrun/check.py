@@ -118,21 +118,23 @@ def _mirror(path: Path_, mirror: LakeMirror, *, near: str) -> Iterator[Finding]:
 
 def _store(path: Path_, address: str, root: str, options: Mapping[str, str]) -> Iterator[Finding]:
     """What is wrong with the options: under the first of them that is wrong by itself; else with the address."""
+    reason = _refusal(root, {})
+    if reason:
+        yield Finding(path=(*path, address), reason=reason)
+    elif reason := _refusal(root, options):
+        # Some are wrong only together.
+        name = next((name for name, value in options.items() if _refusal(root, {name: value}) == reason), None)
+        where = (*path, "storage_options") if name is None else (*path, "storage_options", name)
+        meant = near_miss(name, known_options(root)) if "is no option" in reason else None
+        yield Finding(path=where, reason=reason, suggestion=meant)
+
+
+def _refusal(root: str, options: Mapping[str, str]) -> str:
     try:
         check_options(root, options)
     except StoreError as error:
-        reason = str(error).removeprefix("storage_options: ")
-    else:
-        return
-    for name, value in options.items():
-        try:
-            check_options(root, {name: value})
-        except StoreError as error:
-            if str(error).endswith(reason):
-                meant = near_miss(name, known_options(root)) if "is no option" in reason else None
-                yield Finding(path=(*path, "storage_options", name), reason=reason, suggestion=meant)
-                return
-    yield Finding(path=(*path, address), reason=reason)
+        return str(error).removeprefix("storage_options: ")
+    return ""
 
 
 def _wrong_with(lock: Path) -> Iterator[str]:
