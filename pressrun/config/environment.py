@@ -16,6 +16,22 @@ from pressrun.config.spark import Spark as Spark
 from pressrun.config.stages import Pods, Stages
 
 
+def _database(url: str) -> str:
+    backend, separator, rest = url.partition("://")
+    kind = backend.partition("+")[0]
+    if kind not in ("sqlite", "postgresql") or not separator:
+        asked = ". Did you mean postgresql://?" if kind == "postgres" else ""
+        raise ValueError(
+            f"it is a URL of SQLite or PostgreSQL, as sqlite:////srv/pressrun.db or postgresql://user@host/name{asked}"
+        )
+    if kind == "sqlite" and rest.strip("/") in ("", ":memory:"):
+        raise ValueError("it is shared by processes: name a file, as sqlite:////srv/pressrun.db")
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -182,7 +198,7 @@ class Environment(_Section):
     name: str
     home: Path
     lake: LakeRoot
-    database: str = Field(description="SQLAlchemy URL of the operational database")
+    database: DatabaseUrl = Field(description="SQLAlchemy URL of the operational database")
     landing: str = Field(description="new articles are in <landing>/<model>/, unless articles.read.path is set")
     mlflow: Mlflow
     spark: Spark = Spark()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Column, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
@@ -38,7 +38,7 @@ def _open(url: str, _process: int) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ValueError(f"the operational database is SQLite or PostgreSQL, not {parsed.get_backend_name()!r}")
-    engine = _sqlite(url, parsed.database) if parsed.get_backend_name() == "sqlite" else _postgresql(url)
+    engine = _sqlite(url, parsed.database) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     _make_tables(engine)
     return engine
 
@@ -65,9 +65,14 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
 
 
-def _postgresql(url: str) -> Engine:
-    # A stricter level, which a server may have as its default, would read as of before the wait for the lock.
-    return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+def _postgresql(url: URL) -> Engine:
+    # What the plain name means to SQLAlchemy changes with its version; what is installed here does not.
+    named = url.set(drivername="postgresql+psycopg2") if url.drivername == "postgresql" else url
+    try:
+        # A stricter level, which a server may have as its default, would read as of before the wait for the lock.
+        return create_engine(named, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    except ModuleNotFoundError as missing:
+        raise ValueError(f"{missing.name}, which `database` names, is not installed; write postgresql://") from missing
 
 
 def _make_tables(engine: Engine) -> None:

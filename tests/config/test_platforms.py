@@ -59,6 +59,16 @@ MISTAKES = {
     "a label of everything that no cloud takes": (
         AWS, "serving:\n", 'labels: {"7team": x}\nserving:\n', r"labels\.7team is \"x\"; no cloud takes",
     ),
+    "a database that is not taken": (
+        AWS, "database: ${PRESSRUN_DATABASE}", "database: mysql://h/d", r'database is "mysql://h/d"; .* SQLite or PostgreSQL',
+    ),
+    "PostgreSQL by its old name": (
+        AWS, "database: ${PRESSRUN_DATABASE}", "database: postgres://u:hush@h/d",
+        r"database is (?!.*hush).*Did you mean postgresql://\?",
+    ),
+    "a database that no other process sees": (
+        AWS, "database: ${PRESSRUN_DATABASE}", 'database: "sqlite://"', r"database is .*shared by processes",
+    ),
     "DuckDB on a platform": (AWS, "  engine: spark", "  engine: duckdb", r'spark\.engine is "duckdb"; it is no Spark'),
 }  # fmt: skip
 

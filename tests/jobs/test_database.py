@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def test_whoever_waited_for_the_lock_sees_what_was_written_before_it(postgresql:
     stricter = open_database(f"{postgresql}&options=-c%20default_transaction_isolation=serializable")
     with writing(stricter, lock="any") as connection:
         assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
+
+
+def test_the_plain_url_of_postgresql_is_taken_by_the_driver_that_is_installed(postgresql: str) -> None:
+    plain = postgresql.replace("postgresql+psycopg2://", "postgresql://")
+    assert Questions(open_database(plain)).waiting(step_key="none") == 0
+
+
+def test_a_driver_that_is_not_installed_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValueError, match=r"psycopg.* is not installed; write postgresql://"):
+        open_database("postgresql+psycopg://u@h/d")
 
 
 @pytest.mark.parametrize("wrong", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])
