@@ -74,7 +74,7 @@ class StepJob:
         which is cancelled first. One that has left its result in the lake since the stage looked there is handed back.
         Raises ComputeError; OSError when what the job needs cannot be uploaded.
         """
-        self.jobs.reap(self.key)
+        self.jobs.reap()
         last = self.jobs.ledger.newest(self.key)
         if last is not None and last.live:
             last = self._settled(last)
@@ -188,7 +188,7 @@ def wait(
 
 def concluded(job: StepJob, entered: ExternalJob, work: Callable[[], StageResult]) -> StageResult:
     """What the ended job has left in the lake. Raises its failure as ComputeError."""
-    job.jobs.reap(job.key)
+    job.jobs.reap()
     if (failure := failure_of(state_of(entered), platform=entered.platform)) is not None:
         raise failure
     try:

@@ -58,11 +58,9 @@ class Jobs:
         if (handle := self._handle(job)) is not None:
             self.platform.cancel(handle)
 
-    def reap(self, step_key: str) -> None:
-        """Cancels jobs in whose place others were started, as soon as the platform lists them."""
-        for job in self.ledger.abandoned(step_key):
-            if job.platform != self.platform.name:
-                continue
+    def reap(self, *, asked_within: timedelta = _TIDIED_BY) -> None:
+        """Cancels jobs in whose place others were started, as soon as the platform lists them; those of every step."""
+        for job in self.ledger.abandoned(self.platform.name, since=datetime.now(UTC) - asked_within):
             try:
                 self._reaped(job)
             except ComputeError as error:
@@ -103,6 +101,7 @@ class Watch:
 
     def look(self, entered: ExternalJob) -> ExternalJob:
         """How it stands; as before while the platform does not answer. Raises PollingFailed after the patience."""
+        self.jobs.reap(asked_within=LISTED)
         try:
             seen = self.jobs.look(entered)
         except PollingFailed as error:

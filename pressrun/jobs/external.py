@@ -149,10 +149,11 @@ class ExternalJobs:
         """Gives up waiting for a job that its platform does not list, or that is on one that nobody can ask."""
         return self._write(job, {"state": ABANDONED}, J.c.state.not_in(_ENDED))
 
-    def abandoned(self, step_key: str) -> list[ExternalJob]:
-        """The step's jobs that may yet start."""
+    def abandoned(self, platform: str, *, since: datetime) -> list[ExternalJob]:
+        """The platform's jobs, of whatever step, that were asked for since then and may yet start."""
+        may = and_(J.c.platform == platform, J.c.state == ABANDONED, J.c.asked_at >= since)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(J).where(J.c.step_key == step_key, J.c.state == ABANDONED)).all()
+            rows = connection.execute(select(J).where(may)).all()
         return [_job(row) for row in rows]
 
     def of_pipeline(self, pipeline: str) -> list[ExternalJob]:

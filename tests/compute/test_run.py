@@ -270,9 +270,51 @@ def test_a_timed_out_submit_that_starts_late_is_cancelled(make: Make, step: Step
     job.attach()
     assert generations(job) == [(0, "abandoned"), (1, "submitted")]
     for _ in range(3):
-        job.jobs.reap(job.key)
+        job.jobs.reap()
     assert generations(job)[0] == (0, "cancelled")
     assert fake.runs[0].state in ("CANCELLING", "CANCELLED")
+
+
+@pytest.fixture
+def late(make: Make, step: Step, fake: FakeEmr) -> StepJob:
+    """A step whose second job runs, while the first is not listed yet."""
+    fake.script["emr-serverless"] = ["RUNNING"]
+    fake.troubles["StartJobRun"], fake.unlisted = ["lost"], 5
+    with pytest.raises(PollingFailed):
+        make(step, rows=3).attach()
+    fake.unlisted = 0
+    second = make(step, rows=4)
+    second.attach()
+    assert generations(second) == [(0, "abandoned"), (1, "submitted")]
+    return second
+
+
+def test_whoever_waits_for_its_successor_ends_a_late_job_as_soon_as_it_is_listed(late: StepJob, fake: FakeEmr) -> None:
+    watching, entered = watch.Watch(jobs=late.jobs), late.jobs.ledger.newest(late.key)
+    assert entered is not None
+    for _ in range(8):
+        entered = watching.look(entered)
+    assert generations(late) == [(0, "cancelled"), (1, "running")]
+    assert fake.runs[0].state in ("CANCELLING", "CANCELLED")
+
+
+def test_waiting_looks_for_a_late_job_for_as_long_as_platforms_take_to_list_one(
+    late: StepJob, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LISTED", timedelta(0))
+    entered = late.jobs.ledger.newest(late.key)
+    assert entered is not None
+    before = fake.calls.count("emr-serverless:ListJobRuns")
+    watch.Watch(jobs=late.jobs).look(entered)
+    assert fake.calls.count("emr-serverless:ListJobRuns") == before
+
+
+def test_another_steps_job_ends_one_that_was_listed_after_its_own_step_was_over(
+    late: StepJob, make: Make, step: Step, fake: FakeEmr
+) -> None:
+    fake.runs[0].looks_until_seen = 0
+    make(replace(step, key=KEY.model_copy(update={"run_id": "the next night"}))).attach()
+    assert generations(late)[0] == (0, "cancelled")
 
 
 def driver(step: Step, entered: ExternalJob) -> StageResult:

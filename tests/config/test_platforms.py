@@ -60,7 +60,7 @@ MISTAKES = {
         AWS, "serving:\n", 'labels: {"7team": x}\nserving:\n', r"labels\.7team is \"x\"; no cloud takes",
     ),
     "a database that is not taken": (
-        AWS, "database: ${PRESSRUN_DATABASE}", "database: mysql://h/d", r'database is "mysql://h/d"; .* SQLite or PostgreSQL',
+        AWS, "database: ${PRESSRUN_DATABASE}", "database: mysql://h/d", r"database is .*; it is a URL of SQLite or",
     ),
     "PostgreSQL by its old name": (
         AWS, "database: ${PRESSRUN_DATABASE}", "database: postgres://u:hush@h/d",

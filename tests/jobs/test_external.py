@@ -110,12 +110,23 @@ def test_nobody_submits_what_is_submitted_or_has_ended(ledger: ExternalJobs, ste
 
 
 def test_an_abandoned_job_gives_way_and_is_remembered_until_it_ends(ledger: ExternalJobs, step: str) -> None:
-    made = intend(ledger, step)
+    made, since = ledger.asking(intend(ledger, step), {}), datetime.now(UTC) - LEASE
+
+    def waiting() -> list[str]:
+        return [job.token for job in ledger.abandoned("emr_serverless", since=since) if job.step_key == step]
+
     ledger.abandon(made)
     assert intend(ledger, step).generation == 1
-    assert [job.generation for job in ledger.abandoned(step)] == [0]
+    assert waiting() == [made.token]
+    assert ledger.abandoned("emr_serverless", since=datetime.now(UTC)) == []
     ledger.seen(made, state="cancelled")
-    assert ledger.abandoned(step) == []
+    assert waiting() == []
+
+
+def test_a_job_that_nobody_asked_a_platform_for_cannot_start_late(ledger: ExternalJobs, step: str) -> None:
+    ledger.abandon(intend(ledger, step))
+    found = ledger.abandoned("emr_serverless", since=datetime.now(UTC) - LEASE)
+    assert [job for job in found if job.step_key == step] == []
 
 
 def test_an_errors_words_are_kept_whatever_is_in_them(ledger: ExternalJobs, step: str) -> None:
