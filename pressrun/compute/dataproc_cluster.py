@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from pressrun.compute import google
+from pressrun.compute.failures import of_dataproc_job
 from pressrun.compute.google import AlreadyThere, NotThere, asking
 from pressrun.compute.outlook import Outlook, absent, cluster, unseen
 from pressrun.compute.overdue import held_to
@@ -28,8 +29,6 @@ _STATES = {
     "ATTEMPT_FAILURE": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-_PLATFORM = ("task not acquired", "cluster is not in", "insufficient", "preempted", "lost node", "agent failed")
-_CONFIGURATION = ("permission", "accessdenied", "403", "no such file", "not found")
 
 
 class DataprocClusterPlatform:
@@ -111,7 +110,7 @@ class DataprocClusterPlatform:
         state = _STATES.get(job.status.state.name, State.UNKNOWN)
         if state is State.RUNNING and job.status.substate.name == "QUEUED":
             state = State.QUEUED
-        failure, hint = _failure(job.status.details) if state is State.FAILED else (None, "")
+        failure, hint = of_dataproc_job(job.status.details) if state is State.FAILED else (None, "")
         usage = _usage(job.yarn_applications)
         return JobState(
             state=state,
@@ -160,12 +159,3 @@ def _usage(applications: Any) -> dict[str, float]:
     vcores = sum(one.vcore_seconds for one in applications) / 3600
     memory = sum(one.memory_mb_seconds for one in applications) / 3600 / 1024
     return {"vCoreHour": vcores, "memoryGBHour": memory} if vcores else {}
-
-
-def _failure(details: str) -> tuple[str, str]:
-    said = details.lower()
-    if any(word in said for word in _PLATFORM):
-        return "platform", "Look at the cluster's state and its nodes; a retry helps"
-    if any(word in said for word in _CONFIGURATION):
-        return "configuration", "Look at the rights of the cluster's service account on the lake's bucket"
-    return "job", "Read the driver's output for the last error; out of memory: raise spark.platform.resources"

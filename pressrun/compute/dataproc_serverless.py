@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pressrun.compute import google
+from pressrun.compute.failures import of_dataproc_batch
 from pressrun.compute.google import AlreadyThere, NotThere, asking
 from pressrun.compute.outlook import Outlook, batches
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
@@ -22,9 +23,6 @@ _STATES = {
     "FAILED": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-# What `state_message` says when it is not the job's own doing.
-_PLATFORM = ("quota", "insufficient", "stockout", "resource_exhausted", "resources available", "internal error")
-_CONFIGURATION = ("permission", "service account", "subnetwork", "private google access", "image", "does not exist")
 
 
 class DataprocServerlessPlatform:
@@ -90,7 +88,7 @@ class DataprocServerlessPlatform:
 
     def _told(self, batch: Any, handle: Handle) -> JobState:
         state = _STATES.get(batch.state.name, State.UNKNOWN)
-        failure, hint = _failure(batch.state_message) if state is State.FAILED else (None, "")
+        failure, hint = of_dataproc_batch(batch.state_message) if state is State.FAILED else (None, "")
         usage = _usage(batch.runtime_info.approximate_usage)
         return JobState(
             state=state,
@@ -137,12 +135,3 @@ def _usage(told: Any) -> dict[str, float]:
     """Data compute units and shuffle storage, in hours of each."""
     hours = {"DCUHour": told.milli_dcu_seconds / 3.6e6, "shuffleStorageGBHour": told.shuffle_storage_gb_seconds / 3600}
     return {unit: amount for unit, amount in hours.items() if amount}
-
-
-def _failure(message: str) -> tuple[str, str]:
-    said = message.lower()
-    if any(word in said for word in _PLATFORM):
-        return "platform", "Raise the region's quota of CPUs or addresses, or ask for less; a retry helps"
-    if any(word in said for word in _CONFIGURATION):
-        return "configuration", "Look at the job's service account, the subnetwork's Private Google Access, the image"
-    return "job", "Read the driver's output for the last error; out of memory: raise spark.platform.resources"

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
+from pressrun.compute.failures import of_emr_serverless
 from pressrun.compute.labels import aws_tags
 from pressrun.compute.outlook import Outlook, absent, application, unseen
 from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
@@ -25,9 +26,6 @@ _STATES = {
     "FAILED": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-# What `stateDetails` says when it is not the job's own doing.
-_PLATFORM = ("capacity", "quota", "limit exceeded", "internal error", "insufficient", "timed out waiting for resources")
-_CONFIGURATION = ("access denied", "not authorized", "accessdenied", "could not be assumed", "does not exist", "image")
 
 
 class EmrServerlessPlatform:
@@ -85,7 +83,7 @@ class EmrServerlessPlatform:
 
     def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
         state, detail = _STATES.get(run["state"], State.UNKNOWN), run.get("stateDetails", "")
-        failure, hint = _failure(detail) if state is State.FAILED else (None, "")
+        failure, hint = of_emr_serverless(detail) if state is State.FAILED else (None, "")
         usage = {k: float(v) for k, v in run.get("billedResourceUtilization", {}).items()}
         cost = priced(usage, self._place.prices)
         return JobState(
@@ -141,12 +139,3 @@ class EmrServerlessPlatform:
             return self.page(handle)
         below = f"applications/{handle.place['application_id']}/jobs/{handle.job_id}/SPARK_DRIVER/stdout.gz"
         return f"{self._place.log_uri.rstrip('/')}/{below}"
-
-
-def _failure(detail: str) -> tuple[str, str]:
-    said = detail.lower()
-    if any(word in said for word in _PLATFORM):
-        return "platform", "Raise the application's maximum capacity or the account's quota of vCPUs; a retry helps"
-    if any(word in said for word in _CONFIGURATION):
-        return "configuration", "Look at the job's role, its trust in emr-serverless.amazonaws.com, and the image"
-    return "job", "Read the driver's log for the last error; out of memory: raise spark.platform.resources"
