@@ -19,7 +19,9 @@ from pressrun.ingest.errors import IngestError
 from pressrun.ingest.files import matching
 from pressrun.ingest.landing import bucket_files
 from pressrun.lake.delta import Location
-from pressrun.lake.stores import in_bucket
+from pressrun.lake.errors import BusyError, CredentialsError, NoBucketError, StoreError
+from pressrun.lake.refusals import explained
+from pressrun.lake.stores import check_options, in_bucket
 
 _SCHEMA = pa.schema([("probe", pa.string())])
 _REMEDY = (
@@ -33,15 +35,30 @@ def look_at_lake(environment: Environment, pipelines: Sequence[Pipeline]) -> Ite
     root = environment.lake.root.rstrip("/")
     probe = Location(uri=f"{root}/.doctor-{uuid4().hex[:12]}", storage_options=environment.lake.storage_options)
     try:
-        refused = _second_refused(probe)
-        filesystem = probe.filesystem
-        _remove(filesystem)
+        check_options(root, probe.storage_options)
+        with explained(root):
+            refused = _second_refused(probe)
+            _remove(probe.filesystem)
     except Exception as error:
-        line = redacted(str(error)).splitlines()[0][:300] if str(error) else type(error).__name__
-        yield bad("lake", "root", f"{root}: {line}", remedy=_REMEDY)
+        line = redacted(str(error)).splitlines()[0] if str(error) else type(error).__name__
+        words = line if line.startswith(root) else f"{root}: {line}"
+        yield bad("lake", "root", words[:500], remedy=_remedy(error))
         return
     yield good("lake", "root", f"{root} can be listed, read, written and cleaned up")
     yield _conditional(refused)
+
+
+def _remedy(error: Exception) -> str:
+    """What the error's own words do not say already."""
+    if isinstance(error, NoBucketError):
+        return "make the bucket, or mend lake.root in the environment's file"
+    if isinstance(error, BusyError):
+        return "see that the store is up and that its address is right, and look again"
+    if isinstance(error, CredentialsError) and "may not do this" not in str(error):
+        return "renew them, or give the machine or pod a role; see docs/lake.md"
+    if isinstance(error, StoreError) and not isinstance(error, CredentialsError):
+        return "mend lake.root or lake.storage_options in the environment's file; see docs/lake.md"
+    return _REMEDY
 
 
 def _second_refused(probe: Location) -> bool:

@@ -47,6 +47,39 @@ def test_the_lakes_probe_is_taken_away(environment: Environment, pipeline: Pipel
     assert not [path for path in root.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize(
+    ("root", "options", "words", "remedy"),
+    [
+        ("s3://nowhere/lake", {}, "there is no bucket nowhere", "make the bucket"),
+        ("abfss://news/lake", {}, "s3:// or gs://", "lake.root"),
+        ("s3://news/lake", {"aws_regoin": "x"}, "regoin is no option", "lake.storage_options"),
+    ],
+)
+def test_a_lake_that_cannot_be_opened_says_why_and_what_to_mend(
+    root: str, options: dict[str, str], words: str, remedy: str, environment: Environment, pipeline: Pipeline
+) -> None:
+    lake = LakeRoot(root=root, storage_options=bucket_server("s3").storage_options | options)
+    said = one(changed(environment, lake=lake), pipeline, "lake")
+    assert (said.state, words in said.words, remedy in said.remedy) == ("bad", True, True), said
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "remedy"),
+    [
+        (400, "ExpiredToken", "have expired", "renew"),
+        (403, "AccessDenied", "may not do this", "s3:PutObject"),
+    ],
+)
+def test_a_store_that_refuses_is_told_as_ingest_tells_it(
+    status: int, code: str, words: str, remedy: str, environment: Environment, pipeline: Pipeline
+) -> None:
+    with troubled(bucket_server("s3")) as store:
+        lake = LakeRoot(root=new_root(store.server), storage_options=store.server.storage_options)
+        store.spoil(status, code, "No.")
+        said = one(changed(environment, lake=lake), pipeline, "lake")
+    assert (said.state, words in said.words, remedy in said.remedy) == ("bad", True, True), said
+
+
 def test_a_root_that_cannot_be_written_names_the_rights_that_it_needs(
     environment: Environment, pipeline: Pipeline, tmp_path: Path
 ) -> None:
