@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -83,6 +84,12 @@ class LocalPlatform:
             return
         (folder / "cancelled").touch()
         _end(folder)
+
+    def remove(self, handle: Handle) -> None:
+        """Deletes the job's folder, and its log with it."""
+        folder = self._root / handle.job_id
+        _end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def page(self, handle: Handle) -> str:
         return ""

@@ -70,6 +70,9 @@ class _Elsewhere(_Section):
     python: str | None = Field(
         default=None, description="interpreter of driver and executors; by default the archive's, else the image's"
     )
+    traces: str | None = Field(
+        default=None, description="where jobs tell their spans: OTLP over HTTP, as http://collector:4318"
+    )
     resources: SparkResources = SparkResources()
     labels: Labels = Field(default_factory=dict, description="tags or labels of every job, for bills")
     timeout_minutes: int = Field(default=360, ge=5, description="a job that runs longer is ended")
