@@ -78,7 +78,10 @@ def rerun(
     mirror(near, far, selection=Selection(pipeline=pipeline.model, step_keys=night.keys), progress=progress)
     _take_over_answers(environment, scratch, night)
     champion = _champion(environment, scratch, pipeline, night)
-    now = dict(_repeated(scratch, pipeline, night, far, champion, repeated, progress=progress))
+    results = {name: done.result for name, done in night.steps.items()}
+    if begin == "gate":
+        results["train"] = _known(results["train"], environment, scratch)
+    now = dict(_repeated(scratch, pipeline, night, far, results, champion, repeated, progress=progress))
     then = {name: done.result for name, done in night.steps.items() if name in now}
     return Rerun(home=scratch.home, lake=far.root, run=night.name, known=night.known, then=then, now=now)
 
@@ -155,17 +158,25 @@ def _champion(environment: Environment, scratch: Environment, pipeline: Pipeline
     return copy_lineage(served, environment, scratch)
 
 
+def _known(trained: StageResult, environment: Environment, scratch: Environment) -> StageResult:
+    """That night's training with a model that the scratch MLflow knows: the gate keeps its report with it."""
+    if "model" not in trained.facts:
+        return trained
+    model = copy_lineage(ModelRef.model_validate(trained.facts["model"]), environment, scratch)
+    return trained.model_copy(update={"facts": trained.facts | {"model": model.model_dump(mode="json")}})
+
+
 def _repeated(
     scratch: Environment,
     pipeline: Pipeline,
     night: _Night,
     lake: Lake,
+    results: dict[str, StageResult],
     champion: ModelRef | None,
     repeated: Sequence[str],
     *,
     progress: Progress,
 ) -> Iterator[tuple[str, StageResult]]:
-    results = {name: done.result for name, done in night.steps.items()}
     for name in repeated:
         step = Step(
             key=night.key(name), pipeline=pipeline, environment=scratch, lake=lake, fresh=True, progress=progress

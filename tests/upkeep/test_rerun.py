@@ -69,9 +69,12 @@ def test_a_sample_and_peoples_answers_come_out_as_they_did(nights: Night) -> Non
     assert done.now["sample"].datasets["samples"].digest == done.then["sample"].datasets["samples"].digest
 
 
-def test_one_stage_alone_is_repeated_alone(nights: Night) -> None:
+def test_one_stage_alone_is_repeated_alone_and_warns_of_nothing(
+    nights: Night, caplog: pytest.LogCaptureFixture
+) -> None:
     done = rerun(nights.environment, nights.pipeline, "night-2", begin="gate", only=True)
     assert list(done.now) == ["gate"]
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("pressrun")] == []
 
 
 def test_a_verdict_that_stops_the_night_ends_it(nights: Night) -> None:
