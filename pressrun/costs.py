@@ -14,6 +14,8 @@ from pressrun.lake.lake import Lake
 from pressrun.lake.types import StageResult
 
 HOUR = 3600.0
+ORACLE = "oracle"
+"""Who answers from the data's own labels, in demos; nobody is paid for it."""
 
 
 class MonthSpentError(RuntimeError):
@@ -127,11 +129,12 @@ def _job(job: ExternalJob) -> Item:
 
 def _people(environment: Environment, own: Mapping[str, StageResult]) -> Iterator[Item]:
     price, questions = environment.prices.person_hour_usd, Questions(open_database(environment.database))
-    for key, result in own.items():
-        seconds = sum(effort(times) for times in questions.answered_at(step_key=key).values())
+    for key in own:
+        answered = questions.answered_at(step_key=key)
+        seconds = sum(effort(times) for person, times in answered.items() if person != ORACLE)
         if seconds:
             usd = None if price is None else seconds / HOUR * price
-            yield Item(step_key=key, stage=result.stage, what="people", quantity=seconds / 60, unit="minutes", usd=usd)
+            yield Item(step_key=key, stage="label", what="people", quantity=seconds / 60, unit="minutes", usd=usd)
 
 
 def _pods(key: str, result: StageResult, environment: Environment) -> Iterator[Item]:
@@ -150,12 +153,17 @@ def _pods(key: str, result: StageResult, environment: Environment) -> Iterator[I
 
 LONGEST_ANSWER = 120.0
 """Seconds; a longer gap between two answers is a pause."""
+SHORTEST_ANSWER = 1.0
+"""Seconds; answers that are closer came in a file, whose lines do not say how long they took."""
 
 
 def effort(answered: Sequence[datetime]) -> float:
-    """Seconds that one person's answers took: the gaps between them, a pause left out, the first like the others."""
+    """Seconds that one person's answers took: the gaps between them, where a gap tells; the others like these.
+
+    Where none does, half a minute each.
+    """
     times = sorted(answered)
     gaps = [(after - before).total_seconds() for before, after in pairwise(times)]
-    worked = [gap for gap in gaps if gap <= LONGEST_ANSWER]
+    worked = [gap for gap in gaps if SHORTEST_ANSWER <= gap <= LONGEST_ANSWER]
     usual = sum(worked) / len(worked) if worked else LONGEST_ANSWER / 4
     return sum(worked) + usual * (len(times) - len(worked)) if times else 0.0

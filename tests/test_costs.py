@@ -84,6 +84,22 @@ def test_peoples_minutes_are_the_gaps_between_their_answers_without_the_pauses(l
     assert item.usd == pytest.approx(80 / 3600 * 30)
 
 
+def test_answers_that_came_in_a_file_count_at_the_persons_own_pace_else_at_half_a_minute_each() -> None:
+    file = [AT + timedelta(milliseconds=5 * n) for n in range(180)]
+    assert effort(file) == 180 * 30
+    assert effort([*file, *(AT + timedelta(hours=1, seconds=10 * n) for n in range(4))]) == pytest.approx(184 * 10)
+
+
+def test_people_work_for_labeling_and_an_oracle_is_none(lake: Lake, priced: Environment) -> None:
+    questions, sample = Questions(open_database(priced.database)), str(key("sample"))
+    asked = [NewQuestion(article_id=f"a{n}", kind="audit", title="t", body="b") for n in range(2)]
+    questions.ask(asked, pipeline="topics", step_key=sample, taxonomy_version="1", wait=timedelta(hours=4), now=AT)
+    for question, person in zip(questions.unanswered(pipeline="topics"), ("ann", "oracle"), strict=True):
+        questions.answer(question_id=question.question_id, person=person, labels=["World"], now=AT)
+    item = only(items_of(lake, priced, "topics", made("sample")))
+    assert (item.stage, item.what, item.quantity) == ("label", "people", 0.5)
+
+
 def test_effort_of_nobody_is_none_and_of_one_answer_a_guess() -> None:
     assert effort([]) == 0
     assert 0 < effort([AT]) < 120
