@@ -13,6 +13,7 @@ from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Mirrored, Selection, mirror
 from pressrun.lake.refusals import explained
 from pressrun.lake.stores import filesystem, is_root
+from pressrun.lake.types import DatasetRef
 from pressrun.progress import Progress, silent
 from pressrun.step import open_lake
 
@@ -23,17 +24,22 @@ def mirror_to(
     *,
     pipeline: str | None = None,
     tables: Sequence[str] = (),
+    dataset: DatasetRef | None = None,
     storage_options: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Mirrored:
     """Mirrors the environment's lake. `to` and `storage_options` are those of `far_lake`, `pipeline` a model's name.
 
-    Raises ConfigError for an environment that there is not, ValueError for the lake itself, and what `mirror` raises.
+    With `dataset` only what it stands on. Raises ConfigError for an environment that there is not, ValueError for the
+    lake itself and for a dataset beside a pipeline or tables, and what `mirror` raises.
     """
+    if dataset and (pipeline or tables):
+        raise ValueError(f"{dataset} has a pipeline and a table of its own; leave pipeline and tables out")
+    selection = Selection.of(dataset) if dataset else Selection(pipeline=pipeline, tables=tuple(tables))
     near, far = open_lake(environment), far_lake(to, storage_options)
     if near.root == far.root:
         raise ValueError(f"{to} is the lake {near.root} itself; name another root or environment to mirror it to")
-    return mirror(near, far, selection=Selection(pipeline=pipeline, tables=tuple(tables)), progress=progress)
+    return mirror(near, far, selection=selection, progress=progress)
 
 
 def far_lake(to: str, storage_options: Mapping[str, str] | None = None) -> Lake:
