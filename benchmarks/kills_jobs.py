@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import signal
@@ -108,7 +109,9 @@ def attempt(*, home: str, platform: str, address: str, told: str, at: int | None
 def _be_careless(platform: Any) -> None:
     """A platform that is asked for another job by each try."""
     submit = platform.submit
-    platform.submit = lambda job, token: submit(job, f"pressrun-{uuid4().hex}")
+    platform.submit = lambda request, token: submit(
+        json.loads(json.dumps(request).replace(token, f"pressrun-{uuid4().hex}")), token
+    )
     platform.find = lambda token: None
 
 

@@ -3,11 +3,12 @@ Keeps the lake small, every night at five: many small files of one step or strea
 a checkpoint and loses what is older than the environment's `lake.retention`, files that no version needs are deleted.
 What a registered model, a champion, an unfinished run or a waiting sample stands on stays, however old it is; the log
 says what was kept for whom. It runs beside writers and readers. Beside it, `alerts_arrive` fails when messages lie
-undelivered for hours, since nobody else would tell, and gives a heartbeat when none do.
+undelivered for hours or Slack takes no token of ours, since nobody else would tell; else it gives a heartbeat.
 
 ### When a task fails
 `maintain`: nothing is lost; clear it. MLflow must answer, since it says which models are registered.
-`alerts_arrive`: its last line says since when which messages lie in the outbox, and what Slack answered.
+`alerts_arrive`: its last line says since when which messages lie in the outbox, and what Slack answered; or why none
+would arrive.
 
 ### Who owns it
 Whoever runs the platform. The same from a terminal: `pressrun maintain [--dry-run]`.

@@ -46,7 +46,7 @@ class MaintenanceOperator(BaseOperator):
 
 
 class AlertsArriveOperator(BaseOperator):
-    """Fails when a message has lain undelivered in the outbox for too long; else gives a heartbeat.
+    """Fails when a message has lain undelivered for too long, or none would arrive; else gives a heartbeat.
 
     An alert about broken alerts would not arrive, so this shows where people look anyway: a failed task, the model's
     page, and a heartbeat that whoever watches from outside misses. See `pressrun.alerts.watch`.
@@ -68,12 +68,15 @@ class AlertsArriveOperator(BaseOperator):
         from datetime import timedelta
 
         from pressrun.alerts import deliver
-        from pressrun.alerts.watch import beat, in_words, stuck
-        from pressrun.config.load import load_environment
+        from pressrun.alerts.watch import beat, in_words, stuck, unheard
+        from pressrun.config.load import load_environment, load_pipeline, pipeline_files
 
         place = load_environment(self.environment)
         hide_secrets()
         deliver(place)
         if found := stuck(place, allowed=timedelta(hours=float(self.hours))):
             raise AlertsStuck(in_words(found))
+        channels = {load_pipeline(file).alerts.slack for file in pipeline_files()}
+        if why := unheard(place, [channel for channel in channels if channel]):
+            raise AlertsStuck(why)
         return beat(place).isoformat()

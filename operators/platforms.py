@@ -36,6 +36,9 @@ class HookClients:
     def dataproc_jobs(self, place: DataprocCluster) -> Any:
         return self._dataproc(place).get_job_client(region=place.region)
 
+    def dataproc_clusters(self, place: DataprocCluster) -> Any:
+        return self._dataproc(place).get_cluster_client(region=place.region)
+
     def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 

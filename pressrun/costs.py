@@ -9,11 +9,13 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from pressrun.config.environment import Environment
-from pressrun.jobs import ExternalJobs, Questions, open_database
+from pressrun.jobs import ExternalJob, ExternalJobs, Questions, open_database
 from pressrun.lake.lake import Lake
 from pressrun.lake.types import StageResult
 
 HOUR = 3600.0
+ORACLE = "oracle"
+"""Who answers from the data's own labels, in demos; nobody is paid for it."""
 
 
 class MonthSpentError(RuntimeError):
@@ -33,12 +35,16 @@ class Item:
 
 
 def items_of(lake: Lake, environment: Environment, model: str, results: Mapping[str, StageResult]) -> tuple[Item, ...]:
-    """The items of these steps, by step key. A step that handed on another's result has cost nothing itself."""
+    """The items of these steps, by step key. A step that handed on another's result has cost no more than its jobs."""
+    jobs = [job for job in _jobs(environment, model) if job.step_key in results]
+    return (*_of_steps(lake, environment, model, results), *(_job(job) for job in jobs))
+
+
+def _of_steps(lake: Lake, environment: Environment, model: str, results: Mapping[str, StageResult]) -> tuple[Item, ...]:
     own = {key: result for key, result in results.items() if not result.reused_from}
     return (
         *_tokens(lake, model, own),
         *(item for key, result in own.items() for item in _machine(key, result, environment)),
-        *_jobs(environment, model, own),
         *_people(environment, own),
         *(item for key, result in own.items() for item in _pods(key, result, environment)),
     )
@@ -50,14 +56,18 @@ def total(items: Iterable[Item]) -> float:
 
 
 def of_month(lake: Lake, environment: Environment, model: str, *, now: datetime) -> tuple[Item, ...]:
-    """The items of all steps that have finished since the month (UTC) began."""
+    """The items since the month (UTC) began: of all steps that have finished, and of every job that was seen since.
+
+    A job counts although its step never finishes: its platform sends a bill for what failed, too.
+    """
     began = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     columns = ("step_key", "result", "written_at")
     rows = lake.read(lake.snapshot("steps", pipeline=model), columns=columns, since=began).to_pylist()
     found = {
         row["step_key"]: StageResult.model_validate_json(row["result"]) for row in rows if row["written_at"] >= began
     }
-    return items_of(lake, environment, model, found)
+    jobs = [job for job in _jobs(environment, model) if _last_seen(job) >= began]
+    return (*_of_steps(lake, environment, model, found), *(_job(job) for job in jobs))
 
 
 def refuse_beyond(
@@ -101,25 +111,30 @@ def _machine(key: str, result: StageResult, environment: Environment) -> Iterato
     yield Item(step_key=key, stage=result.stage, what="machine", quantity=seconds, unit="core seconds", usd=usd)
 
 
-def _jobs(environment: Environment, model: str, own: Mapping[str, StageResult]) -> Iterator[Item]:
-    """Also those that failed: they were paid for."""
-    for job in ExternalJobs(open_database(environment.database)).of_pipeline(model):
-        if job.step_key not in own or job.submitted_at is None:
-            continue
-        seconds = ((job.ended_at or job.seen_at or job.submitted_at) - job.submitted_at).total_seconds()
-        yield Item(
-            step_key=job.step_key, stage=job.stage, what=f"{job.platform} job", quantity=seconds, unit="seconds",
-            usd=job.cost_usd,
-        )  # fmt: skip
+def _jobs(environment: Environment, model: str) -> list[ExternalJob]:
+    """Those that a platform has accepted, also those that failed: they were paid for."""
+    jobs = ExternalJobs(open_database(environment.database)).of_pipeline(model)
+    return [job for job in jobs if job.submitted_at is not None]
+
+
+def _last_seen(job: ExternalJob) -> datetime:
+    return job.ended_at or job.seen_at or job.submitted_at or job.intended_at
+
+
+def _job(job: ExternalJob) -> Item:
+    seconds = (_last_seen(job) - (job.submitted_at or job.intended_at)).total_seconds()
+    what = f"{job.platform} job"
+    return Item(step_key=job.step_key, stage=job.stage, what=what, quantity=seconds, unit="seconds", usd=job.cost_usd)
 
 
 def _people(environment: Environment, own: Mapping[str, StageResult]) -> Iterator[Item]:
     price, questions = environment.prices.person_hour_usd, Questions(open_database(environment.database))
-    for key, result in own.items():
-        seconds = sum(effort(times) for times in questions.answered_at(step_key=key).values())
+    for key in own:
+        answered = questions.answered_at(step_key=key)
+        seconds = sum(effort(times) for person, times in answered.items() if person != ORACLE)
         if seconds:
             usd = None if price is None else seconds / HOUR * price
-            yield Item(step_key=key, stage=result.stage, what="people", quantity=seconds / 60, unit="minutes", usd=usd)
+            yield Item(step_key=key, stage="label", what="people", quantity=seconds / 60, unit="minutes", usd=usd)
 
 
 def _pods(key: str, result: StageResult, environment: Environment) -> Iterator[Item]:
@@ -138,12 +153,17 @@ def _pods(key: str, result: StageResult, environment: Environment) -> Iterator[I
 
 LONGEST_ANSWER = 120.0
 """Seconds; a longer gap between two answers is a pause."""
+SHORTEST_ANSWER = 1.0
+"""Seconds; answers that are closer came in a file, whose lines do not say how long they took."""
 
 
 def effort(answered: Sequence[datetime]) -> float:
-    """Seconds that one person's answers took: the gaps between them, a pause left out, the first like the others."""
+    """Seconds that one person's answers took: the gaps between them, where a gap tells; the others like these.
+
+    Where none does, half a minute each.
+    """
     times = sorted(answered)
     gaps = [(after - before).total_seconds() for before, after in pairwise(times)]
-    worked = [gap for gap in gaps if gap <= LONGEST_ANSWER]
+    worked = [gap for gap in gaps if SHORTEST_ANSWER <= gap <= LONGEST_ANSWER]
     usual = sum(worked) / len(worked) if worked else LONGEST_ANSWER / 4
     return sum(worked) + usual * (len(times) - len(worked)) if times else 0.0

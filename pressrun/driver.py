@@ -63,8 +63,10 @@ def main() -> int:
     parser.add_argument("--platform-session", action="store_true", help="use the session that the platform offers")
     given = parser.parse_args()
     session = _platform_session() if given.platform_session else None
-    tracing.export("pressrun-job")
     order = _order(given.order, given.order_in)
+    if order.traces:
+        os.environ.setdefault(tracing.ENDPOINT, order.traces)
+    tracing.export("pressrun-job")
     try:
         with tempfile.TemporaryDirectory(prefix="pressrun-job-") as folder, tracing.continued(_trace_of(order)):
             result = run(order, Path(folder))

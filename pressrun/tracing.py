@@ -7,6 +7,7 @@ not Airflow's export where OTEL_EXPORTER_OTLP_ENDPOINT says. Context travels as 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from contextlib import contextmanager
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+log = logging.getLogger(__name__)
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_ENDPOINTS = (ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PARENT = "traceparent"
 _HEADERS = (PARENT, "tracestate")
 _propagator = TraceContextTextMapPropagator()
@@ -25,22 +28,31 @@ Value = str | bool | int | float
 def export(service: str) -> bool:
     """Exports this process's spans as `service` from now on; whether anything asks for it.
 
-    A provider that is there, such as Airflow's, stays. Raises nothing: without the exporter's package there are none.
+    A provider that is there, such as Airflow's, stays. Raises nothing: without the exporter's package, which only its
+    log says, there are none.
     """
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         return False
+    try:
+        _provide(service)
+    except ModuleNotFoundError as missing:
+        log.warning("traces are asked for, and are not told: %s", missing)
+        return False
+    return True
+
+
+def _provide(service: str) -> None:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     if isinstance(trace.get_tracer_provider(), TracerProvider):
-        return True
+        return
     named = Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME") or service})
     provider = TracerProvider(resource=named)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
-    return True
 
 
 @contextmanager

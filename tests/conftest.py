@@ -56,6 +56,7 @@ def environment(home: Path) -> Environment:
         landing=str(home / "landing"),
         mlflow=Mlflow(tracking_uri=f"sqlite:///{home / 'mlflow.db'}"),
         spark=Spark(engine="duckdb"),
+        slack="optional",
     )
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pressrun.cli import app
 from pressrun.config.environment import Cluster, Deploy, Environment, Kubernetes
 from pressrun.config.prices import Prices
-from pressrun.costs import Item, MonthSpentError, effort, items_of, refuse_beyond, total
+from pressrun.costs import Item, MonthSpentError, effort, items_of, of_month, refuse_beyond, total
 from pressrun.jobs import ExternalJobs, NewQuestion, Questions, open_database
 from pressrun.lake import Lake, StageResult, StepKey, rows_of
 from pressrun.lake.types import Spent
@@ -84,6 +84,22 @@ def test_peoples_minutes_are_the_gaps_between_their_answers_without_the_pauses(l
     assert item.usd == pytest.approx(80 / 3600 * 30)
 
 
+def test_answers_that_came_in_a_file_count_at_the_persons_own_pace_else_at_half_a_minute_each() -> None:
+    file = [AT + timedelta(milliseconds=5 * n) for n in range(180)]
+    assert effort(file) == 180 * 30
+    assert effort([*file, *(AT + timedelta(hours=1, seconds=10 * n) for n in range(4))]) == pytest.approx(184 * 10)
+
+
+def test_people_work_for_labeling_and_an_oracle_is_none(lake: Lake, priced: Environment) -> None:
+    questions, sample = Questions(open_database(priced.database)), str(key("sample"))
+    asked = [NewQuestion(article_id=f"a{n}", kind="audit", title="t", body="b") for n in range(2)]
+    questions.ask(asked, pipeline="topics", step_key=sample, taxonomy_version="1", wait=timedelta(hours=4), now=AT)
+    for question, person in zip(questions.unanswered(pipeline="topics"), ("ann", "oracle"), strict=True):
+        questions.answer(question_id=question.question_id, person=person, labels=["World"], now=AT)
+    item = only(items_of(lake, priced, "topics", made("sample")))
+    assert (item.stage, item.what, item.quantity) == ("label", "people", 0.5)
+
+
 def test_effort_of_nobody_is_none_and_of_one_answer_a_guess() -> None:
     assert effort([]) == 0
     assert 0 < effort([AT]) < 120
@@ -123,6 +139,33 @@ def test_a_month_that_has_cost_its_budget_is_refused_with_what_it_went_into(lake
         refuse_beyond(lake, priced, "topics", budget_usd=1.0)
     next_month = datetime.now(UTC) + timedelta(days=32)
     refuse_beyond(lake, priced, "topics", budget_usd=1.0, now=next_month)
+
+
+def failed_job(environment: Environment, run: str, *, usd: float | None = 100.0) -> None:
+    """A job of a sample that never came to be, as the platform told of it."""
+    ledger = ExternalJobs(open_database(environment.database))
+    job = ledger.intend(
+        step_key=f"topics_retrain/{run}/sample/-1", pipeline="topics", stage="sample", inputs="i",
+        platform="emr_serverless", fence=0, token=lambda generation: f"{run}-{generation}",
+    )  # fmt: skip
+    ledger.seen(ledger.accepted(job, {"id": run}), state="failed", cost_usd=usd, failure="job")
+
+
+def test_jobs_of_steps_that_never_finished_count_in_the_month_in_which_they_ended(
+    lake: Lake, priced: Environment
+) -> None:
+    for night in range(10):
+        failed_job(priced, f"night-{night}")
+    with pytest.raises(MonthSpentError, match=r"1000\.00 USD .*emr_serverless job 1000\.00"):
+        refuse_beyond(lake, priced, "topics", budget_usd=1000.0)
+    refuse_beyond(lake, priced, "topics", budget_usd=1.0, now=datetime.now(UTC) + timedelta(days=32))
+    refuse_beyond(lake, priced, "mind", budget_usd=1.0)
+
+
+def test_a_job_whose_step_finished_is_counted_once(lake: Lake, priced: Environment) -> None:
+    failed_job(priced, "night")
+    finished(lake, "sample")
+    assert total(of_month(lake, priced, "topics", now=datetime.now(UTC))) == 100.0
 
 
 def test_every_stage_says_what_it_took_and_a_retry_says_the_same(first_night: Night) -> None:

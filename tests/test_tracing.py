@@ -73,6 +73,15 @@ def test_without_a_collector_nothing_is_recorded_or_carried(monkeypatch: pytest.
         assert tracing.carried() == {}
 
 
+def test_without_the_exporters_package_a_warning_is_all_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    assert not tracing.export("pressrun-job")
+    assert "traces are asked for" in caplog.text
+
+
 def test_a_process_of_its_own_exports_to_the_collector_before_it_ends() -> None:
     program = (
         "from pressrun import tracing; tracing.export('pressrun-test')\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -16,37 +17,52 @@ from pressrun.alerts.slack import RefusedError, Slack, UnknownOutcomeError, Unre
 from pressrun.jobs import Delivery, Message, Outbox, Thread
 
 log = logging.getLogger(__name__)
+TOKEN = "SLACK_BOT_TOKEN"
+NO_TOKEN = f"{TOKEN} was not set where it was last tried"
 _LEASE = timedelta(minutes=5)
 _EARLIER = 600.0
 """Seconds before the thread was last touched from which history is searched: clocks differ."""
 
 
-def deliver_all(outbox: Outbox, *, token: str | None, base_url: str | None) -> int:
-    """Delivers every thread that is due; returns how many could not be."""
+def deliver_all(outbox: Outbox, *, token: str | None, base_url: str | None, required: bool) -> int:
+    """Delivers every thread that is due; returns how many could not be.
+
+    Without a token the terminal shows them; where Slack is `required` they wait for a token all the same.
+    """
     holder = f"{socket.gethostname()}/{os.getpid()}/{uuid4().hex[:8]}"
     slack = Slack(token=token, base_url=base_url) if token else None
     left = 0
     for delivery in outbox.take(holder=holder, lasting=_LEASE):
         try:
-            left += not _delivered(outbox, delivery, slack)
+            left += not _delivered(outbox, delivery, slack, required=required)
         finally:
             outbox.release(delivery.thread.thread, holder=holder)
     return left
 
 
-def _delivered(outbox: Outbox, delivery: Delivery, slack: Slack | None) -> bool:
-    if slack is None or not delivery.thread.channel:
-        _show(outbox, delivery)
+def _delivered(outbox: Outbox, delivery: Delivery, slack: Slack | None, *, required: bool) -> bool:
+    if not delivery.thread.channel or (slack is None and not required):
+        _show(delivery, delivery.replies)
+        _shown(outbox, delivery)
         return True
+    if slack is None:
+        _show(delivery, [reply for reply in delivery.replies if reply.last_error is None])
+        for reply in delivery.replies:
+            outbox.reply_state(reply.key, last_error=NO_TOKEN)
+        return _kept(outbox, delivery, NO_TOKEN)
     try:
         _send(outbox, delivery, slack, channel=delivery.thread.channel)
     except (UnknownOutcomeError, RefusedError, UnreachableError) as error:
-        outbox.head_state(delivery.thread.thread, last_error=str(error)[:500])
-        what = len(delivery.replies) or 1
-        log.warning("Alerts: %s kept in the outbox for %s: %s", what, delivery.thread.channel, error)
-        return False
+        return _kept(outbox, delivery, str(error))
     outbox.head_state(delivery.thread.thread, last_error=None)
     return True
+
+
+def _kept(outbox: Outbox, delivery: Delivery, why: str) -> bool:
+    outbox.head_state(delivery.thread.thread, last_error=why[:500])
+    what = len(delivery.replies) or 1
+    log.warning("Alerts: %s kept in the outbox for %s: %s", what, delivery.thread.channel, why)
+    return False
 
 
 def _send(outbox: Outbox, delivery: Delivery, slack: Slack, *, channel: str) -> None:
@@ -100,15 +116,23 @@ def _reply(outbox: Outbox, reply: Message, slack: Slack, *, place: tuple[str, st
     outbox.reply_state(reply.key, state="sent", slack_ts=found, sent_at=datetime.now(UTC), last_error=None)
 
 
-def _show(outbox: Outbox, delivery: Delivery) -> None:
+def _show(delivery: Delivery, replies: Sequence[Message]) -> None:
+    """Only what is new: a reply comes with every revision of the first message."""
     thread, console = delivery.thread, Console(stderr=True)
     to = thread.channel or thread.pipeline
-    if thread.sent_revision < thread.revision:
+    if thread.sent_revision < thread.revision and replies:
         console.print(Text.assemble((f"{to} ▸ ", "bold cyan"), _visible(plain(thread.text))))
-        outbox.head_state(thread.thread, sent_revision=thread.revision, state="shown")
-    for reply in delivery.replies:
+    for reply in replies:
         console.print(Text.assemble((f"{to} ▸ {thread.thread} ", "dim"), _visible(plain(reply.text))))
-        outbox.reply_state(reply.key, state="shown", sent_at=datetime.now(UTC))
+
+
+def _shown(outbox: Outbox, delivery: Delivery) -> None:
+    """Shown is delivered."""
+    thread = delivery.thread
+    if thread.sent_revision < thread.revision:
+        outbox.head_state(thread.thread, sent_revision=thread.revision, state="shown", last_error=None)
+    for reply in delivery.replies:
+        outbox.reply_state(reply.key, state="shown", sent_at=datetime.now(UTC), last_error=None)
 
 
 def _visible(text: str) -> str:

@@ -50,6 +50,16 @@ class Slack:
         self._posting = WebClient(token=token, base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=list(careful))
         self._asking = WebClient(token=token, base_url=url, timeout=TIMEOUT_SECONDS, retry_handlers=list(repeatable))
 
+    def sign_in(self) -> None:
+        """Asks Slack whether it takes the token; changes nothing."""
+        try:
+            self._asking.auth_test()
+        except SlackApiError as error:
+            failure = _failure(error)
+            raise (failure if isinstance(failure, RefusedError) else UnreachableError(str(failure))) from error
+        except _TROUBLE as error:
+            raise UnreachableError(f"{type(error).__name__}: {error}") from error
+
     def post(self, *, channel: str, text: str, key: str, thread_ts: str | None) -> tuple[str, str]:
         """Posts once; returns (channel id, ts)."""
         metadata = {"event_type": EVENT, "event_payload": {"key": key}}

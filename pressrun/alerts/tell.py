@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 
-from pressrun.alerts.delivery import deliver_all
+from pressrun.alerts.delivery import TOKEN, deliver_all
 from pressrun.alerts.render import clipped, detail, escaped, headline
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
@@ -15,7 +15,6 @@ from pressrun.jobs import Message, Outbox, Thread, open_database
 from pressrun.verdict import Verdict
 
 log = logging.getLogger(__name__)
-TOKEN = "SLACK_BOT_TOKEN"
 
 
 def tell(
@@ -67,9 +66,15 @@ def say(
 
 
 def deliver(environment: Environment, *, token: str | None = None) -> int:
-    """Delivers what is due; returns how many threads still have something due. Without a token: to the terminal."""
+    """Delivers what is due; returns how many threads still have something due.
+
+    Without a token the terminal shows it, which is enough where the environment has `slack: optional`.
+    """
     return deliver_all(
-        outbox(environment), token=token or os.environ.get(TOKEN) or None, base_url=environment.slack_url
+        outbox(environment),
+        token=token or os.environ.get(TOKEN) or None,
+        base_url=environment.slack_url,
+        required=environment.slack == "required",
     )
 
 

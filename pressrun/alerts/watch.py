@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
+from pressrun.alerts.delivery import TOKEN
+from pressrun.alerts.slack import RefusedError, Slack, UnreachableError
 from pressrun.alerts.tell import outbox
 from pressrun.config.environment import Environment
 from pressrun.jobs.outbox import Stuck
 
 ALLOWED = timedelta(hours=2)
 URL = "PRESSRUN_HEARTBEAT_URL"
+_MEND = f"put a bot's token into {TOKEN} where tasks run, or write slack: optional in the environment's file"
 _SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
@@ -42,6 +45,25 @@ def in_words(found: Sequence[Stuck]) -> str:
         f"messages of {len(found)} threads have not arrived, the first ({oldest.thread}) since "
         f"{oldest.since:%Y-%m-%d %H:%M} UTC{why}"
     )
+
+
+def unheard(environment: Environment, channels: Collection[str]) -> str:
+    """Why no message would arrive in these channels, in words; empty where one would, or where Slack is optional.
+
+    A Slack that does not answer just now is no reason: what it misses meanwhile lies in the outbox, and shows.
+    """
+    token, named = os.environ.get(TOKEN), ", ".join(sorted(channels))
+    if not channels or (not token and environment.slack == "optional"):
+        return ""
+    if not token:
+        return f"{named}: no message would arrive, for {TOKEN} is not set here; {_MEND}"
+    try:
+        Slack(token=token, base_url=environment.slack_url).sign_in()
+    except RefusedError as error:
+        return f"{named}: no message would arrive, for the token is refused: {error}; {_MEND}"
+    except UnreachableError as error:
+        _log.warning("Slack could not be asked whether it takes the token: %s", error)
+    return ""
 
 
 def beat(environment: Environment, now: datetime | None = None) -> datetime:

@@ -84,7 +84,10 @@ def retract(
         str | None, typer.Option("--labeler", help="whose labels are, such as person:ann or llm:model@prompt")
     ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="from when on, such as 2026-01-06T08:00; by default all of it")
+        str | None,
+        typer.Option(
+            "--since", help="from when on, such as 2026-01-06T08:00+01:00 (without a zone: this machine's); else all"
+        ),
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="let it in again")] = False,
     environment: EnvironmentName = None,
@@ -122,9 +125,12 @@ def retract(
 
 def _time(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        since = datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise ValueError(f"--since {text}: write a time such as 2026-01-06T08:00") from None
+    if since > datetime.now(UTC):
+        raise ValueError(f"--since {text}: {since:%Y-%m-%d} has not come yet, so nothing would be withdrawn")
+    return since
 
 
 def told(receipt: Receipt) -> Iterator[str]:

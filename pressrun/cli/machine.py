@@ -45,11 +45,12 @@ def schema(
 
 def requirements(
     spark: Annotated[bool, typer.Option("--spark", help="for a stage that samples with Spark, too")] = False,
+    job: Annotated[bool, typer.Option("--job", help="of Spark jobs elsewhere instead, for their image")] = False,
 ) -> None:
     """Prints what Pressrun needs in a stage's own environment, for the file that its lock is made from."""
-    from pressrun.environments.needed import needed
+    from pressrun.environments.needed import needed, needed_by_jobs
 
-    for line in needed(spark=spark):
+    for line in needed_by_jobs() if job else needed(spark=spark):
         print(line)
 
 

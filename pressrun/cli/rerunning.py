@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,5 +53,7 @@ def _tell(done: Rerun) -> None:
         table.add_row(f"{row.where}  {escape(row.what)}", escape(row.one), changed)
     out.print()
     out.print(table)
-    out.print(f"\nIts lake, models and reports are in {done.home}; remove the folder when you are done.", style="dim",
-              highlight=False, soft_wrap=True)  # fmt: skip
+    own = Path(done.lake).is_relative_to(done.home)
+    where = f"Its lake, models and reports are in {done.home}; remove the folder when you are done."
+    beside = f"Its lake is {done.lake}, its models and reports are in {done.home}; remove both when you are done."
+    out.print(f"\n{where if own else beside}", style="dim", highlight=False, soft_wrap=True)

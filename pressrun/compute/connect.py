@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from pressrun.compute.platform import ComputePlatform, ConfigurationFailed
@@ -30,6 +31,8 @@ class Clients(Protocol):
 
     def dataproc_jobs(self, place: DataprocCluster) -> Any: ...
 
+    def dataproc_clusters(self, place: DataprocCluster) -> Any: ...
+
     def kubernetes(self, place: Kubernetes | Pods) -> Any: ...
 
 
@@ -52,6 +55,11 @@ class DefaultClients:
 
         return JobControllerClient(**_google(place))
 
+    def dataproc_clusters(self, place: DataprocCluster) -> Any:
+        from google.cloud.dataproc_v1 import ClusterControllerClient
+
+        return ClusterControllerClient(**_google(place))
+
     def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from kubernetes import config
 
@@ -62,17 +70,46 @@ class DefaultClients:
 def open_platform(environment: Environment, clients: Clients | None = None, *, stage: str = "") -> ComputePlatform:
     """What runs the environment's Spark jobs, or the pods of a `stage` that has an image.
 
-    Raises ConfigurationFailed when its extra is not installed.
+    Raises ConfigurationFailed when its extra is not installed, and when nobody can sign in.
     """
     if environment.stages.of(stage).in_pod:
-        return _stage_pods(environment, stage, clients or DefaultClients())
+        with _signing_in("pods", environment.pods):
+            return _stage_pods(environment, stage, clients or DefaultClients())
     place = environment.spark.platform
     try:
-        return _OPENED[place.kind](environment, place, clients or DefaultClients())
+        with _signing_in("spark.platform", place):
+            return _OPENED[place.kind](environment, place, clients or DefaultClients())
     except ImportError as error:
         extra = "aws" if place.kind.startswith("emr") else "gcp"
         reason = f"spark.platform is {place.kind}, and {error.name} is not installed"
         raise ConfigurationFailed(reason, hint=f"pip install 'pressrun[{extra}]'") from error
+
+
+@contextmanager
+def _signing_in(section: str, place: Any) -> Iterator[None]:
+    """Translates what the vendors' clients raise when they are made: by its module; not all are installed."""
+    try:
+        yield
+    except Exception as error:
+        vendor = type(error).__module__.partition(".")[0]
+        if vendor not in _SIGN_IN:
+            raise
+        file = f" by {place.kubeconfig}" if getattr(place, "kubeconfig", None) else ""
+        reason = f"{section} is {getattr(place, 'kind', 'in Kubernetes')}, and nobody can sign in there{file}: {error}"
+        raise ConfigurationFailed(reason, hint=_SIGN_IN[vendor].format(section=section)) from error
+
+
+_SIGN_IN = {
+    "botocore": "Set AWS_PROFILE to one that ~/.aws/config has, or leave it out where a role of the machine signs in",
+    "google": (
+        "gcloud auth application-default login, or set GOOGLE_APPLICATION_CREDENTIALS; on Google's machines a service "
+        "account signs in by itself"
+    ),
+    "kubernetes": (
+        "Set {section}.kubeconfig and {section}.context of the environment's file, or KUBECONFIG, to a file and a "
+        "context that are there"
+    ),
+}
 
 
 def _local(environment: Environment, place: Local, clients: Clients) -> ComputePlatform:
@@ -102,7 +139,9 @@ def _dataproc_serverless(environment: Environment, place: DataprocServerless, cl
 def _dataproc_cluster(environment: Environment, place: DataprocCluster, clients: Clients) -> ComputePlatform:
     from pressrun.compute.dataproc_cluster import DataprocClusterPlatform
 
-    return DataprocClusterPlatform(place, clients.dataproc_jobs(place))
+    return DataprocClusterPlatform(
+        place, clients.dataproc_jobs(place), clusters=lambda: clients.dataproc_clusters(place)
+    )
 
 
 def _kubernetes(environment: Environment, place: Kubernetes, clients: Clients) -> ComputePlatform:

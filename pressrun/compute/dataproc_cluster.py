@@ -5,11 +5,16 @@ API: https://cloud.google.com/dataproc/docs/reference/rpc/google.cloud.dataproc.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pressrun.compute import google
+from pressrun.compute.failures import of_dataproc_job
 from pressrun.compute.google import AlreadyThere, NotThere, asking
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.outlook import Outlook, absent, cluster, unseen
+from pressrun.compute.overdue import held_to
+from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import DataprocCluster
 
 _STATES = {
@@ -24,26 +29,31 @@ _STATES = {
     "ATTEMPT_FAILURE": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-_PLATFORM = ("task not acquired", "cluster is not in", "insufficient", "preempted", "lost node", "agent failed")
-_CONFIGURATION = ("permission", "accessdenied", "403", "no such file", "not found")
 
 
 class DataprocClusterPlatform:
-    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient."""
+    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient; `clusters` makes its cluster client.
+
+    The service knows no time limit of a job: whoever looks at one that is older than `timeout_minutes` cancels it.
+    """
 
     name = "dataproc_cluster"
 
-    def __init__(self, place: DataprocCluster, client: Any) -> None:
-        self._place, self._client = place, client
+    def __init__(self, place: DataprocCluster, client: Any, *, clusters: Callable[[], Any]) -> None:
+        self._place, self._client, self._clusters = place, client, clusters
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
-        asked = {**self._region, "job": self._job(job, token), "request_id": google.request_id(token)}
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        place = {"project_id": self._place.project, "region": self._place.region}
+        return {**place, "job": self._job(job, token), "request_id": google.request_id(token)}
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         try:
             with asking("dataproc.jobs.create"):
-                self._client.submit_job(request=asked, timeout=google.TIMEOUT, retry=None)
+                self._client.submit_job(request=dict(request), timeout=google.TIMEOUT, retry=None)
         except AlreadyThere:
             pass
-        return self._handle(token)
+        place = {"project": request["project_id"], "region": request["region"]}
+        return Handle(platform=self.name, job_id=token, place=place)
 
     def find(self, token: str) -> Handle | None:
         try:
@@ -57,19 +67,40 @@ class DataprocClusterPlatform:
             job = self._get(handle)
         except NotThere as gone:
             return JobState(state=State.UNKNOWN, detail=str(gone), logs=self.page(handle))
-        return self._told(job, handle)
+        told = self._told(job, handle)
+        return held_to(
+            self._place.timeout_minutes,
+            told,
+            since=min(filter(None, (one.state_start_time for one in (*job.status_history, job.status))), default=None),
+            until=job.status.state_start_time if told.state.ended else None,
+            end=lambda: self._end(handle),
+        )
 
     def cancel(self, handle: Handle) -> None:
         if self.state(handle).ending:
             return
+        with unless_ending(self, handle):
+            self._end(handle)
+
+    def outlook(self) -> Iterator[Outlook]:
+        place = self._place
+        named = {"project_id": place.project, "region": place.region, "cluster_name": place.cluster}
         try:
-            with unless_ending(self, handle), asking("dataproc.jobs.cancel", job=True):
-                self._client.cancel_job(request=self._named(handle), timeout=google.TIMEOUT, retry=None)
-        except NotThere:
-            return
+            with asking("dataproc.clusters.get", job=True):
+                told = self._clusters().get_cluster(request=named, timeout=google.TIMEOUT, retry=None)
+        except NotThere as gone:
+            yield absent("cluster", gone)
+        except ComputeError as error:
+            yield unseen("cluster", error)
+        else:
+            yield from cluster(told, place)
 
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "jobs", handle.job_id)
+
+    def _end(self, handle: Handle) -> None:
+        with suppress(NotThere), asking("dataproc.jobs.cancel", job=True):
+            self._client.cancel_job(request=self._named(handle), timeout=google.TIMEOUT, retry=None)
 
     def _get(self, handle: Handle) -> Any:
         with asking("dataproc.jobs.get", job=True):
@@ -79,7 +110,7 @@ class DataprocClusterPlatform:
         state = _STATES.get(job.status.state.name, State.UNKNOWN)
         if state is State.RUNNING and job.status.substate.name == "QUEUED":
             state = State.QUEUED
-        failure, hint = _failure(job.status.details) if state is State.FAILED else (None, "")
+        failure, hint = of_dataproc_job(job.status.details) if state is State.FAILED else (None, "")
         usage = _usage(job.yarn_applications)
         return JobState(
             state=state,
@@ -122,22 +153,9 @@ class DataprocClusterPlatform:
     def _named(self, handle: Handle) -> dict[str, str]:
         return {"project_id": handle.place["project"], "region": handle.place["region"], "job_id": handle.job_id}
 
-    @property
-    def _region(self) -> dict[str, str]:
-        return {"project_id": self._place.project, "region": self._place.region}
-
 
 def _usage(applications: Any) -> dict[str, float]:
     """What YARN gave to the job's applications, in hours."""
     vcores = sum(one.vcore_seconds for one in applications) / 3600
     memory = sum(one.memory_mb_seconds for one in applications) / 3600 / 1024
     return {"vCoreHour": vcores, "memoryGBHour": memory} if vcores else {}
-
-
-def _failure(details: str) -> tuple[str, str]:
-    said = details.lower()
-    if any(word in said for word in _PLATFORM):
-        return "platform", "Look at the cluster's state and its nodes; a retry helps"
-    if any(word in said for word in _CONFIGURATION):
-        return "configuration", "Look at the rights of the cluster's service account on the lake's bucket"
-    return "job", "Read the driver's output for the last error; out of memory: raise spark.platform.resources"

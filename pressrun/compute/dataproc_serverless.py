@@ -5,10 +5,13 @@ API: https://cloud.google.com/dataproc-serverless/docs/reference/rpc/google.clou
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pressrun.compute import google
+from pressrun.compute.failures import of_dataproc_batch
 from pressrun.compute.google import AlreadyThere, NotThere, asking
+from pressrun.compute.outlook import Outlook, batches
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import DataprocServerless
 
@@ -20,9 +23,6 @@ _STATES = {
     "FAILED": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-# What `state_message` says when it is not the job's own doing.
-_PLATFORM = ("quota", "insufficient", "stockout", "resource_exhausted", "resources available", "internal error")
-_CONFIGURATION = ("permission", "service account", "subnetwork", "private google access", "image", "does not exist")
 
 
 class DataprocServerlessPlatform:
@@ -33,19 +33,22 @@ class DataprocServerlessPlatform:
     def __init__(self, place: DataprocServerless, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
-        asked = {
-            "parent": self._parent,
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        return {
+            "parent": f"projects/{self._place.project}/locations/{self._place.region}",
             "batch": self._batch(job),
             "batch_id": token,
             "request_id": google.request_id(token),
         }
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         try:
             with asking("dataproc.batches.create"):
-                self._client.create_batch(request=asked, timeout=google.TIMEOUT)
+                self._client.create_batch(request=dict(request), timeout=google.TIMEOUT)
         except AlreadyThere:
             pass
-        return self._handle(token)
+        _, project, _, region = request["parent"].split("/")
+        return Handle(platform=self.name, job_id=token, place={"project": project, "region": region})
 
     def find(self, token: str) -> Handle | None:
         try:
@@ -72,6 +75,9 @@ class DataprocServerlessPlatform:
         except NotThere:
             return
 
+    def outlook(self) -> Iterator[Outlook]:
+        return batches(self._place)
+
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "batches", handle.job_id)
 
@@ -82,7 +88,7 @@ class DataprocServerlessPlatform:
 
     def _told(self, batch: Any, handle: Handle) -> JobState:
         state = _STATES.get(batch.state.name, State.UNKNOWN)
-        failure, hint = _failure(batch.state_message) if state is State.FAILED else (None, "")
+        failure, hint = of_dataproc_batch(batch.state_message) if state is State.FAILED else (None, "")
         usage = _usage(batch.runtime_info.approximate_usage)
         return JobState(
             state=state,
@@ -124,21 +130,8 @@ class DataprocServerlessPlatform:
         place = {"project": self._place.project, "region": self._place.region}
         return Handle(platform=self.name, job_id=token, place=place)
 
-    @property
-    def _parent(self) -> str:
-        return f"projects/{self._place.project}/locations/{self._place.region}"
-
 
 def _usage(told: Any) -> dict[str, float]:
     """Data compute units and shuffle storage, in hours of each."""
     hours = {"DCUHour": told.milli_dcu_seconds / 3.6e6, "shuffleStorageGBHour": told.shuffle_storage_gb_seconds / 3600}
     return {unit: amount for unit, amount in hours.items() if amount}
-
-
-def _failure(message: str) -> tuple[str, str]:
-    said = message.lower()
-    if any(word in said for word in _PLATFORM):
-        return "platform", "Raise the region's quota of CPUs or addresses, or ask for less; a retry helps"
-    if any(word in said for word in _CONFIGURATION):
-        return "configuration", "Look at the job's service account, the subnetwork's Private Google Access, the image"
-    return "job", "Read the driver's output for the last error; out of memory: raise spark.platform.resources"

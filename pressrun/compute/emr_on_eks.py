@@ -5,15 +5,15 @@ API: https://docs.aws.amazon.com/emr-on-eks/latest/APIReference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
 from pressrun.compute.labels import aws_tags
-from pressrun.compute.platform import ConfigurationFailed, Handle, JobState, SparkJob, State, unless_ending
+from pressrun.compute.outlook import Outlook, absent, unseen, virtual_cluster
+from pressrun.compute.overdue import held_to
+from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, unless_ending
 from pressrun.config.spark import EmrOnEks
 
 _STATES = {
@@ -45,17 +45,17 @@ class EmrOnEksPlatform:
     def __init__(self, place: EmrOnEks, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         with asking("emr-containers:StartJobRun"):
-            started = self._client.start_job_run(**self._request(job, token))
-        return self._handle(started["id"])
+            started = self._client.start_job_run(**request)
+        return self._handle(started["id"], cluster=request["virtualClusterId"])
 
     def find(self, token: str) -> Handle | None:
         asked = {"virtualClusterId": self._place.virtual_cluster_id, "name": token}
         with asking("emr-containers:ListJobRuns"):
             pages = self._client.get_paginator("list_job_runs").paginate(**asked)
             run_id = next((run["id"] for page in pages for run in page.get("jobRuns", [])), None)
-        return self._handle(run_id) if run_id else None
+        return self._handle(run_id, cluster=self._place.virtual_cluster_id) if run_id else None
 
     def state(self, handle: Handle) -> JobState:
         try:
@@ -63,17 +63,30 @@ class EmrOnEksPlatform:
                 run = self._client.describe_job_run(**self._named(handle))["jobRun"]
         except NotThere as gone:
             return JobState(state=State.UNKNOWN, detail=str(gone), logs=self._logs(handle))
-        told = self._told(run, handle)
-        return self._too_late(told, handle) if self._overdue(run) else told
+        return held_to(
+            self._place.timeout_minutes,
+            self._told(run, handle),
+            since=run.get("createdAt"),
+            until=run.get("finishedAt"),
+            end=lambda: self._end(handle),
+        )
 
     def cancel(self, handle: Handle) -> None:
         if self.state(handle).ending:
             return
+        with unless_ending(self, handle):
+            self._end(handle)
+
+    def outlook(self) -> Iterator[Outlook]:
         try:
-            with unless_ending(self, handle):
-                self._end(handle)
-        except NotThere:
-            return
+            with asking("emr-containers:DescribeVirtualCluster", job=True):
+                told = self._client.describe_virtual_cluster(id=self._place.virtual_cluster_id)["virtualCluster"]
+        except NotThere as gone:
+            yield absent("virtual cluster", gone)
+        except ComputeError as error:
+            yield unseen("virtual cluster", error)
+        else:
+            yield from virtual_cluster(told, self._place)
 
     def page(self, handle: Handle) -> str:
         region, cluster = handle.place["region"], handle.place["virtual_cluster_id"]
@@ -81,23 +94,8 @@ class EmrOnEksPlatform:
         return f"{console}#/virtual-clusters/{cluster}/job-runs/{handle.job_id}"
 
     def _end(self, handle: Handle) -> None:
-        with asking("emr-containers:CancelJobRun", job=True):
+        with suppress(NotThere), asking("emr-containers:CancelJobRun", job=True):
             self._client.cancel_job_run(**self._named(handle))
-
-    def _overdue(self, run: Mapping[str, Any]) -> bool:
-        created, ended = run.get("createdAt"), run.get("finishedAt") or datetime.now(UTC)
-        return created is not None and ended - created > timedelta(minutes=self._place.timeout_minutes)
-
-    def _too_late(self, told: JobState, handle: Handle) -> JobState:
-        """Ended for that, and cancelled by us: a failure of the job as on platforms that end it by themselves."""
-        hint = "It ran longer than spark.platform.timeout_minutes"
-        if told.state is State.CANCELLED:
-            return replace(told, state=State.FAILED, failure="job", hint=hint)
-        if told.ending:
-            return told
-        with suppress(NotThere, ConfigurationFailed):
-            self._end(handle)
-        return replace(told, detail=f"{hint}, and is being cancelled", cancelling=True)
 
     def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
         state = _STATES.get(run["state"], State.UNKNOWN)
@@ -107,7 +105,7 @@ class EmrOnEksPlatform:
         logs = self._logs(handle)
         return JobState(state=state, detail=detail, failure=failure, hint=hint, logs=logs, cancelling=going)
 
-    def _request(self, job: SparkJob, token: str) -> dict[str, Any]:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         driver = {
             "entryPoint": job.entry,
             "entryPointArguments": list(job.arguments),
@@ -142,8 +140,8 @@ class EmrOnEksPlatform:
             told["cloudWatchMonitoringConfiguration"] = {"logGroupName": self._place.log_group}
         return {"monitoringConfiguration": told} if told else {}
 
-    def _handle(self, run_id: str) -> Handle:
-        place = {"virtual_cluster_id": self._place.virtual_cluster_id, "region": self._place.region}
+    def _handle(self, run_id: str, *, cluster: str) -> Handle:
+        place = {"virtual_cluster_id": cluster, "region": self._place.region}
         return Handle(platform=self.name, job_id=run_id, place=place)
 
     def _named(self, handle: Handle) -> dict[str, str]:

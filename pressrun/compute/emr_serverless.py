@@ -5,12 +5,14 @@ API: https://docs.aws.amazon.com/emr-serverless/latest/APIReference
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
+from pressrun.compute.failures import of_emr_serverless
 from pressrun.compute.labels import aws_tags
-from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.outlook import Outlook, absent, application, unseen
+from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
 from pressrun.config.spark import EmrServerless
 
 _STATES = {
@@ -24,9 +26,6 @@ _STATES = {
     "FAILED": State.FAILED,
     "CANCELLED": State.CANCELLED,
 }
-# What `stateDetails` says when it is not the job's own doing.
-_PLATFORM = ("capacity", "quota", "limit exceeded", "internal error", "insufficient", "timed out waiting for resources")
-_CONFIGURATION = ("access denied", "not authorized", "accessdenied", "could not be assumed", "does not exist", "image")
 
 
 class EmrServerlessPlatform:
@@ -37,17 +36,17 @@ class EmrServerlessPlatform:
     def __init__(self, place: EmrServerless, client: Any) -> None:
         self._place, self._client = place, client
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         with asking("emr-serverless:StartJobRun"):
-            started = self._client.start_job_run(**self._request(job, token))
-        return self._handle(started["jobRunId"])
+            started = self._client.start_job_run(**request)
+        return self._handle(started["jobRunId"], application=request["applicationId"])
 
     def find(self, token: str) -> Handle | None:
         with asking("emr-serverless:ListJobRuns"):
             pages = self._client.get_paginator("list_job_runs").paginate(applicationId=self._place.application_id)
             found = (run["id"] for page in pages for run in page["jobRuns"] if run.get("name") == token)
             run_id = next(found, None)
-        return self._handle(run_id) if run_id else None
+        return self._handle(run_id, application=self._place.application_id) if run_id else None
 
     def state(self, handle: Handle) -> JobState:
         try:
@@ -66,6 +65,17 @@ class EmrServerlessPlatform:
         except NotThere:
             return
 
+    def outlook(self) -> Iterator[Outlook]:
+        try:
+            with asking("emr-serverless:GetApplication", job=True):
+                told = self._client.get_application(applicationId=self._place.application_id)["application"]
+        except NotThere as gone:
+            yield absent("application", gone)
+        except ComputeError as error:
+            yield unseen("application", error)
+        else:
+            yield from application(told, self._place)
+
     def page(self, handle: Handle) -> str:
         region, application = handle.place["region"], handle.place["application_id"]
         console = f"https://{region}.console.aws.amazon.com/emr/home?region={region}"
@@ -73,7 +83,7 @@ class EmrServerlessPlatform:
 
     def _told(self, run: Mapping[str, Any], handle: Handle) -> JobState:
         state, detail = _STATES.get(run["state"], State.UNKNOWN), run.get("stateDetails", "")
-        failure, hint = _failure(detail) if state is State.FAILED else (None, "")
+        failure, hint = of_emr_serverless(detail) if state is State.FAILED else (None, "")
         usage = {k: float(v) for k, v in run.get("billedResourceUtilization", {}).items()}
         cost = priced(usage, self._place.prices)
         return JobState(
@@ -87,7 +97,7 @@ class EmrServerlessPlatform:
             cancelling=run["state"] == "CANCELLING",
         )
 
-    def _request(self, job: SparkJob, token: str) -> dict[str, Any]:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         driver = {
             "entryPoint": job.entry,
             "entryPointArguments": list(job.arguments),
@@ -116,8 +126,8 @@ class EmrServerlessPlatform:
             executor="spark.executorEnv.",
         )
 
-    def _handle(self, run_id: str) -> Handle:
-        place = {"application_id": self._place.application_id, "region": self._place.region}
+    def _handle(self, run_id: str, *, application: str) -> Handle:
+        place = {"application_id": application, "region": self._place.region}
         return Handle(platform=self.name, job_id=run_id, place=place)
 
     def _named(self, handle: Handle) -> dict[str, str]:
@@ -129,12 +139,3 @@ class EmrServerlessPlatform:
             return self.page(handle)
         below = f"applications/{handle.place['application_id']}/jobs/{handle.job_id}/SPARK_DRIVER/stdout.gz"
         return f"{self._place.log_uri.rstrip('/')}/{below}"
-
-
-def _failure(detail: str) -> tuple[str, str]:
-    said = detail.lower()
-    if any(word in said for word in _PLATFORM):
-        return "platform", "Raise the application's maximum capacity or the account's quota of vCPUs; a retry helps"
-    if any(word in said for word in _CONFIGURATION):
-        return "configuration", "Look at the job's role, its trust in emr-serverless.amazonaws.com, and the image"
-    return "job", "Read the driver's log for the last error; out of memory: raise spark.platform.resources"

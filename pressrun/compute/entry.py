@@ -6,7 +6,9 @@ zip is unpacked, and stages read their own sources as files.
 
 from __future__ import annotations
 
+import atexit
 import runpy
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -23,8 +25,10 @@ def find_archive(name: str) -> Path:
 
 
 def unpack(name: str) -> None:
-    """Unpacks the archive into a new folder, the first that this process imports from."""
+    """Unpacks the archive into a new folder, the first that this process imports from; at its end it goes."""
     folder = Path(tempfile.mkdtemp(prefix="pressrun-"))
+    # Before anything else registers what it does at the end, and so after all of that.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with zipfile.ZipFile(find_archive(name)) as archive:
         archive.extractall(folder)
     sys.path.insert(0, str(folder))

@@ -10,14 +10,16 @@ https://spark.apache.org/docs/latest/running-on-kubernetes.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from pressrun.compute.driver_pod import driver_pod
+from pressrun.compute.outlook import Outlook, unseen
 from pressrun.compute.platform import (
+    PREFIX,
     ComputeError,
     ConfigurationFailed,
     Handle,
@@ -84,25 +86,26 @@ class PodPlatform:
 
         self._where, self._pods = place, CoreV1Api(client)
 
-    def manifest(self, job: SparkJob, token: str) -> dict[str, Any]:
-        """The pod of a job."""
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        """The manifest of a job's pod."""
         raise NotImplementedError
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
-        pod = self.manifest(job, token)
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
+        namespace = request["metadata"]["namespace"]
         try:
             with _asking("create pods", self.keys):
-                self._pods.create_namespaced_pod(self._where.namespace, pod, _request_timeout=_TIMEOUT)
+                self._pods.create_namespaced_pod(namespace, dict(request), _request_timeout=_TIMEOUT)
         except _AlreadyThere:
             pass
-        return self._handle(token)
+        return self._handle(token, namespace)
 
     def find(self, token: str) -> Handle | None:
+        handle = self._handle(token, self._where.namespace)
         try:
-            self._get(self._handle(token))
+            self._get(handle)
         except _NotThere:
             return None
-        return self._handle(token)
+        return handle
 
     def state(self, handle: Handle) -> JobState:
         """As the platform says. A pod that cannot start is deleted, so that what is told as its end stays its end."""
@@ -137,8 +140,8 @@ class PodPlatform:
         with _asking("get pods", self.keys):
             return self._pods.read_namespaced_pod(handle.job_id, handle.place["namespace"], _request_timeout=_TIMEOUT)
 
-    def _handle(self, token: str) -> Handle:
-        place = {"namespace": self._where.namespace, "context": self._where.context or ""}
+    def _handle(self, token: str, namespace: str) -> Handle:
+        place = {"namespace": namespace, "context": self._where.context or ""}
         return Handle(platform=self.name, job_id=token, place=place)
 
 
@@ -149,8 +152,21 @@ class KubernetesPlatform(PodPlatform):
         super().__init__(place, client)
         self._place = place
 
-    def manifest(self, job: SparkJob, token: str) -> dict[str, Any]:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         return driver_pod(job, token, self._place)
+
+    def outlook(self) -> Iterator[Outlook]:
+        """By a dry run: rights, namespace, service account, admission and quotas are looked at, and no pod is made."""
+        pod, what = self.request(SparkJob(name="doctor", entry="/doctor.py"), f"{PREFIX}doctor"), "driver's pod"
+        try:
+            with _asking("create pods", self.keys):
+                self._pods.create_namespaced_pod(self._place.namespace, pod, dry_run="All", _request_timeout=_TIMEOUT)
+        except ConfigurationFailed as refused:
+            yield Outlook(what=what, state="bad", words=refused.reason, remedy=refused.hint)
+        except ComputeError as error:
+            yield unseen(what, error)
+        else:
+            yield Outlook(what=what, words=f"the namespace {self._place.namespace} would take it")
 
 
 @contextmanager

@@ -1,18 +1,20 @@
 """This machine: a job is a process of its own, which outlives whoever started it.
 
 Submit-once by a lock: the process itself takes it, writes down its id and when it was created (an id alone is given to
-another process later), and leaves a job alone that was started before.
+another process later), and leaves a job alone that was started before. Any of a job's processes may be killed alone,
+as the kernel does when memory runs out: before a job is told as ended, what is left of it is ended, too.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,9 +22,12 @@ from uuid import uuid4
 import psutil
 from filelock import FileLock, Timeout
 
-from pressrun.compute.platform import Handle, JobState, PlatformFailed, SparkJob, State
+from pressrun.compute.platform import Handle, JobState, PlatformFailed, PollingFailed, SparkJob, State
 
 _STARTS_WITHIN = 20.0
+_ENDS_WITHIN = 10.0
+# A variable that all of a job's processes have.
+_MARK = "PRESSRUN_LOCAL_JOB"
 # The exit status of a driver in whose place another was started: pressrun.driver.SUPERSEDED.
 _SUPERSEDED = 75
 
@@ -35,14 +40,19 @@ class LocalPlatform:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        return {"entry": job.entry, "arguments": list(job.arguments), "brought": [*job.packages, *job.files]}
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         folder = self._root / token
         folder.mkdir(parents=True, exist_ok=True)
-        told = {"entry": job.entry, "arguments": job.arguments, "brought": [*job.packages, *job.files]}
-        _write(folder / "job.json", told)
+        _write(folder / "job.json", request)
         with (folder / "log").open("ab") as log:
             command = [sys.executable, "-m", "pressrun.compute.local", str(folder)]
-            subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+            marked = {**os.environ, _MARK: token}
+            subprocess.Popen(
+                command, env=marked, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True
+            )
         deadline = time.monotonic() + _STARTS_WITHIN
         while self.find(token) is None:
             if time.monotonic() > deadline:
@@ -62,17 +72,24 @@ class LocalPlatform:
         ended = _read(folder / "exit.json")
         if ended is None and alive:
             return JobState(state=State.RUNNING, logs=logs)
+        if ended is None:
+            _end(folder)
         if (folder / "cancelled").exists():
             return JobState(state=State.CANCELLED, logs=logs)
         return _ended(ended, logs)
 
     def cancel(self, handle: Handle) -> None:
         folder = self._root / handle.job_id
-        process = _process(folder)
-        if process is None or (folder / "exit.json").exists():
+        if (folder / "exit.json").exists() or not _processes(folder):
             return
         (folder / "cancelled").touch()
-        os.killpg(process.pid, signal.SIGKILL)
+        _end(folder)
+
+    def remove(self, handle: Handle) -> None:
+        """Deletes the job's folder, and its log with it."""
+        folder = self._root / handle.job_id
+        _end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def page(self, handle: Handle) -> str:
         return ""
@@ -103,6 +120,32 @@ def _process(folder: Path) -> psutil.Process | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else process
     except psutil.NoSuchProcess:
         return None
+
+
+def _processes(folder: Path) -> list[psutil.Process]:
+    """All that run of the job: of its session, in which groups of their own stay, and marked as its."""
+    known = _read(folder / "pid.json")
+    return [process for process in psutil.process_iter() if _belongs(process, folder, known["pid"])] if known else []
+
+
+def _belongs(process: psutil.Process, folder: Path, session: int) -> bool:
+    try:
+        ours = os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+        return ours and process.environ().get(_MARK) == folder.name
+    except (psutil.Error, ProcessLookupError, PermissionError):
+        return False
+
+
+def _end(folder: Path) -> None:
+    deadline = time.monotonic() + _ENDS_WITHIN
+    while left := _processes(folder):
+        if time.monotonic() > deadline:
+            pids = ", ".join(str(process.pid) for process in left)
+            raise PollingFailed(f"processes of the job do not end: {pids}", hint="Look at them; a retry goes on")
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.02)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -22,7 +22,10 @@ _SIGN_IN = (*SECRET_NAMES, "CREDENTIAL", "SERVICE_ACCOUNT")
 
 
 class WorkOrder(BaseModel):
-    """What the driver needs to run the stage as the task would. `fence`: the generation that it may commit in."""
+    """What the driver needs to run the stage as the task would.
+
+    `fence`: the generation that it may commit in; `trace`: the span that its own stand below; `traces`: where they go.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -37,6 +40,7 @@ class WorkOrder(BaseModel):
     fence: int
     token: str
     trace: str = ""
+    traces: str = ""
 
     def unpack(self, folder: Path) -> None:
         """Writes the config files below `folder`, as paths in the pipeline name them."""
@@ -64,20 +68,21 @@ def make_order(
         fence=fence,
         token=token,
         trace=trace,
+        traces="" if isinstance(place := step.environment.spark.platform, Local) else place.traces or "",
     )
 
 
 def digest_of_inputs(step: Step, *, stage: str, upstream: Sequence[StageResult]) -> str:
     """What makes a job another one: pipeline, upstream results, the files it names, where the lake is.
 
-    Not the code: a job that runs is gone on with although Pressrun was updated meanwhile. Who asks for a step without
+    Not the code, nor where spans go: a job that runs is gone on with although Pressrun was updated meanwhile. Who asks for a step without
     wanting it fresh is content with a job that somebody else asked for.
     """
     order = make_order(step, stage=stage, upstream=upstream, fence=0, token="")
     told = order.model_copy(
         update={"asked": order.asked if step.fresh else "", "environment": order.environment["lake"]}
     )
-    return hashlib.sha256(told.model_dump_json().encode()).hexdigest()
+    return hashlib.sha256(told.model_dump_json(exclude={"traces"}).encode()).hexdigest()
 
 
 def job_environment(environment: Environment) -> Environment:

@@ -128,8 +128,16 @@ class ComputePlatform(Protocol):
         """The `kind` of the environment's platform."""
         ...
 
-    def submit(self, job: SparkJob, token: str) -> Handle:
-        """Starts the job, or finds the one that was started with this token before, whoever did it and when."""
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
+        """What the service is asked for, all of it, as JSON. Asks nobody."""
+        ...
+
+    def submit(self, request: Mapping[str, Any], token: str) -> Handle:
+        """Starts the job, or finds the one that was started with this token before, whoever did it and when.
+
+        `request`: what `request` made for the token the first time; services refuse a token with another one. The job
+        is where the request says, though the environment's file may say otherwise by now.
+        """
         ...
 
     def find(self, token: str) -> Handle | None:

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from uuid import uuid4
 
@@ -29,7 +29,7 @@ from pressrun.compute.platform import (
     failure_of,
     make_token,
 )
-from pressrun.compute.watch import Jobs, Watch, handle_of, in_words, state_of
+from pressrun.compute.watch import LISTED, Jobs, Watch, handle_of, in_words, state_of
 from pressrun.environments import runtime_of
 from pressrun.jobs import ExternalJob
 from pressrun.lake.types import StageResult
@@ -74,7 +74,7 @@ class StepJob:
         which is cancelled first. One that has left its result in the lake since the stage looked there is handed back.
         Raises ComputeError; OSError when what the job needs cannot be uploaded.
         """
-        self.jobs.reap(self.key)
+        self.jobs.reap()
         last = self.jobs.ledger.newest(self.key)
         if last is not None and last.live:
             last = self._settled(last)
@@ -120,26 +120,43 @@ class StepJob:
     def _submitted(self, job: ExternalJob) -> ExternalJob:
         """The intent with a handle: submitted by this try, or by another one meanwhile."""
         ledger = self.jobs.ledger
-        while not ledger.take(job, holder=self.holder, lasting=_LEASE):
+        while (stood := ledger.take(job, holder=self.holder, lasting=_LEASE)) is None:
             now = ledger.newest(self.key)
             if now is None or now.generation != job.generation or now.handle or not now.live:
                 return self.attach()
             time.sleep(_LOOK_AGAIN)
         try:
-            return ledger.accepted(job, self._accepted(job).as_json())
-        except ConfigurationFailed as refused:
-            told = {"detail": refused.reason, "failure": refused.kind, "hint": refused.hint}
-            ledger.seen(job, state=State.FAILED.value, **told)
-            raise
+            return ledger.accepted(job, self._accepted(stood).as_json())
         finally:
             ledger.release(job, holder=self.holder)
 
-    def _accepted(self, job: ExternalJob) -> Handle:
-        if job.generation:
-            raise_fence(self.step, job.fence)
+    def _accepted(self, stood: ExternalJob) -> Handle:
+        platform = self.jobs.platform
+        if stood.generation:
+            raise_fence(self.step, stood.fence)
         # An earlier try may have been answered, and have died before it wrote that down.
-        found = self.jobs.platform.find(job.token) if job.attempts else None
-        return found or self.jobs.platform.submit(make_job(self.step, job, self.upstream), job.token)
+        if stood.attempts and (found := platform.find(stood.token)) is not None:
+            return found
+        # A service that knows the token wants the same words with it, whatever was edited or released meanwhile.
+        request = stood.request or platform.request(make_job(self.step, stood, self.upstream), stood.token)
+        asked = self.jobs.ledger.asking(stood, request)
+        assert asked.request is not None
+        try:
+            return platform.submit(asked.request, asked.token)
+        except ConfigurationFailed as refused:
+            self._refused(stood, refused)
+            raise
+
+    def _refused(self, stood: ExternalJob, refused: ConfigurationFailed) -> None:
+        """An end, but for a job that was asked for before: it may run, and not be listed yet."""
+        ledger = self.jobs.ledger
+        if stood.asked_at is None:
+            told = {"detail": refused.reason, "failure": refused.kind, "hint": refused.hint}
+            ledger.seen(stood, state=State.FAILED.value, **told)
+        elif datetime.now(UTC) - stood.asked_at < LISTED:
+            ledger.refused(stood)
+        else:
+            ledger.abandon(stood)
 
 
 def run_elsewhere(
@@ -171,7 +188,7 @@ def wait(
 
 def concluded(job: StepJob, entered: ExternalJob, work: Callable[[], StageResult]) -> StageResult:
     """What the ended job has left in the lake. Raises its failure as ComputeError."""
-    job.jobs.reap(job.key)
+    job.jobs.reap()
     if (failure := failure_of(state_of(entered), platform=entered.platform)) is not None:
         raise failure
     try:

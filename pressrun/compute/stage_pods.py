@@ -30,6 +30,6 @@ class StagePods(PodPlatform):
             too_much="configuration",
         )
 
-    def manifest(self, job: SparkJob, token: str) -> dict[str, Any]:
+    def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         assert isinstance(job, StageJob)
         return stage_pod(job, token, self._place)

@@ -21,8 +21,8 @@ from pressrun.config.environment import Environment
 from pressrun.jobs import ExternalJob, ExternalJobs, open_database
 
 log = logging.getLogger(__name__)
-# A platform lists what it has accepted within seconds, at worst minutes.
-_LISTED = timedelta(minutes=10)
+LISTED = timedelta(minutes=10)
+"""A platform lists what it has accepted within seconds, at worst within these minutes."""
 # Of a job that has ended the pod stays for a day, for its log, and is asked to go for some nights.
 _KEPT_FOR, _TIDIED_BY = timedelta(days=1), timedelta(days=14)
 
@@ -58,11 +58,9 @@ class Jobs:
         if (handle := self._handle(job)) is not None:
             self.platform.cancel(handle)
 
-    def reap(self, step_key: str) -> None:
-        """Cancels jobs in whose place others were started, as soon as the platform lists them."""
-        for job in self.ledger.abandoned(step_key):
-            if job.platform != self.platform.name:
-                continue
+    def reap(self, *, asked_within: timedelta = _TIDIED_BY) -> None:
+        """Cancels jobs in whose place others were started, as soon as the platform lists them; those of every step."""
+        for job in self.ledger.abandoned(self.platform.name, since=datetime.now(UTC) - asked_within):
             try:
                 self._reaped(job)
             except ComputeError as error:
@@ -103,6 +101,7 @@ class Watch:
 
     def look(self, entered: ExternalJob) -> ExternalJob:
         """How it stands; as before while the platform does not answer. Raises PollingFailed after the patience."""
+        self.jobs.reap(asked_within=LISTED)
         try:
             seen = self.jobs.look(entered)
         except PollingFailed as error:
@@ -155,4 +154,4 @@ def told(job: ExternalJob, page: str) -> dict[str, Any]:
 
 
 def _long_ago(job: ExternalJob) -> bool:
-    return job.submitted_at is not None and datetime.now(UTC) - job.submitted_at > _LISTED
+    return job.submitted_at is not None and datetime.now(UTC) - job.submitted_at > LISTED

@@ -9,7 +9,7 @@ from pathlib import Path
 from pressrun.config.document import Document, Path_, dotted, read_document
 from pressrun.config.explain import near_miss
 from pressrun.config.find import find_config, resolve_path, similar_file
-from pressrun.config.fit import misfits
+from pressrun.config.fit import misfits, unpriced
 from pressrun.config.load import load_environment, load_pipeline, load_taxonomy, pipeline_files
 from pressrun.config.pipeline import Pipeline
 from pressrun.config.problems import ConfigError, Problem, shown_value
@@ -27,7 +27,8 @@ def check_all(
     wrong = _caught(lambda: load_environment(environment))
     known = list(prechecks)
     if not wrong:
-        known.append(partial(misfits, environment=load_environment(environment)))
+        place = load_environment(environment)
+        known += [partial(misfits, environment=place), partial(unpriced, environment=place)]
     problems = [problem for file in files for problem in check_pipeline(file, prechecks=known)]
     return problems + _same_model_twice(files) + wrong
 

@@ -9,10 +9,27 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pressrun.config.explain import wrong_at
+from pressrun.config.labels import Labels
 from pressrun.config.prices import Prices
 from pressrun.config.redact import without_userinfo
 from pressrun.config.spark import Spark as Spark
 from pressrun.config.stages import Pods, Stages
+
+
+def _database(url: str) -> str:
+    backend, separator, rest = url.partition("://")
+    kind = backend.partition("+")[0]
+    if kind not in ("sqlite", "postgresql") or not separator:
+        asked = ". Did you mean postgresql://?" if kind == "postgres" else ""
+        raise ValueError(
+            f"it is a URL of SQLite or PostgreSQL, as sqlite:////srv/pressrun.db or postgresql://user@host/name{asked}"
+        )
+    if kind == "sqlite" and rest.strip("/") in ("", ":memory:"):
+        raise ValueError("it is shared by processes: name a file, as sqlite:////srv/pressrun.db")
+    return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database)]
 
 
 class _Section(BaseModel):
@@ -139,7 +156,7 @@ class Deploy(_Section):
     memory: str = "512Mi"
     start_within_seconds: int = Field(default=300, ge=1)
     unready_within_seconds: int = Field(default=60, ge=0, description="the candidate may have no ready pod, in all")
-    labels: dict[str, str] = Field(
+    labels: Labels = Field(
         default_factory=dict, description="on every model's objects, beside the environment's labels"
     )
     spool_claim: str | None = Field(default=None, description="PersistentVolumeClaim of the prediction log, shared")
@@ -181,7 +198,7 @@ class Environment(_Section):
     name: str
     home: Path
     lake: LakeRoot
-    database: str = Field(description="SQLAlchemy URL of the operational database")
+    database: DatabaseUrl = Field(description="SQLAlchemy URL of the operational database")
     landing: str = Field(description="new articles are in <landing>/<model>/, unless articles.read.path is set")
     mlflow: Mlflow
     spark: Spark = Spark()
@@ -189,12 +206,16 @@ class Environment(_Section):
     pods: Pods | None = Field(default=None, description="where stages with an image run")
     serving: Serving = Serving()
     prices: Prices = Prices()
-    labels: dict[str, str] = Field(
+    labels: Labels = Field(
         default_factory=dict, description="on every job and pod and every model's objects, for bills"
     )
     kubernetes: Kubernetes | None = Field(default=None, description="models are served there instead of by processes")
     # Only ever shown, never asked: whom it signs in would be in every link.
     airflow_url: Annotated[str, AfterValidator(without_userinfo)] = "http://localhost:8080"
+    slack: Literal["required", "optional"] = Field(
+        default="required",
+        description="optional: without a token the terminal is enough; else what could not be sent waits, and shows",
+    )
     slack_url: str | None = Field(default=None, description="another base URL of Slack's Web API")
 
     @model_validator(mode="after")

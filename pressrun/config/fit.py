@@ -1,4 +1,4 @@
-"""What a pipeline asks of a rollout that the environment's target cannot do."""
+"""What a pipeline asks for that comes to nothing in the environment: above all of its rollout target."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def misfits(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
     if pipeline.rollout.budgets.outcomes:
         yield from _never_beside(pipeline)
         yield from _clusters_in_one(environment)
+
+
+def unpriced(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:
+    """A month's budget in an environment where nothing but tokens is counted, and no tokens are used."""
+    prices = environment.prices.model_dump(exclude_none=True) or getattr(environment.spark.platform, "prices", {})
+    paid = any(spec.labeler == "llm" for spec in pipeline.label.chain)
+    if pipeline.budget_usd_month is not None and not prices and not paid:
+        reason = (
+            f"nothing that {environment.name} runs has a price, so it is never used up; set prices in its file, or "
+            "take this out"
+        )
+        yield Finding(path=("budget_usd_month",), reason=reason)
 
 
 def _taken_name(pipeline: Pipeline, environment: Environment) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 MASK = "***"
@@ -55,13 +56,19 @@ def secret_values() -> set[str]:
     Values whose names end in TOKEN, SECRET, PASSWORD or KEY, and passwords in other values' addresses; each plain and
     percent-encoded.
     """
-    known = {*_values(os.environ.items()), *_remembered}
-    return {spelt for value in known if len(value) >= _SHORTEST for spelt in (value, quote(value, safe=""))}
+    return {*_spelt(tuple(os.environ.items())), *_remembered}
 
 
 def remember_secrets(named: Iterable[tuple[str, str]]) -> None:
     """Adds a config file's values, by their keys, to what `redacted` knows."""
-    _remembered.update(_values(named))
+    _remembered.update(_spelt(tuple(named)))
+
+
+# Texts are redacted by the thousand, and an environment hardly ever changes.
+@lru_cache(maxsize=64)
+def _spelt(named: tuple[tuple[str, str], ...]) -> frozenset[str]:
+    long_enough = {value for value in _values(named) if len(value) >= _SHORTEST}
+    return frozenset(spelt for value in long_enough for spelt in (value, quote(value, safe="")))
 
 
 def _values(named: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from pressrun.config.explain import wrong_at
+from pressrun.config.explain import near_miss, wrong_at
+from pressrun.config.labels import Labels
 
 
 def _like(pattern: str, words: str) -> AfterValidator:
@@ -69,12 +70,32 @@ class _Elsewhere(_Section):
     python: str | None = Field(
         default=None, description="interpreter of driver and executors; by default the archive's, else the image's"
     )
+    traces: str | None = Field(
+        default=None, description="where jobs tell their spans: OTLP over HTTP, as http://collector:4318"
+    )
     resources: SparkResources = SparkResources()
-    labels: dict[str, str] = Field(default_factory=dict, description="tags or labels of every job, for bills")
-    timeout_minutes: int = Field(default=360, ge=5, description="the platform ends a job that runs longer")
-    prices: dict[str, float] = Field(
+    labels: Labels = Field(default_factory=dict, description="tags or labels of every job, for bills")
+    timeout_minutes: int = Field(default=360, ge=5, description="a job that runs longer is ended")
+    prices: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict, description="USD a unit by the platform's own name of it, as vCPUHour: 0.0526"
     )
+    units: ClassVar[tuple[str, ...]] = ()
+    """What the platform says that a job has used."""
+
+    @model_validator(mode="after")
+    def _prices_are_of_what_it_bills(self) -> Self:
+        """Else every job's cost would stay unknown, without a word."""
+        for unit in self.prices:
+            if not self.units:
+                reason = (
+                    "this platform does not say what a job has used, so nothing would come of prices; take them out"
+                )
+                raise wrong_at("prices", reason=reason)
+            if unit not in self.units:
+                meant = near_miss(unit, self.units)
+                asked = f". Did you mean {meant}?" if meant else ""
+                raise wrong_at("prices", unit, reason=f"this platform bills by {', '.join(self.units)}{asked}")
+        return self
 
 
 class Kubernetes(_Elsewhere):
@@ -103,6 +124,7 @@ class EmrServerless(_Aws):
     """Amazon EMR Serverless: an application of release emr-spark-8.0 or later (Spark 4)."""
 
     kind: Literal["emr_serverless"]
+    units = ("vCPUHour", "memoryGBHour", "storageGBHour")
     application_id: AwsId
 
 
@@ -129,6 +151,7 @@ class DataprocServerless(_Google):
     """Dataproc Serverless, by now Google Cloud Serverless for Apache Spark: runtime 3.0 or later (Spark 4)."""
 
     kind: Literal["dataproc_serverless"]
+    units = ("DCUHour", "shuffleStorageGBHour")
     service_account: str | None = Field(default=None, description="whom the job runs as; by default Compute Engine's")
     runtime_version: str = "3.0"
     image: str | None = None
@@ -148,6 +171,7 @@ class DataprocCluster(_Google):
     """A Dataproc cluster of your own, of image 3.0 or later (Spark 4)."""
 
     kind: Literal["dataproc_cluster"]
+    units = ("vCoreHour", "memoryGBHour")
     cluster: ClusterName
 
 

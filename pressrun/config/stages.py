@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from pressrun.config.explain import wrong_at
+from pressrun.config.labels import Labels
 
 _UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _MEMORY = re.compile(r"([1-9]\d*)(Ki|Mi|Gi|Ti)")
@@ -134,5 +135,5 @@ class Pods(_Section):
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: list[dict[str, Any]] = Field(default_factory=list)
     spot: Spot | None = None
-    labels: dict[str, str] = Field(default_factory=dict, description="of every pod, for bills")
+    labels: Labels = Field(default_factory=dict, description="of every pod, for bills")
     timeout_minutes: int = Field(default=360, ge=5, description="the cluster ends a pod that runs longer")

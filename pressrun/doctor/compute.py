@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pressrun.compute.outlook import LooksAhead
 from pressrun.compute.platform import ComputeError
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
@@ -30,15 +31,29 @@ def look(environment: Environment, pipelines: Sequence[Pipeline]) -> Iterator[Fo
     if kind == "local":
         yield skipped(AREA, "Spark jobs", f"they run on this machine, by {environment.spark.engine}")
         return
-    yield reached(AREA, kind, environment)
+    answers = reached(AREA, kind, environment)
+    yield answers
+    if answers.state == "good":
+        yield from _ahead(_platform(environment))
 
 
 def reached(area: str, what: str, environment: Environment, **stage: Any) -> Found:
     """Whether the platform (of Spark jobs, or of a `stage`'s pods) answers this account."""
-    from pressrun.compute.connect import open_platform
-
     try:
-        (_connect or open_platform)(environment, **stage).find(_NOBODYS)
+        _platform(environment, **stage).find(_NOBODYS)
     except ComputeError as error:
         return bad(area, what, error.reason, remedy=error.hint)
     return good(area, what, "it answers, and this account may look for jobs there")
+
+
+def _platform(environment: Environment, **stage: Any) -> ComputePlatform:
+    from pressrun.compute.connect import open_platform
+
+    return (_connect or open_platform)(environment, **stage)
+
+
+def _ahead(platform: ComputePlatform) -> Iterator[Found]:
+    """What the platform says of where jobs are to run."""
+    if isinstance(platform, LooksAhead):
+        for one in platform.outlook():
+            yield Found(area=AREA, what=one.what, state=one.state, words=one.words, remedy=one.remedy)

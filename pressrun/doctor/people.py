@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from pressrun.alerts.tell import TOKEN
+from pressrun.alerts.delivery import TOKEN
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import LabelerSpec, Pipeline
 from pressrun.doctor.found import Found, bad, doubt, good, skipped

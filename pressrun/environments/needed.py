@@ -1,4 +1,7 @@
-"""What Pressrun itself needs to run a stage, for the file that a lock is made from: no Airflow, none of its pins."""
+"""What Pressrun needs to run a stage or a Spark job elsewhere, for a lock or an image: no Airflow, none of its pins.
+
+These lists are the only ones: pages name the command that prints them.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,35 @@ _NEEDED = (
 )
 # Where a pipeline samples with Spark in such an environment.
 _SPARK = ("pyspark",)
+# Of the driver and executors of a Spark job elsewhere, whose platform has Spark.
+_JOB = (
+    "deltalake",
+    "numpy",
+    "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-sdk",
+    "pandas",
+    "psutil",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "scipy",
+    "sqlalchemy",
+    "tokenizers",
+    "wordllama",
+)
 
 
 def needed(*, spark: bool = False) -> list[str]:
-    """One requirement a line, as `pip` reads them, with the bounds that Pressrun has been tested at."""
-    wanted = {*_NEEDED, *(_SPARK if spark else ())}
+    """Of a stage: a requirement a line, as `pip` reads them, with the bounds that Pressrun has been tested at."""
+    return _bounded({*_NEEDED, *(_SPARK if spark else ())})
+
+
+def needed_by_jobs() -> list[str]:
+    """Of Spark jobs elsewhere, in the same form."""
+    return _bounded(set(_JOB))
+
+
+def _bounded(wanted: set[str]) -> list[str]:
     found = [Requirement(line) for line in requires("pressrun") or []]
     return sorted(str(one) for one in found if one.name in wanted and one.marker is None)

@@ -22,6 +22,8 @@ from pressrun.lake.stores import in_bucket, store
 
 _WILD = re.compile(r"[*?\[]")
 _AT_ONCE = 8
+# Arrow's words for a prefix without objects, on S3 and on GCS.
+_NOTHING_THERE = re.compile(r"\[Errno 2\] Path does not exist|No such file or directory")
 
 
 class Landing:
@@ -98,10 +100,23 @@ def _matching(place: pafs.FileSystem, path: str) -> list[str]:
     base = PurePosixPath(wild[: _WILD.search(wild).start()] + "x").parent  # type: ignore[union-attr]
     selector = pafs.FileSelector(str(base), recursive="/" in wild[len(str(base)) + 1 :], allow_not_found=True)
     files = [info.path for info in place.get_file_info(selector) if info.type == pafs.FileType.File]
-    if not files and place.get_file_info(bucket := whole.partition("/")[0]).type == pafs.FileType.NotFound:
-        raise FileNotFoundError(f"there is no bucket {bucket}, or the account may not see it")
+    if not files:
+        _bucket_is_there(place, str(base))
     pattern = re.compile(_translated(wild))
     return sorted(file for file in files if pattern.fullmatch(file) and not hidden(PurePosixPath(file).name))
+
+
+def _bucket_is_there(place: pafs.FileSystem, base: str) -> None:
+    """Raises OSError for a bucket that is not there.
+
+    By a list, which tells it from an empty prefix: who may list and read may not look at the bucket itself, as Arrow
+    does where a list of a whole bucket of GCS comes back empty.
+    """
+    try:
+        place.get_file_info(pafs.FileSelector(base if "/" in base else f"{base}/_"))
+    except OSError as error:
+        if not _NOTHING_THERE.match(str(error)):
+            raise
 
 
 def _translated(wild: str) -> str:

@@ -11,9 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Column, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from pressrun.config.redact import redacted
 from pressrun.config.room import room
@@ -37,7 +38,7 @@ def _open(url: str, _process: int) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ValueError(f"the operational database is SQLite or PostgreSQL, not {parsed.get_backend_name()!r}")
-    engine = _sqlite(url, parsed.database) if parsed.get_backend_name() == "sqlite" else _postgresql(url)
+    engine = _sqlite(url, parsed.database) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     _make_tables(engine)
     return engine
 
@@ -64,28 +65,59 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("reads") else "BEGIN IMMEDIATE")
 
 
-def _postgresql(url: str) -> Engine:
-    # A stricter level, which a server may have as its default, would read as of before the wait for the lock.
-    return create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+def _postgresql(url: URL) -> Engine:
+    # What the plain name means to SQLAlchemy changes with its version; what is installed here does not.
+    named = url.set(drivername="postgresql+psycopg2") if url.drivername == "postgresql" else url
+    try:
+        # A stricter level, which a server may have as its default, would read as of before the wait for the lock.
+        return create_engine(named, pool_pre_ping=True, isolation_level="READ COMMITTED")
+    except ModuleNotFoundError as missing:
+        raise ValueError(f"{missing.name}, which `database` names, is not installed; write postgresql://") from missing
 
 
 def _make_tables(engine: Engine) -> None:
     # What is there is left alone: even IF NOT EXISTS locks the table, against whoever is writing to several of them.
     for made in _missing(engine):
         with writing(engine, lock="pressrun tables") as connection:
-            connection.execute(made)
+            if not isinstance(made, _AddColumn) or made.needed(connection):
+                connection.execute(made)
 
 
-def _missing(engine: Engine) -> list[CreateTable | CreateIndex]:
+def _missing(engine: Engine) -> list[CreateTable | CreateIndex | _AddColumn]:
     with reading(engine) as connection:
         there = inspect(connection)
-        tables = METADATA.tables.keys() & there.get_table_names()
-        indexes = {index["name"] for table in tables for index in there.get_indexes(table)}
-    needed: list[CreateTable | CreateIndex] = []
+        columns = {
+            table: {column["name"] for column in there.get_columns(table)}
+            for table in METADATA.tables.keys() & there.get_table_names()
+        }
+        indexes = {index["name"] for table in columns for index in there.get_indexes(table)}
+    needed: list[CreateTable | CreateIndex | _AddColumn] = []
     for table in METADATA.sorted_tables:
-        needed += [CreateTable(table, if_not_exists=True)] if table.name not in tables else []
+        known = columns.get(table.name)
+        needed += [CreateTable(table, if_not_exists=True)] if known is None else []
+        needed += [_AddColumn(one) for one in table.columns if known is not None and one.name not in known]
         needed += [CreateIndex(index, if_not_exists=True) for index in table.indexes if index.name not in indexes]
     return needed
+
+
+class _AddColumn(ExecutableDDLElement):
+    """A column that a later release has; it may be null in what an earlier one wrote."""
+
+    inherit_cache = False
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+
+    def needed(self, connection: Connection) -> bool:
+        """Whether no other process has added it meanwhile."""
+        there = inspect(connection).get_columns(self.column.table.name)
+        return self.column.name not in {column["name"] for column in there}
+
+
+@compiles(_AddColumn)
+def _add_column(element: _AddColumn, compiler: Any, **named: Any) -> str:
+    specification = compiler.get_column_specification(element.column)
+    return f"ALTER TABLE {compiler.preparer.format_table(element.column.table)} ADD COLUMN {specification}"
 
 
 def clock(connection: Connection) -> datetime:

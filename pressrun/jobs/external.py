@@ -27,7 +27,8 @@ _ENDED = ("succeeded", "failed", "cancelled")
 class ExternalJob:
     """One job of a step. `fence` is the lake's generation of the step that it may commit in.
 
-    `trace` is the W3C traceparent of whoever intended it; every try gives the job the same.
+    `trace` is the W3C traceparent of whoever intended it; every try gives the job the same. `request` is what the
+    platform is asked for, in the same words by every try; `asked_at` when it was last asked without a refusal.
     """
 
     step_key: str
@@ -39,6 +40,7 @@ class ExternalJob:
     platform: str
     fence: int
     trace: str
+    request: dict[str, Any] | None
     handle: dict[str, Any] | None
     state: str
     detail: str
@@ -49,6 +51,7 @@ class ExternalJob:
     logs: str
     attempts: int
     intended_at: datetime
+    asked_at: datetime | None
     submitted_at: datetime | None
     seen_at: datetime | None
     ended_at: datetime | None
@@ -105,18 +108,30 @@ class ExternalJobs:
         assert made is not None
         return made
 
-    def take(self, job: ExternalJob, *, holder: str, lasting: timedelta, now: datetime | None = None) -> bool:
-        """Whether `holder` alone may submit the job for a while. False: another try does, or it is submitted."""
+    def take(
+        self, job: ExternalJob, *, holder: str, lasting: timedelta, now: datetime | None = None
+    ) -> ExternalJob | None:
+        """The job as it stood, which `holder` alone may submit for a while. None: another try does, or has."""
         with writing(self._engine, lock=f"job of {job.step_key}") as connection:
             at = now or clock(connection)
             free = or_(J.c.holder.is_(None), J.c.holder == holder, J.c.held_until <= at)
             mine = and_(_is(job), J.c.state == INTENDED, J.c.handle.is_(None), free)
             held = {"holder": holder, "held_until": at + lasting, "attempts": J.c.attempts + 1}
-            return bool(connection.execute(update(J).where(mine).values(held)).rowcount)
+            stood = _job(connection.execute(select(J).where(_is(job))).one())
+            return stood if connection.execute(update(J).where(mine).values(held)).rowcount else None
 
     def release(self, job: ExternalJob, *, holder: str) -> None:
         """Lets another try submit it."""
         self._write(job, {"holder": None, "held_until": None}, J.c.holder == holder)
+
+    def asking(self, job: ExternalJob, request: Mapping[str, Any]) -> ExternalJob:
+        """Records that the platform is asked now. The first try's request stands: `request` of the job."""
+        self._write(job, {"request": dict(request)}, J.c.request.is_(None))
+        return self._write(job, {"asked_at": datetime.now(UTC)}, J.c.state == INTENDED)
+
+    def refused(self, job: ExternalJob) -> ExternalJob:
+        """Records that asking came to nothing: when it was asked last is what `job`, as it stood before, says."""
+        return self._write(job, {"asked_at": job.asked_at}, J.c.state == INTENDED)
 
     def accepted(self, job: ExternalJob, handle: Mapping[str, Any]) -> ExternalJob:
         """Records the handle that the platform gave."""
@@ -134,10 +149,11 @@ class ExternalJobs:
         """Gives up waiting for a job that its platform does not list, or that is on one that nobody can ask."""
         return self._write(job, {"state": ABANDONED}, J.c.state.not_in(_ENDED))
 
-    def abandoned(self, step_key: str) -> list[ExternalJob]:
-        """The step's jobs that may yet start."""
+    def abandoned(self, platform: str, *, since: datetime) -> list[ExternalJob]:
+        """The platform's jobs, of whatever step, that were asked for since then and may yet start."""
+        may = and_(J.c.platform == platform, J.c.state == ABANDONED, J.c.asked_at >= since)
         with reading(self._engine) as connection:
-            rows = connection.execute(select(J).where(J.c.step_key == step_key, J.c.state == ABANDONED)).all()
+            rows = connection.execute(select(J).where(may)).all()
         return [_job(row) for row in rows]
 
     def of_pipeline(self, pipeline: str) -> list[ExternalJob]:

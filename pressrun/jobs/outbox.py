@@ -17,7 +17,7 @@ from pressrun.jobs.tables import MESSAGES as M
 from pressrun.jobs.tables import THREADS as T
 
 State = Literal["waiting", "sending", "sent", "shown"]
-"""`sending`: an attempt began and its outcome is unknown. `shown`: on the terminal, there being no Slack."""
+"""`sending`: an attempt began and its outcome is unknown. `shown`: on the terminal, which was enough."""
 
 
 @dataclass(frozen=True, kw_only=True)

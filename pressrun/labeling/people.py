@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from pressrun.config.pipeline import LabelerSpec, Pipeline
 from pressrun.config.taxonomy import Taxonomy
+from pressrun.costs import ORACLE as ORACLE
 from pressrun.jobs import NewQuestion, Questions
 from pressrun.labeling.types import Article
 
-ORACLE = "oracle"
 MAX_CHARACTERS = 20_000
 _LEASE = timedelta(minutes=10)
 _AT_ONCE = 500

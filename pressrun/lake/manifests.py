@@ -15,6 +15,8 @@ from pressrun.lake.writing import generation_of
 SEEN = "seen"
 WITHHELD = "withheld"
 REUSED = "reused"
+PARTIAL = "partial "
+"""Before one of these, in a mirror: not every table of the step is there, so it has not finished there."""
 
 # What is told of a step even when its data is withheld.
 _TOLD = ("steps", "verdicts", "spend")
@@ -54,18 +56,21 @@ def shows(manifest: File, table: str) -> bool:
     """Whether a finished step's rows of `table` are seen.
 
     A step whose batch was refused shows what is told of it, not its data. One that handed on another's result shows
-    nothing: whatever it made on the way is the other's already.
+    nothing: whatever it made on the way is the other's already. One that is here in part shows the tables that are.
     """
-    if manifest.state == REUSED:
+    if manifest.state.startswith(PARTIAL) and table == "steps":
+        return False
+    state = manifest.state.removeprefix(PARTIAL)
+    if state == REUSED:
         return table == "steps"
-    return manifest.state != WITHHELD or table in _TOLD
+    return state != WITHHELD or table in _TOLD
 
 
 def standing(location: Location, step_key: str) -> Standing:
     """Where the step stands; at the beginning when nobody has heard of it."""
     steps = location.open()
     generation = generation_of(steps.transaction_version(step_key)) if steps else 0
-    found = [file for file in manifests(steps) if file.step_key == step_key]
+    found = [file for file in manifests(steps) if file.step_key == step_key and not file.state.startswith(PARTIAL)]
     if not found:
         return Standing(generation=generation)
     result, asked = _content(location, found[0])

@@ -2,9 +2,10 @@
 
 Steps keep their keys, and each file's content digest is computed anew from what the far side holds; a file gets a name
 of its own there, since one that is written twice may fail whoever reads it. A step's manifest follows its rows, so a
-reader there sees all of a step or nothing of it; a stream's new segments are one commit a table. Whatever dies when,
-the next run goes on from there, and two runs at once do no harm: a commit is held against the very state that it was
-made for. A dataset reference of the near lake is read there as it is, by step keys and digest
+reader there sees all of a step or nothing of it; where only some tables were asked for it shows those, and the step has
+not finished there until the last of its tables has come. A stream's new segments are one commit a table. Whatever dies
+when, the next run goes on from there, and two runs at once do no harm: a commit is held against the very state that it
+was made for. A dataset reference of the near lake is read there as it is, by step keys and digest
 (`pressrun.lake.reading.files`): the versions of the two lakes have nothing to do with each other.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -27,10 +28,12 @@ from pressrun.lake.delta import File, Location
 from pressrun.lake.digest import combined, content_digest
 from pressrun.lake.errors import ConflictError, LakeError
 from pressrun.lake.lake import STREAM, Lake, queue_of
+from pressrun.lake.manifests import PARTIAL, SEEN
 from pressrun.lake.refusals import explained
 from pressrun.lake.schema import declared
+from pressrun.lake.selection import Mirrored as Mirrored
+from pressrun.lake.selection import Selection as Selection
 from pressrun.lake.tables import HOUSE, SCHEMAS
-from pressrun.lake.types import DatasetRef
 
 if TYPE_CHECKING:
     from pressrun.progress import Progress
@@ -43,40 +46,6 @@ _STEPS_A_COMMIT, _AT_ONCE, _ATTEMPTS = 50, 4, 30
 
 class DamagedError(LakeError):
     """A file does not hold the rows that its name says. A retry helps if it was damaged on its way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """What is mirrored: by default every finished step and stream; of one pipeline, of some tables, of some steps.
-
-    Manifests always come along, and so does the block list of erased readers.
-    """
-
-    pipeline: str | None = None
-    tables: tuple[str, ...] = ()
-    step_keys: tuple[str, ...] | None = None
-
-    @classmethod
-    def of(cls, dataset: DatasetRef) -> Selection:
-        """The steps that a dataset is made of."""
-        return cls(pipeline=dataset.pipeline, tables=(dataset.table,), step_keys=dataset.step_keys)
-
-    def has(self, file: File) -> bool:
-        wanted = self.step_keys is None or file.step_key in self.step_keys
-        return wanted and self.pipeline in (None, file.pipeline)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mirrored:
-    """What one run did, by table: steps brought up to date, files and bytes sent.
-
-    `held` are steps that changed, or were being erased from, while they were copied: the next run brings them.
-    """
-
-    steps: Mapping[str, int] = field(default_factory=dict)
-    files: int = 0
-    size: int = 0
-    held: frozenset[str] = frozenset()
 
 
 def mirror(near: Lake, far: Lake, *, selection: Selection | None = None, progress: Progress | None = None) -> Mirrored:
@@ -96,15 +65,40 @@ def mirror(near: Lake, far: Lake, *, selection: Selection | None = None, progres
         every = Selection() if run.table in _FIRST else chosen
         run.bring({key: files for key, files in run.near_files(every).items() if _whole(key, finished, run.table)})
     held = frozenset(key for run in runs for key in run.held) | _changed(finished, _manifests(near, chosen))
+    missing, outdated = _not_asked_for(near, far, chosen, finished)
     last = _Table(near, far, _MANIFESTS, told)
-    last.bring({key: [file] for key, file in finished.items() if key not in held})
+    shown = {key: file for key, file in finished.items() if key not in held | outdated}
+    last.bring({key: [_in_part(file) if key in missing else file] for key, file in shown.items()})
     runs.append(last)
     return Mirrored(
         steps={run.table: run.brought for run in runs if run.brought},
         files=sum(len(run.sent) for run in runs),
         size=sum(size for run in runs for size in run.sent.values()),
         held=held,
+        partial=(missing | outdated) - held,
     )
+
+
+def _not_asked_for(
+    near: Lake, far: Lake, chosen: Selection, finished: Collection[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """The steps of which a table that was not asked for has not come to the far side, or is another there."""
+    missing, outdated = set[str](), set[str]()
+    for name in sorted(SCHEMAS.keys() - {*chosen.tables, *_FIRST, _MANIFESTS}) if chosen.tables else ():
+        here, there = (_by_step(_files(lake.location(name))) for lake in (near, far))
+        for key, files in here.items():
+            if key in finished and _contents(files) != _contents(there.get(key, ())):
+                (outdated if key in there else missing).add(key)
+    return frozenset(missing - outdated), frozenset(outdated)
+
+
+def _in_part(manifest: File) -> File:
+    return replace(manifest, state=PARTIAL + (manifest.state or SEEN))
+
+
+def _files(location: Location) -> list[File]:
+    table = location.open()
+    return delta.files_of(table) if table else []
 
 
 def _whole(key: str, finished: Collection[str], table: str) -> bool:
@@ -112,8 +106,7 @@ def _whole(key: str, finished: Collection[str], table: str) -> bool:
 
 
 def _manifests(lake: Lake, selection: Selection) -> dict[str, File]:
-    table = lake.location(_MANIFESTS).open()
-    return {file.step_key: file for file in (delta.files_of(table) if table else []) if selection.has(file)}
+    return {file.step_key: file for file in _files(lake.location(_MANIFESTS)) if selection.has(file)}
 
 
 def _changed(before: Mapping[str, File], now: Mapping[str, File]) -> frozenset[str]:
@@ -147,8 +140,7 @@ class _Table:
 
     def near_files(self, selection: Selection) -> dict[str, list[File]]:
         """The table's files at the near side by step."""
-        table = self._near.open()
-        return _by_step(file for file in (delta.files_of(table) if table else []) if selection.has(file))
+        return _by_step(file for file in _files(self._near) if selection.has(file))
 
     def bring(self, wanted: Mapping[str, Sequence[File]]) -> None:
         """Brings these steps up to date, some at a time."""
@@ -250,18 +242,20 @@ def _difference(near: Iterable[File], far: Iterable[File]) -> tuple[list[File], 
     """What of a step's files must be added at the far side, and what of those there must go; files are their rows."""
     add, left = [], list(far)
     for file in near:
-        same = next((other for other in left if other.digest == file.digest), None)
+        same = next((other for other in left if (other.digest, other.state) == (file.digest, file.state)), None)
         left.remove(same) if same else add.append(file)
     return add, left
 
 
 def _behind(wanted: Mapping[str, Sequence[File]], far: DeltaTable | None) -> set[str]:
     there = _by_step(delta.files_of(far)) if far else {}
-    return {key for key, files in wanted.items() if _digest(files) != _digest(there.get(key, ()))}
+    return {key for key, files in wanted.items() if _contents(files) != _contents(there.get(key, ()))}
 
 
-def _digest(files: Iterable[File]) -> str:
-    return combined(file.digest for file in files)
+def _contents(files: Iterable[File]) -> tuple[str, list[str]]:
+    """Of the files' rows, and what a manifest shows."""
+    held = list(files)
+    return combined(file.digest for file in held), sorted(file.state for file in held)
 
 
 def _by_step(files: Iterable[File]) -> dict[str, list[File]]:

@@ -22,9 +22,11 @@ _EXPIRED = r"expiredtoken|token (has|is) expired|requestexpired|invalid_grant|to
 _SKEWED = r"requesttimetooskewed|reasonable timeframe|difference between the request time"
 _UNKNOWN = (
     r"invalidaccesskeyid|signaturedoesnotmatch|invalidtoken|authenticationrequired|unauthenticated|http status 40[01]|"
-    r"401 unauthorized|lacked valid authentication|failed to load credentials|no credentials|metadata server|"
+    r"401 unauthorized|lacked valid authentication|no credentials|metadata server|"
     r"error getting token|error performing token request|could not create a oauth2"
 )
+# Whatever kept them from being found: the store itself has not been asked, or refuses whoever has none.
+_NONE = r"failed to load credentials|loading credentials|anonymous caller"
 _DENIED = r"accessdenied|access_denied|403 forbidden|permission_denied|lacked the necessary privileges|permissiondenied"
 _NO_BUCKET = r"nosuchbucket|no_such_bucket|bucket does not exist"
 _BUSY = (
@@ -79,19 +81,27 @@ def meaning(uri: str, message: str) -> StoreError | None:
             f"{uri}: the credentials have expired ({said}). Renew them, for example by {_RENEW[scheme]}, and retry; "
             f"they come from {_CHAINS[scheme]}"
         )
+    if re.search(_NONE, found):
+        return _no_credentials(uri, scheme, said)
     if re.search(_DENIED, found):
         return CredentialsError(
             f"{uri}: the bucket is there and these credentials may not do this ({said}). Allow their role to list the "
             "bucket and to read, write and delete below the lake's root (docs/lake.md)"
         )
     if re.search(_BUSY, found):
-        return BusyError(f"{uri}: the store did not serve us for minutes ({said}). What was begun can be retried as is")
-    if re.search(_UNKNOWN, found):
-        return CredentialsError(
-            f"{uri}: the store does not accept the credentials, or there are none ({said}). They come from "
-            f"{_CHAINS[scheme]}"
+        return BusyError(
+            f"{uri}: the store did not serve us, however often we asked ({said}). What was begun can be retried as is"
         )
+    if re.search(_UNKNOWN, found):
+        return _no_credentials(uri, scheme, said)
     return None
+
+
+def _no_credentials(uri: str, scheme: str, said: str) -> CredentialsError:
+    return CredentialsError(
+        f"{uri}: the store does not accept the credentials, or there are none ({said}). They come from "
+        f"{_CHAINS[scheme]}"
+    )
 
 
 def _said(message: str) -> str:

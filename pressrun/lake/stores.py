@@ -21,6 +21,8 @@ import pyarrow.fs as pafs
 
 from pressrun.lake.errors import StoreError
 
+_SCHEMES = ("s3", "s3a", "gs")
+_NO_STORE = "a lake is a folder, or lies in s3:// or gs://; give lake.root one of these"
 Options = Mapping[str, str]
 PATIENCE = timedelta(minutes=3)
 """How long a store that fails is tried: object_store's default, and the same for Arrow."""
@@ -57,13 +59,37 @@ _IN_THE_ENVIRONMENT = """
 _ON_THE_BUCKET = "server_side_encryption sse_kms_key_id sse_bucket_key_enabled sse_customer_key_base64"
 
 
-# object_store gives up after ten retries, which are less than three seconds of a store that refuses at once.
-_PATIENT = {"max_retries": "100", "retry_timeout": f"{PATIENCE.seconds}s", "backoff_config.max_backoff": "5s"}
+# object_store gives up after ten retries, which are less than three seconds of a store that refuses at once. Its waits
+# are drawn at random and hardly grow: a hundred were seen to be over in 56 s. The clock is to decide alone.
+_PATIENT = {"max_retries": "100000", "retry_timeout": f"{PATIENCE.seconds}s", "backoff_config.max_backoff": "5s"}
 
 
 def patient(uri: str, options: Options) -> dict[str, str]:
     """The options for deltalake: on a store it tries as long as Arrow does, unless they say otherwise."""
     return {**(_PATIENT if in_bucket(uri) else {}), **options}
+
+
+def is_root(to: str) -> bool:
+    """Whether that is a lake's address rather than an environment's name."""
+    return "://" in to or (Path(to).suffix not in (".yaml", ".yml") and ("/" in to or to.startswith(("~", "."))))
+
+
+def check_options(uri: str, options: Options) -> None:
+    """Raises StoreError for a store that there is not, and for options that not both clients know. Opens nothing."""
+    if not in_bucket(uri):
+        return
+    scheme = urlsplit(uri).scheme
+    if scheme not in _SCHEMES:
+        raise StoreError(_NO_STORE)
+    given = _settings(options, "google_" if scheme == "gs" else "aws_")
+    _gcs(given) if scheme == "gs" else _s3(bucket_of(uri)[0], given, {})
+
+
+def known_options(uri: str) -> list[str]:
+    """The options of its store, as docs/lake.md writes them."""
+    if urlsplit(uri).scheme == "gs":
+        return [f"google_{name}" for name in (*_GCS_KEYS, *_LOG_ONLY.split())]
+    return [f"aws_{name}" for name in (*_S3_KEYS, *_S3_ENDPOINTS, *_S3_FLAGS, *_LOG_ONLY.split())]
 
 
 def in_bucket(uri: str) -> bool:
@@ -88,8 +114,8 @@ def filesystem(uri: str, options: Options) -> pafs.FileSystem:
 def store(uri: str, options: Options) -> pafs.FileSystem:
     """The store that holds the bucket of `uri`; paths on it begin with the bucket. Raises StoreError."""
     scheme = urlsplit(uri).scheme
-    if scheme not in ("s3", "s3a", "gs"):
-        raise StoreError(f"{uri}: a lake is a folder, or lies in s3:// or gs://; give lake.root one of these")
+    if scheme not in _SCHEMES:
+        raise StoreError(f"{uri}: {_NO_STORE}")
     prefix = "google_" if scheme == "gs" else "aws_"
     given = tuple(sorted(_settings(options, prefix).items()))
     # A process that was forked must not use its parent's: the threads of the client are not there.

@@ -148,7 +148,7 @@ def _marked(lake: Lake, gone: Withdrawn, steps: Sequence[Done], trained: Done | 
         lake, gone, examples=examples, labels=next(iter(labels), None), judged=gated_on(steps, card.digest)
     )
     said = "; ".join(f"{one}, by {one.actor}: {one.reason}" for one in gone.retractions)
-    return replace(card, withdrawn=f"{rows} ({said})") if rows else card
+    return replace(card, withdrawn=f"{rows} that are withdrawn ({said})") if rows else card
 
 
 def _of_model(digest: str, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:

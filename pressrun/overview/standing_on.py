@@ -26,7 +26,7 @@ class StandsOn:
     def __str__(self) -> str:
         trained = "unknown" if self.trained is None else f"{self.trained:,}"
         judged = "unknown" if self.judged is None else f"{self.judged:,}"
-        return f"trained on {trained} and gated on {judged} withdrawn rows"
+        return f"trained on {trained} and gated on {judged} rows"
 
 
 def stands_on(

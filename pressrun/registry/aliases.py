@@ -60,7 +60,15 @@ def _point(client: MlflowClient, name: str, alias: str, version: str | None) -> 
 
 
 def _present(client: MlflowClient, name: str) -> Mapping[str, str]:
-    aliases = client.get_registered_model(name).aliases
+    """Of a model of which nothing is registered there are none."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
     return {alias: str(version) for alias, version in aliases.items() if alias in ALIASES}
 
 

@@ -69,10 +69,11 @@ def erase(
 
     The mirrors that the environment names are reached by themselves; `spools` are folders of prediction logs and
     `lakes` copies of the lake beside those. Safe to repeat: with nothing left of the reader, the receipt of before
-    comes back. A reader whom nobody knows is blocked too, and gets a receipt that says so. Raises ConflictError when
-    other writers keep winning, RegistryError where MLflow does not say which models are registered: what has gone by
-    then stays gone, and the next try ends it.
+    comes back. A reader whom nobody knows is blocked too, and gets a receipt that says so. Raises ValueError for a
+    blank id, ConflictError when other writers keep winning, RegistryError where MLflow does not say which models are
+    registered: what has gone by then stays gone, and the next try ends it.
     """
+    refuse_nobody(reader)
     pseudonym = pseudonyms(environment.home)
     subject, lake = hashed("reader", pseudonym(reader)), open_lake(environment)
     earlier = receipts(lake, subject)
@@ -95,10 +96,17 @@ def erase(
     return receipt, keep_receipt(environment.home / _RECEIPTS, receipt)
 
 
+def refuse_nobody(reader: str) -> None:
+    """Raises ValueError for a blank id: a receipt for it would be of no one."""
+    if not reader.strip():
+        raise ValueError("the reader's id is blank; give it as interactions come with it")
+
+
 def would_erase(
     environment: Environment, reader: str, spools: Sequence[Path] = (), also: Sequence[Lake] = ()
 ) -> dict[str, int]:
     """How many rows lead to the reader, by table, by table of a copy, and by kind of file. Changes nothing."""
+    refuse_nobody(reader)
     pseudonym = pseudonyms(environment.home)
     lake, scrub = open_lake(environment), Scrub(wanted=_only(hashed("reader", pseudonym(reader))), pseudonym=pseudonym)
     everywhere, lakes = places(environment, spools, now=time.time()), [lake, *_others(environment, also)]

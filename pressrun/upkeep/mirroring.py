@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import pyarrow.fs as pafs
+
 from pressrun.config.environment import Environment
 from pressrun.config.load import load_environment
 from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Mirrored, Selection, mirror
+from pressrun.lake.refusals import explained
+from pressrun.lake.stores import filesystem, is_root
+from pressrun.lake.types import DatasetRef
 from pressrun.progress import Progress, silent
 from pressrun.step import open_lake
 
@@ -19,17 +24,22 @@ def mirror_to(
     *,
     pipeline: str | None = None,
     tables: Sequence[str] = (),
+    dataset: DatasetRef | None = None,
     storage_options: Mapping[str, str] | None = None,
     progress: Progress = silent,
 ) -> Mirrored:
     """Mirrors the environment's lake. `to` and `storage_options` are those of `far_lake`, `pipeline` a model's name.
 
-    Raises ConfigError for an environment that there is not, ValueError for the lake itself, and what `mirror` raises.
+    With `dataset` only what it stands on. Raises ConfigError for an environment that there is not, ValueError for the
+    lake itself and for a dataset beside a pipeline or tables, and what `mirror` raises.
     """
+    if dataset and (pipeline or tables):
+        raise ValueError(f"{dataset} has a pipeline and a table of its own; leave pipeline and tables out")
+    selection = Selection.of(dataset) if dataset else Selection(pipeline=pipeline, tables=tuple(tables))
     near, far = open_lake(environment), far_lake(to, storage_options)
     if near.root == far.root:
         raise ValueError(f"{to} is the lake {near.root} itself; name another root or environment to mirror it to")
-    return mirror(near, far, selection=Selection(pipeline=pipeline, tables=tuple(tables)), progress=progress)
+    return mirror(near, far, selection=selection, progress=progress)
 
 
 def far_lake(to: str, storage_options: Mapping[str, str] | None = None) -> Lake:
@@ -54,13 +64,27 @@ def copies(environment: Environment) -> list[Lake]:
     for to, lake in named:
         if lake.root == near:
             raise ValueError(f"lake.mirrors names {to}, which is the lake {near} itself; take it out")
-    scratch = sorted((Path(environment.home) / "reruns").glob("*/lake"))
-    return [*(lake for _, lake in named), *(Lake(str(folder)) for folder in scratch)]
+    scratch = [Lake(str(folder)) for folder in sorted(scratch_homes(environment).glob("*/lake"))]
+    return [*(lake for _, lake in named), *scratch, *_scratch_beside(environment)]
 
 
-def is_root(to: str) -> bool:
-    """Whether that is a lake's address rather than an environment's name."""
-    return "://" in to or (Path(to).suffix not in (".yaml", ".yml") and ("/" in to or to.startswith(("~", "."))))
+def scratch_homes(environment: Environment) -> Path:
+    """The folder in which `pressrun rerun` has a home for each rerun, by default with its lake in it."""
+    return Path(environment.home) / "reruns"
+
+
+def scratch_lakes(environment: Environment) -> str:
+    """Where the lakes of reruns are whose Spark jobs run on other machines."""
+    return f"{open_lake(environment).root}/_reruns"
+
+
+def _scratch_beside(environment: Environment) -> list[Lake]:
+    root, options = scratch_lakes(environment), environment.lake.storage_options
+    # By their files: Arrow lists no folder of GCS that is none but by the names in it.
+    with explained(root):
+        found = filesystem(root, options).get_file_info(pafs.FileSelector("", recursive=True, allow_not_found=True))
+    names = sorted({info.path.partition("/")[0] for info in found})
+    return [Lake(f"{root}/{name}", options) for name in names]
 
 
 def in_words(done: Mirrored) -> Iterator[str]:
@@ -70,3 +94,6 @@ def in_words(done: Mirrored) -> Iterator[str]:
     yield f"{done.files} files sent, {done.size / 1e6:.1f} MB" if done.files else "nothing had to be sent"
     if done.held:
         yield f"{len(done.held)} steps changed meanwhile; the next run brings them: {', '.join(sorted(done.held)[:3])}"
+    if done.partial:
+        told = ", ".join(sorted(done.partial)[:3])
+        yield f"{len(done.partial)} steps are not whole there, for other tables of theirs are missing or older: {told}"

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from pressrun.config.environment import Environment, LakeRoot, Mlflow
 from pressrun.config.pipeline import Pipeline
+from pressrun.config.spark import Local
 from pressrun.jobs import Questions, open_database
 from pressrun.lake.lake import Lake
 from pressrun.lake.mirror import Selection, mirror
@@ -25,6 +26,7 @@ from pressrun.progress import Progress, silent
 from pressrun.registry import ModelRef, fetch
 from pressrun.registry.lineage import copy_lineage
 from pressrun.step import Step, open_lake
+from pressrun.upkeep.mirroring import scratch_homes, scratch_lakes
 
 STAGES = ("sample", "label", "train", "gate")
 
@@ -35,9 +37,13 @@ class NotRepeatable(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Rerun:
-    """What each repeated stage came to then and now; `known` is the moment up to which things were known."""
+    """What each repeated stage came to then and now; `known` is the moment up to which things were known.
+
+    `lake` is the root of the scratch lake; all else that the rerun wrote is in `home`.
+    """
 
     home: Path
+    lake: str
     run: str
     known: datetime
     then: Mapping[str, StageResult]
@@ -57,6 +63,13 @@ def rerun(
 
     It ends where a verdict stops it. Raises NotRepeatable.
     """
+    repeated = (begin,) if only else STAGES[STAGES.index(begin) :] if begin in STAGES else ()
+    if "train" in repeated and environment.stages.train.in_pod:
+        raise NotRepeatable(
+            f"stages.train.environment.image of environment {environment.name} has training run in a pod, which does "
+            "not reach the MLflow of a rerun, a file of this machine. Name a lock there for the rerun, in another "
+            "environment's file, or rerun --from gate"
+        )
     near = open_lake(environment)
     night = _night(finished_steps(near, pipeline.model), run, begin)
     scratch = _scratch(environment, night.name)
@@ -65,9 +78,12 @@ def rerun(
     mirror(near, far, selection=Selection(pipeline=pipeline.model, step_keys=night.keys), progress=progress)
     _take_over_answers(environment, scratch, night)
     champion = _champion(environment, scratch, pipeline, night)
-    now = dict(_repeated(scratch, pipeline, night, far, champion, begin, only=only, progress=progress))
+    results = {name: done.result for name, done in night.steps.items()}
+    if begin == "gate":
+        results["train"] = _known(results["train"], environment, scratch)
+    now = dict(_repeated(scratch, pipeline, night, far, results, champion, repeated, progress=progress))
     then = {name: done.result for name, done in night.steps.items() if name in now}
-    return Rerun(home=scratch.home, run=night.name, known=night.known, then=then, now=now)
+    return Rerun(home=scratch.home, lake=far.root, run=night.name, known=night.known, then=then, now=now)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +120,22 @@ def _night(steps: Sequence[Done], run: str, begin: str) -> _Night:
 
 
 def _scratch(environment: Environment, run: str) -> Environment:
-    """The same machine with everything that is written in a folder of this rerun's own."""
+    """The same machine with everything that is written in a folder of this rerun's own.
+
+    But for the lake where Spark jobs run on other machines: they reach what lies below the lake's root.
+    """
     slug = re.sub(r"[^A-Za-z0-9]+", "-", run).strip("-")[-60:]
-    home = Path(environment.home) / "reruns" / f"{slug}-{uuid4().hex[:6]}"
+    name = f"{slug}-{uuid4().hex[:6]}"
+    home = scratch_homes(environment) / name
     home.mkdir(parents=True)
+    lake = LakeRoot(root=str(home / "lake"))
+    if not isinstance(environment.spark.platform, Local):
+        root, options = f"{scratch_lakes(environment)}/{name}", environment.lake.storage_options
+        lake = LakeRoot(root=root, storage_options=options)
     return environment.model_copy(
         update={
             "home": home,
-            "lake": LakeRoot(root=str(home / "lake")),
+            "lake": lake,
             "database": f"sqlite:///{home / 'pressrun.db'}",
             "mlflow": Mlflow(tracking_uri=f"sqlite:///{home / 'mlflow.db'}"),
             "kubernetes": None,
@@ -134,19 +158,26 @@ def _champion(environment: Environment, scratch: Environment, pipeline: Pipeline
     return copy_lineage(served, environment, scratch)
 
 
+def _known(trained: StageResult, environment: Environment, scratch: Environment) -> StageResult:
+    """That night's training with a model that the scratch MLflow knows: the gate keeps its report with it."""
+    if "model" not in trained.facts:
+        return trained
+    model = copy_lineage(ModelRef.model_validate(trained.facts["model"]), environment, scratch)
+    return trained.model_copy(update={"facts": trained.facts | {"model": model.model_dump(mode="json")}})
+
+
 def _repeated(
     scratch: Environment,
     pipeline: Pipeline,
     night: _Night,
     lake: Lake,
+    results: dict[str, StageResult],
     champion: ModelRef | None,
-    begin: str,
+    repeated: Sequence[str],
     *,
-    only: bool,
     progress: Progress,
 ) -> Iterator[tuple[str, StageResult]]:
-    results = {name: done.result for name, done in night.steps.items()}
-    for name in (begin,) if only else STAGES[STAGES.index(begin) :]:
+    for name in repeated:
         step = Step(
             key=night.key(name), pipeline=pipeline, environment=scratch, lake=lake, fresh=True, progress=progress
         )

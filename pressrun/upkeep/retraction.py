@@ -33,7 +33,7 @@ class Affected:
     champion: bool
 
     def __str__(self) -> str:
-        return f"v{self.version}{', which serves,' if self.champion else ''} was {self.rows}"
+        return f"v{self.version}{', which serves,' if self.champion else ''} was {self.rows} of it"
 
 
 @dataclass(frozen=True, kw_only=True)

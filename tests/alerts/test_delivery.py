@@ -128,3 +128,28 @@ def test_without_a_token_the_terminal_shows_it_once_and_the_outbox_keeps_it(
     assert "\x1b[31mred" not in shown
     ((thread, replies),) = threads(environment, "topics")
     assert (thread.state, [reply.state for reply in replies]) == ("shown", ["shown"])
+
+
+def test_without_a_token_where_slack_is_required_the_terminal_shows_it_once_and_it_waits_for_slack(
+    connected: Environment, pipeline: Pipeline, slack: FakeSlack, capfd: pytest.CaptureFixture[str]
+) -> None:
+    expecting = connected.model_copy(update={"slack": "required"})
+    tell(expecting, pipeline, verdict(), thread=THREAD)
+    assert deliver(expecting) == 1
+    assert capfd.readouterr().err.count("topics v4 · passed the gate") == 1
+    ((thread, replies),) = threads(expecting, "topics")
+    assert (thread.state, [reply.state for reply in replies]) == ("waiting", ["waiting"])
+    assert "SLACK_BOT_TOKEN" in str(thread.last_error)
+    assert deliver(expecting, token=TOKEN) == 0
+    assert len(slack.messages) == 2
+    ((thread, replies),) = threads(expecting, "topics")
+    assert [thread.last_error, *(reply.last_error for reply in replies)] == [None, None]
+
+
+def test_a_pipeline_that_names_no_channel_is_told_on_the_terminal_wherever_it_runs(
+    environment: Environment, pipeline: Pipeline
+) -> None:
+    expecting = environment.model_copy(update={"slack": "required"})
+    quiet = pipeline.model_copy(update={"alerts": pipeline.alerts.model_copy(update={"slack": None})})
+    tell(expecting, quiet, verdict(), thread=THREAD)
+    assert deliver(expecting) == 0

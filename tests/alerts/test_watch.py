@@ -10,9 +10,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from pressrun.alerts import deliver, say
-from pressrun.alerts.watch import URL, beat, in_words, stuck
+from pressrun.alerts.watch import URL, beat, in_words, stuck, unheard
 from pressrun.config.environment import Environment
 from pressrun.config.pipeline import Pipeline
+from tests.fakes.slack import TOKEN, fake_slack
 
 LATER = datetime.now(UTC) + timedelta(hours=3)
 
@@ -43,6 +44,36 @@ def test_a_message_just_sent_off_is_not_late(broken: Environment) -> None:
 def test_another_models_messages_are_another_pages(broken: Environment) -> None:
     assert stuck(broken, model="mind", now=LATER) == []
     assert len(stuck(broken, model="topics", now=LATER)) == 1
+
+
+def test_what_was_only_shown_where_slack_is_required_is_found_later(
+    environment: Environment, pipeline: Pipeline
+) -> None:
+    expecting = environment.model_copy(update={"slack": "required"})
+    say(expecting, pipeline, key="k", thread="topics v1", text="rolled back!", loud=True)
+    deliver(expecting)
+    assert "SLACK_BOT_TOKEN" in in_words(stuck(expecting, now=LATER))
+
+
+def test_a_token_that_is_missing_or_refused_shows_before_any_message_lies(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_slack() as slack:
+        expecting = environment.model_copy(update={"slack": "required", "slack_url": slack.url})
+        assert "SLACK_BOT_TOKEN" in unheard(expecting, ["#news-ml"])
+        assert unheard(environment, ["#news-ml"]) == unheard(expecting, []) == ""
+        monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-revoked")
+        assert "invalid_auth" in unheard(expecting, ["#news-ml"])
+        monkeypatch.setenv("SLACK_BOT_TOKEN", TOKEN)
+        assert unheard(expecting, ["#news-ml"]) == ""
+
+
+def test_a_slack_that_does_not_answer_just_now_is_no_reason_to_stop_the_heartbeat(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", TOKEN)
+    away = environment.model_copy(update={"slack": "required", "slack_url": "http://127.0.0.1:9/api/"})
+    assert unheard(away, ["#news-ml"]) == ""
 
 
 def test_what_arrived_or_was_shown_is_not_stuck(environment: Environment, pipeline: Pipeline) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,11 +81,31 @@ def test_a_source_is_withdrawn_and_let_in_again(cli: CliRunner, lake: Lake) -> N
         (["--labeler", "person:ann"], "no label is of the labeler person:ann; there are: none"),
         ([], "either --source NAME or --labeler NAME"),
         (["--source", "wire x", "--since", "yesterday"], "write a time such as"),
+        (["--source", "wire x", "--since", "2999-01-01T08:00"], "2999-01-01 has not come yet"),
     ],
 )
 def test_what_cannot_be_withdrawn_is_said(cli: CliRunner, lake: Lake, options: list[str], said: str) -> None:
     done = cli.invoke(app, ["retract", *options, "--by", "ada", "--reason", "made up"])
     assert (done.exit_code, said in done.output) == (2, True), done.output
+
+
+def test_a_time_without_a_zone_is_this_machines_and_is_said_in_utc(
+    cli: CliRunner, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Etc/GMT-3")
+    time.tzset()
+    typed = ["retract", "--source", "wire x", "--by", "ada", "--reason", "made up", "--since", "2026-01-06T08:00"]
+    done = cli.invoke(app, typed)
+    monkeypatch.undo()
+    time.tzset()
+    assert "topics: source wire x since 2026-01-06 05:00 UTC is withdrawn" in done.stdout, done.output
+
+
+@pytest.mark.parametrize("reader", ["", "  "])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_nobody_is_no_reader_to_erase(cli: CliRunner, lake: Lake, reader: str, more: list[str]) -> None:
+    done = cli.invoke(app, ["erase", "--reader", reader, "--by", "dpo", "--reason", "asked", *more])
+    assert (done.exit_code, "the reader's id is blank" in done.output) == (2, True), done.output
 
 
 def test_a_decision_without_a_name_is_none(cli: CliRunner, lake: Lake) -> None:

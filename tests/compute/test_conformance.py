@@ -11,7 +11,7 @@ import pytest
 
 from pressrun.compute import ConfigurationFailed, Handle, JobState, PollingFailed, State
 from pressrun.compute.platform import failure_of, make_token
-from tests.compute.worlds import KINDS, World, world
+from tests.compute.worlds import KINDS, World, submit, world
 
 TOKEN = make_token(step_key="topics_retrain/night/sample/-1", inputs="i", generation=0)
 
@@ -43,7 +43,7 @@ def until_started(place: World, count: int) -> None:
 
 
 def test_a_job_goes_from_accepted_to_success_and_says_where_its_log_is(place: World) -> None:
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     first = place.platform.state(handle)
     assert not first.state.ended
     assert handle.job_id in first.logs
@@ -55,7 +55,7 @@ def test_a_job_goes_from_accepted_to_success_and_says_where_its_log_is(place: Wo
 
 def test_a_token_starts_one_job_however_often_it_is_submitted(place: World) -> None:
     job = place.job()
-    handles = [place.platform.submit(job, TOKEN) for _ in range(3)]
+    handles = [submit(place.platform, job, TOKEN) for _ in range(3)]
     assert handles[0] == handles[1] == handles[2]
     until_started(place, 1)
     assert place.started() == 1
@@ -64,29 +64,29 @@ def test_a_token_starts_one_job_however_often_it_is_submitted(place: World) -> N
 def test_of_many_who_submit_at_once_one_starts_it(place: World) -> None:
     job = place.job()
     with ThreadPoolExecutor(6) as pool:
-        handles = list(pool.map(lambda _: place.platform.submit(job, TOKEN), range(6)))
+        handles = list(pool.map(lambda _: submit(place.platform, job, TOKEN), range(6)))
     until_started(place, 1)
     assert len({handle.job_id for handle in handles}) == 1
     assert place.started() == 1
 
 
 def test_another_token_is_another_job(place: World) -> None:
-    one = place.platform.submit(place.job(), TOKEN)
-    other = place.platform.submit(place.job(), make_token(step_key="k", inputs="i", generation=1))
+    one = submit(place.platform, place.job(), TOKEN)
+    other = submit(place.platform, place.job(), make_token(step_key="k", inputs="i", generation=1))
     assert one.job_id != other.job_id
     until_started(place, 2)
     assert place.started() == 2
 
 
 def test_a_job_that_was_never_submitted_is_not_found(place: World) -> None:
-    place.platform.submit(place.job(), make_token(step_key="k", inputs="i", generation=7))
+    submit(place.platform, place.job(), make_token(step_key="k", inputs="i", generation=7))
     assert place.platform.find(TOKEN) is None
 
 
 def test_a_lost_handle_is_found_by_the_token_among_other_jobs(place: World) -> None:
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     for generation in range(3):
-        place.platform.submit(place.job(), make_token(step_key="other", inputs="i", generation=generation))
+        submit(place.platform, place.job(), make_token(step_key="other", inputs="i", generation=generation))
     assert place.platform.find(TOKEN) == handle
 
 
@@ -94,26 +94,26 @@ def test_a_lost_answer_is_told_as_unknown_and_the_next_submit_gets_the_same_job(
     needs(place, "lose")
     place.lose_an_answer()
     with pytest.raises(PollingFailed, match="retry"):
-        place.platform.submit(place.job(), TOKEN)
+        submit(place.platform, place.job(), TOKEN)
     assert place.started() == 1
     found = place.platform.find(TOKEN)
-    assert place.platform.submit(place.job(), TOKEN) == found
+    assert submit(place.platform, place.job(), TOKEN) == found
     assert place.started() == 1
 
 
 def test_a_job_that_is_not_listed_yet_is_unknown_and_submitting_again_starts_no_other(place: World) -> None:
     needs(place, "late")
     place.list_late(2)
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     assert place.platform.find(TOKEN) is None
     assert place.platform.state(handle).state is State.UNKNOWN
-    assert place.platform.submit(place.job(), TOKEN) == handle
+    assert submit(place.platform, place.job(), TOKEN) == handle
     assert not place.platform.state(handle).state.ended
     assert place.started() == 1
 
 
 def test_cancelling_ends_the_job_and_is_safe_to_repeat(place: World) -> None:
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     until_started(place, 1)
     place.platform.cancel(handle)
     place.platform.cancel(handle)
@@ -122,7 +122,7 @@ def test_cancelling_ends_the_job_and_is_safe_to_repeat(place: World) -> None:
 
 
 def test_a_job_that_others_cancel_is_told_as_cancelled(place: World) -> None:
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     until_started(place, 1)
     place.end(handle, "cancelled")
     seen = until_ended(place, handle)
@@ -136,7 +136,7 @@ def test_a_job_that_others_cancel_is_told_as_cancelled(place: World) -> None:
 def test_a_failure_is_told_by_its_kind_with_what_to_do(place: World, kind: str) -> None:
     if kind != "job":
         needs(place, kind)
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     place.end(handle, kind)
     seen = until_ended(place, handle)
     assert seen.state is State.FAILED
@@ -148,19 +148,19 @@ def test_a_failure_is_told_by_its_kind_with_what_to_do(place: World, kind: str) 
 
 def test_a_platform_that_throttles_does_not_know_how_the_job_stands(place: World) -> None:
     needs(place, "throttle")
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     place.throttle(1)
     with pytest.raises(PollingFailed):
         place.platform.state(handle)
     with pytest.raises(PollingFailed):
-        place.platform.submit(place.job(), TOKEN)
-    assert place.platform.submit(place.job(), TOKEN) == handle
+        submit(place.platform, place.job(), TOKEN)
+    assert submit(place.platform, place.job(), TOKEN) == handle
     assert not place.platform.state(handle).state.ended
 
 
 def test_credentials_that_ran_out_leave_the_job_going_on_and_say_so(place: World) -> None:
     needs(place, "expire")
-    handle = place.platform.submit(place.job(), TOKEN)
+    handle = submit(place.platform, place.job(), TOKEN)
     place.expire()
     with pytest.raises(PollingFailed, match="credentials"):
         place.platform.state(handle)
@@ -171,5 +171,5 @@ def test_a_submit_that_is_refused_says_what_to_mend_and_starts_nothing(place: Wo
     needs(place, "refuse")
     place.refuse()
     with pytest.raises(ConfigurationFailed, match=r"docs/compute\.md"):
-        place.platform.submit(place.job(), TOKEN)
+        submit(place.platform, place.job(), TOKEN)
     assert place.started() == 0

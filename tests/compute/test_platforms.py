@@ -21,6 +21,7 @@ from tests.compute.worlds import (
     EmrServerlessWorld,
     KubernetesWorld,
     some_job,
+    submit,
     world,
 )
 from tests.fakes.dataproc import fake_dataproc
@@ -40,7 +41,7 @@ def test_a_token_fits_every_service_and_names_step_inputs_and_generation() -> No
 def test_emr_serverless_bills_by_its_units_at_the_environments_prices() -> None:
     with fake_emr() as fake:
         place = EmrServerlessWorld(fake)
-        handle = place.platform.submit(some_job(), TOKEN)
+        handle = submit(place.platform, some_job(), TOKEN)
         assert place.platform.state(handle).cost_usd is None
         place.end(handle, "well")
         seen = place.platform.state(handle)
@@ -51,7 +52,7 @@ def test_emr_serverless_bills_by_its_units_at_the_environments_prices() -> None:
 def test_dataproc_serverless_bills_by_its_units_at_the_environments_prices() -> None:
     with fake_dataproc() as fake:
         place = DataprocServerlessWorld(fake)
-        handle = place.platform.submit(some_job("gs"), TOKEN)
+        handle = submit(place.platform, some_job("gs"), TOKEN)
         place.end(handle, "well")
         seen = place.platform.state(handle)
     assert seen.usage == {"DCUHour": 2.0, "shuffleStorageGBHour": 1.0}
@@ -68,14 +69,19 @@ def test_a_cluster_says_how_far_a_job_is() -> None:
     with fake_dataproc() as fake:
         fake.script["job"] = ["RUNNING"]
         place = DataprocClusterWorld(fake)
-        seen = place.platform.state(place.platform.submit(some_job("gs"), TOKEN))
+        seen = place.platform.state(submit(place.platform, some_job("gs"), TOKEN))
     assert (seen.state, seen.progress) == (State.RUNNING, 0.5)
 
 
-def test_emr_on_eks_ends_what_is_older_than_its_time_limit_and_calls_it_a_failure(tmp_path: Path) -> None:
-    with world("emr_on_eks", tmp_path) as place:
-        place.fake.script = {"emr-containers": ["RUNNING"]}  # type: ignore[attr-defined]
-        handle = place.platform.submit(place.job(), make_token(step_key="k", inputs="i", generation=0))
+@pytest.mark.parametrize(
+    ("kind", "call"), [("emr_on_eks", "emr-containers:CancelJobRun"), ("dataproc_cluster", "cancel_job")]
+)
+def test_what_is_older_than_a_time_limit_that_the_service_does_not_know_is_ended_and_is_a_failure(
+    tmp_path: Path, kind: str, call: str
+) -> None:
+    with world(kind, tmp_path) as place:
+        place.fake.script = {"emr-containers": ["RUNNING"], "job": ["RUNNING"]}  # type: ignore[attr-defined]
+        handle = submit(place.platform, place.job(), make_token(step_key="k", inputs="i", generation=0))
         assert place.platform.state(handle).state is State.RUNNING
         place.fake.runs[0].at -= timedelta(minutes=361)  # type: ignore[attr-defined]
         late = place.platform.state(handle)
@@ -84,7 +90,7 @@ def test_emr_on_eks_ends_what_is_older_than_its_time_limit_and_calls_it_a_failur
         ended = place.platform.state(handle)
         assert (ended.state, ended.failure) == (State.FAILED, "job")
         assert "timeout_minutes" in ended.hint
-        assert place.fake.calls.count("emr-containers:CancelJobRun") == 1  # type: ignore[attr-defined]
+        assert place.fake.calls.count(call) == 1  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["emr_serverless", "emr_on_eks", "dataproc_serverless", "dataproc_cluster"])
@@ -94,7 +100,7 @@ def test_a_job_may_jump_from_accepted_to_its_end(kind: str, tmp_path: Path) -> N
     with world(kind, tmp_path) as place:
         fake = place.fake  # type: ignore[attr-defined]
         fake.script = {name: [first.get(name, "PENDING"), ends[name]] for name in fake.script}
-        handle = place.platform.submit(place.job(), TOKEN)
+        handle = submit(place.platform, place.job(), TOKEN)
         assert place.platform.state(handle).state is State.SUCCEEDED
 
 
@@ -107,7 +113,7 @@ def test_emr_is_given_settings_that_need_no_quoting_and_the_environments_own_pyt
         python_archive="s3://news/env.tar.gz",
     )  # fmt: skip
     with fake_emr() as fake:
-        EmrServerlessPlatform(given, aws_client("emr-serverless", fake.url)).submit(some_job(), TOKEN)
+        submit(EmrServerlessPlatform(given, aws_client("emr-serverless", fake.url)), some_job(), TOKEN)
         asked = fake.runs[0].request
     settings = asked["configurationOverrides"]["applicationConfiguration"][0]["properties"]
     assert settings["spark.driver.extraJavaOptions"] == "-Da='b c' -Dd=\"e\""
@@ -123,7 +129,7 @@ def test_a_batch_of_dataproc_is_limited_labelled_and_runs_as_its_account() -> No
     with fake_dataproc() as fake:
         place = DataprocServerlessWorld(fake)
         job = some_job("gs", labels={"Pressrun-Pipeline": "News Topics"})
-        place.platform.submit(job, TOKEN)
+        submit(place.platform, job, TOKEN)
         batch = fake.runs[0].told
     assert dict(batch.labels) == {"pressrun-pipeline": "news-topics"}
     execution = batch.environment_config.execution_config
@@ -162,7 +168,7 @@ def test_memory_is_read_as_spark_writes_it(given: str, mib: int) -> None:
 def test_a_pod_whose_image_is_not_there_for_a_moment_waits() -> None:
     with fake_pods() as fake:
         place = KubernetesWorld(fake)
-        handle = place.platform.submit(some_job(), TOKEN)
+        handle = submit(place.platform, some_job(), TOKEN)
         fake.wait(TOKEN, "ErrImagePull", since=datetime.now(UTC))
         seen = place.platform.state(handle)
         assert (seen.state, seen.detail) == (State.QUEUED, "ErrImagePull")
@@ -172,7 +178,7 @@ def test_a_pod_whose_image_is_not_there_for_a_moment_waits() -> None:
 def test_a_pod_that_cannot_start_is_deleted_before_it_is_told_as_failed() -> None:
     with fake_pods() as fake:
         place = KubernetesWorld(fake)
-        handle = place.platform.submit(some_job(), TOKEN)
+        handle = submit(place.platform, some_job(), TOKEN)
         place.end(handle, "configuration")
         assert place.platform.state(handle).failure == "configuration"
         assert fake.pods == {}
@@ -192,7 +198,7 @@ def test_a_driver_that_ended_badly_is_told_by_its_cause(
 ) -> None:
     with fake_pods() as fake:
         place = KubernetesWorld(fake)
-        handle = place.platform.submit(some_job(), TOKEN)
+        handle = submit(place.platform, some_job(), TOKEN)
         fake.end(TOKEN, "Failed", code, **status)
         seen = place.platform.state(handle)
     assert (seen.state, seen.failure) == (state, failure)

@@ -134,6 +134,83 @@ def test_a_lost_answer_fails_the_try_and_the_next_goes_on_with_the_job(make: Mak
     assert len(fake.runs) == 1
 
 
+def test_a_job_that_is_not_listed_yet_is_asked_for_in_the_same_words_though_the_environment_was_edited(
+    make: Make, step: Step, fake: FakeEmr
+) -> None:
+    fake.troubles["StartJobRun"], fake.unlisted = ["lost"], 6
+    with pytest.raises(PollingFailed):
+        make(step).attach()
+    labels = step.environment.model_copy(update={"labels": {"cost-center": "42"}})
+    edited = replace(step, environment=labels, asked="typed again")
+    found = make(edited).attach()
+    assert (found.generation, found.handle and found.handle["job_id"]) == (0, fake.runs[0].id)
+    assert len(fake.runs) == 1
+
+
+def test_a_job_is_found_where_it_was_asked_for_though_the_application_was_changed(
+    make: Make, step: Step, fake: FakeEmr
+) -> None:
+    fake.troubles["StartJobRun"] = ["lost"]
+    with pytest.raises(PollingFailed):
+        make(step).attach()
+    fake.unlisted = 0
+    elsewhere = EmrServerlessWorld(fake, application_id="00other").platform
+    found = StepJob.of(step, stage="sample", upstream=[INGESTED], platform=elsewhere).attach()
+    assert found.handle is not None
+    assert found.handle["place"]["application_id"] == "00abc123"
+    assert len(fake.runs) == 1
+
+
+@pytest.mark.parametrize("call", ["ListJobRuns", "StartJobRun"])
+def test_a_refusal_after_a_lost_answer_is_no_end_the_job_may_run(
+    make: Make, step: Step, fake: FakeEmr, call: str
+) -> None:
+    fake.script["emr-serverless"] = ["RUNNING"]
+    fake.troubles["StartJobRun"], fake.unlisted = ["lost"], 3
+    with pytest.raises(PollingFailed):
+        make(step).attach()
+    fake.troubles[call] = ["denied"]
+    with pytest.raises(ConfigurationFailed):
+        make(step).attach()
+    mended = make(step)
+    assert mended.attach().generation == 0
+    assert len(fake.runs) == 1
+
+
+def test_a_refusal_of_what_is_not_listed_after_long_is_followed_by_a_job_as_the_file_says_now(
+    make: Make, step: Step, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.troubles["StartJobRun"] = ["throttled", "refused"]
+    with pytest.raises(PollingFailed):
+        make(step).attach()
+    monkeypatch.setattr(run, "LISTED", timedelta(0))
+    with pytest.raises(ConfigurationFailed):
+        make(step).attach()
+    job = make(replace(step, environment=step.environment.model_copy(update={"labels": {"cost-center": "42"}})))
+    assert job.attach().generation == 1
+    assert generations(job) == [(0, "abandoned"), (1, "submitted")]
+    assert fake.runs[0].request["tags"]["cost-center"] == "42"
+
+
+def test_a_try_that_waited_for_another_ones_lost_answer_looks_for_that_job(
+    make: Make, step: Step, fake: FakeEmr
+) -> None:
+    waiting, first = make(step), make(step)
+    intent = waiting.jobs.ledger.intend
+    waits: list[ExternalJob] = []
+
+    def intended_before(**named: Any) -> ExternalJob:
+        waits.append(intent(**named))
+        fake.troubles["StartJobRun"] = ["lost"]
+        with pytest.raises(PollingFailed):
+            first.attach()
+        return waits[0]
+
+    waiting.jobs.ledger.intend = intended_before  # type: ignore[method-assign]
+    assert waiting.attach().handle is not None
+    assert fake.calls.count("emr-serverless:StartJobRun") == 1
+
+
 def test_a_job_that_nobody_watched_to_its_failure_is_followed_by_the_next_generation(
     make: Make, step: Step, fake: FakeEmr
 ) -> None:
@@ -193,9 +270,51 @@ def test_a_timed_out_submit_that_starts_late_is_cancelled(make: Make, step: Step
     job.attach()
     assert generations(job) == [(0, "abandoned"), (1, "submitted")]
     for _ in range(3):
-        job.jobs.reap(job.key)
+        job.jobs.reap()
     assert generations(job)[0] == (0, "cancelled")
     assert fake.runs[0].state in ("CANCELLING", "CANCELLED")
+
+
+@pytest.fixture
+def late(make: Make, step: Step, fake: FakeEmr) -> StepJob:
+    """A step whose second job runs, while the first is not listed yet."""
+    fake.script["emr-serverless"] = ["RUNNING"]
+    fake.troubles["StartJobRun"], fake.unlisted = ["lost"], 5
+    with pytest.raises(PollingFailed):
+        make(step, rows=3).attach()
+    fake.unlisted = 0
+    second = make(step, rows=4)
+    second.attach()
+    assert generations(second) == [(0, "abandoned"), (1, "submitted")]
+    return second
+
+
+def test_whoever_waits_for_its_successor_ends_a_late_job_as_soon_as_it_is_listed(late: StepJob, fake: FakeEmr) -> None:
+    watching, entered = watch.Watch(jobs=late.jobs), late.jobs.ledger.newest(late.key)
+    assert entered is not None
+    for _ in range(8):
+        entered = watching.look(entered)
+    assert generations(late) == [(0, "cancelled"), (1, "running")]
+    assert fake.runs[0].state in ("CANCELLING", "CANCELLED")
+
+
+def test_waiting_looks_for_a_late_job_for_as_long_as_platforms_take_to_list_one(
+    late: StepJob, fake: FakeEmr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LISTED", timedelta(0))
+    entered = late.jobs.ledger.newest(late.key)
+    assert entered is not None
+    before = fake.calls.count("emr-serverless:ListJobRuns")
+    watch.Watch(jobs=late.jobs).look(entered)
+    assert fake.calls.count("emr-serverless:ListJobRuns") == before
+
+
+def test_another_steps_job_ends_one_that_was_listed_after_its_own_step_was_over(
+    late: StepJob, make: Make, step: Step, fake: FakeEmr
+) -> None:
+    fake.runs[0].looks_until_seen = 0
+    make(replace(step, key=KEY.model_copy(update={"run_id": "the next night"}))).attach()
+    assert generations(late)[0] == (0, "cancelled")
 
 
 def driver(step: Step, entered: ExternalJob) -> StageResult:
@@ -278,7 +397,7 @@ def test_a_job_that_is_gone_for_long_is_taken_for_cancelled(
     entered = job.attach()
     fake.runs.clear()
     assert job.jobs.look(entered).live
-    monkeypatch.setattr(watch, "_LISTED", timedelta(0))
+    monkeypatch.setattr(watch, "LISTED", timedelta(0))
     assert job.jobs.look(entered).state == "cancelled"
 
 

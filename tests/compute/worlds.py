@@ -27,6 +27,11 @@ from tests.fakes.pods import FakePods, fake_pods
 ROLE = "arn:aws:iam::123456789012:role/pressrun-job"
 
 
+def submit(platform: ComputePlatform, job: SparkJob, token: str) -> Handle:
+    """What the first try of a job does."""
+    return platform.submit(platform.request(job, token), token)
+
+
 class World(Protocol):
     """One platform under test. What a world cannot have happen it leaves out of `can`."""
 
@@ -122,12 +127,12 @@ class EmrServerlessWorld(_Emr):
         "configuration": "Access denied while assuming the execution role",
     }
 
-    def __init__(self, fake: FakeEmr) -> None:
+    def __init__(self, fake: FakeEmr, application_id: str = "00abc123") -> None:
         super().__init__(fake)
         place = EmrServerless(
             kind="emr_serverless",
             region="eu-west-1",
-            application_id="00abc123",
+            application_id=application_id,
             execution_role_arn=ROLE,
             log_uri="s3://news/logs",
             prices={"vCPUHour": 0.1, "memoryGBHour": 0.01},
@@ -229,10 +234,10 @@ class DataprocServerlessWorld(_Dataproc):
 class DataprocClusterWorld(_Dataproc):
     submit = "submit_job"
 
-    def __init__(self, fake: FakeDataproc) -> None:
+    def __init__(self, fake: FakeDataproc, cluster: str = "spark") -> None:
         super().__init__(fake)
-        place = DataprocCluster(kind="dataproc_cluster", project="news-prod", region="europe-west1", cluster="spark")
-        self.platform = DataprocClusterPlatform(place, fake.jobs())
+        place = DataprocCluster(kind="dataproc_cluster", project="news-prod", region="europe-west1", cluster=cluster)
+        self.platform = DataprocClusterPlatform(place, fake.jobs(), clusters=fake.cluster_controller)
 
 
 class KubernetesWorld:

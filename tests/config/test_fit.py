@@ -218,3 +218,28 @@ def test_no_plan_is_made_of_what_cannot_be_rolled_out(
         make_plan(step, TRAINED, gated(None), None)
     fine = asked.model_copy(update={"rollout": Rollout(max_step=timedelta(minutes=1))})
     assert not list(misfits(fine, place))
+
+
+@pytest.mark.parametrize(
+    ("priced", "told"),
+    [
+        ("", True),
+        ("prices: {person_hour_usd: 35}\n", False),
+        ("prices: {cpu_hour_usd: 0}\n", False),
+    ],
+)
+def test_a_months_budget_that_nothing_could_ever_use_up_is_told(project: Project, priced: str, told: bool) -> None:
+    laptop = "config/environments/laptop.yaml"
+    project.write(project.text(laptop) + priced, file=laptop)
+    project.spoil("model: topics\n", "model: topics\nbudget_usd_month: 100\n")
+    messages = project.check()
+    assert bool(messages) == told
+    assert all("budget_usd_month is 100; nothing" in one and "prices" in one for one in messages), messages
+
+
+def test_tokens_have_a_price_without_any_in_the_environment(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    llm = "- {labeler: llm, model: 'openai:gpt-5-mini', prompt: config/prompts/topics.md}"
+    text = project.text().replace("model: topics\n", "model: topics\nbudget_usd_month: 100\n")
+    project.write(text.replace("- {labeler: static, accept_above: 0.80}", llm))
+    assert [one for one in project.check() if "budget_usd_month" in one] == []

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pressrun.buckets.servers import Kind
 from pressrun.cli import app
-from pressrun.config.environment import Environment, Mlflow
+from pressrun.config.environment import Environment, LakeRoot, Mlflow
 from pressrun.config.pipeline import Pipeline
 from pressrun.doctor import Found, examine, machine
+from pressrun.lake.stores import store
 from tests.doctor.answering import answering
+from tests.fakes.buckets import bucket_server, new_root, troubled
 
 HEALTHY = {part: {"status": "healthy"} for part in ("metadatabase", "scheduler", "triggerer", "dag_processor")}
 
@@ -44,6 +47,39 @@ def test_the_lakes_probe_is_taken_away(environment: Environment, pipeline: Pipel
     assert not [path for path in root.rglob("*") if path.is_file()]
 
 
+@pytest.mark.parametrize(
+    ("root", "options", "words", "remedy"),
+    [
+        ("s3://nowhere/lake", {}, "there is no bucket nowhere", "make the bucket"),
+        ("abfss://news/lake", {}, "s3:// or gs://", "lake.root"),
+        ("s3://news/lake", {"aws_regoin": "x"}, "regoin is no option", "lake.storage_options"),
+    ],
+)
+def test_a_lake_that_cannot_be_opened_says_why_and_what_to_mend(
+    root: str, options: dict[str, str], words: str, remedy: str, environment: Environment, pipeline: Pipeline
+) -> None:
+    lake = LakeRoot(root=root, storage_options=bucket_server("s3").storage_options | options)
+    said = one(changed(environment, lake=lake), pipeline, "lake")
+    assert (said.state, words in said.words, remedy in said.remedy) == ("bad", True, True), said
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words", "remedy"),
+    [
+        (400, "ExpiredToken", "have expired", "renew"),
+        (403, "AccessDenied", "may not do this", "s3:PutObject"),
+    ],
+)
+def test_a_store_that_refuses_is_told_as_ingest_tells_it(
+    status: int, code: str, words: str, remedy: str, environment: Environment, pipeline: Pipeline
+) -> None:
+    with troubled(bucket_server("s3")) as store:
+        lake = LakeRoot(root=new_root(store.server), storage_options=store.server.storage_options)
+        store.spoil(status, code, "No.")
+        said = one(changed(environment, lake=lake), pipeline, "lake")
+    assert (said.state, words in said.words, remedy in said.remedy) == ("bad", True, True), said
+
+
 def test_a_root_that_cannot_be_written_names_the_rights_that_it_needs(
     environment: Environment, pipeline: Pipeline, tmp_path: Path
 ) -> None:
@@ -54,12 +90,46 @@ def test_a_root_that_cannot_be_written_names_the_rights_that_it_needs(
     assert "s3:PutObject" in said.remedy
 
 
-def test_a_store_where_two_writers_both_win_is_bad(
-    environment: Environment, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_a_store_that_ignores_conditions_is_bad_and_the_same_one_that_heeds_them_is_good(
+    kind: Kind, environment: Environment, pipeline: Pipeline
 ) -> None:
-    monkeypatch.setattr("pressrun.doctor.stores._made_twice", lambda probe: False)
-    state = {one.what: one for one in found(environment, pipeline, "lake")}["conditional writes"]
+    with troubled(bucket_server(kind)) as store:
+        lake = LakeRoot(root=new_root(store.server), storage_options=store.server.storage_options)
+        place = changed(environment, lake=lake)
+        heeding = {one.what: one for one in found(place, pipeline, "lake")}["conditional writes"]
+        store.ignore_conditions()
+        state = {one.what: one for one in found(place, pipeline, "lake")}["conditional writes"]
+    assert heeding.state == "good", heeding
     assert (state.state, "aws_conditional_put" in state.remedy) == ("bad", True)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_a_store_that_fails_while_it_is_tried_proves_nothing(
+    kind: Kind, environment: Environment, pipeline: Pipeline
+) -> None:
+    with troubled(bucket_server(kind)) as store:
+        lake = LakeRoot(root=new_root(store.server), storage_options=store.server.storage_options)
+        store.spoil(403, "AccessDenied", "Access Denied", matching="^PUT")
+        said = one(changed(environment, lake=lake), pipeline, "lake")
+    assert (said.what, said.state, "s3:PutObject" in said.remedy) == ("root", "bad", True)
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_articles_that_landed_in_a_bucket_are_found_there(
+    kind: Kind, environment: Environment, pipeline: Pipeline
+) -> None:
+    server = bucket_server(kind)
+    bucket = new_root(server).removesuffix("/lake")
+    lake = LakeRoot(root=f"{bucket}/lake", storage_options=server.storage_options)
+    place = changed(environment, lake=lake, landing=f"{bucket}/landing")
+    assert one(place, pipeline, "landing").state == "doubt"
+    name = f"{bucket.partition('://')[2]}/landing/topics/a.csv"
+    with store(bucket, server.storage_options).open_output_stream(name) as file:
+        file.write(b"Sports,title,body\n")
+    assert "1 files in" in one(place, pipeline, "landing").words
+    away = one(changed(place, landing=f"{bucket}-away/landing"), pipeline, "landing")
+    assert (away.state, "list and read" in away.words) == ("bad", True)
 
 
 def test_little_room_is_a_doubt_and_next_to_none_is_bad(

@@ -50,6 +50,10 @@ class Troubled:
         """From now on requests whose "METHOD path" matches are answered like this, so long and so often."""
         self._tell(status=status, code=code, message=message, matching=matching, seconds=seconds, times=times)
 
+    def ignore_conditions(self) -> None:
+        """From now on every write is made, whatever is there already: a store without conditional writes."""
+        self._tell(unheeded=["if-none-match", "if-match", "x-goog-if-generation-match"])
+
     def mend(self) -> None:
         """From now on nothing is wrong."""
         self._tell(status=0)

@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import grpc
 from google.cloud import dataproc_v1 as api
 from google.cloud.dataproc_v1.services.batch_controller.transports import BatchControllerGrpcTransport
+from google.cloud.dataproc_v1.services.cluster_controller.transports import ClusterControllerGrpcTransport
 from google.cloud.dataproc_v1.services.job_controller.transports import JobControllerGrpcTransport
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
@@ -55,6 +57,7 @@ class Run:
     states: list[str]
     detail: str = ""
     looks_until_seen: int = 0
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
     follows: Follows | None = None
     on_cancel: Callable[[], None] = lambda: None
 
@@ -68,6 +71,11 @@ class Run:
             self.states = [state]
         elif len(self.states) > 1:
             self.states.pop(0)
+
+
+def _cluster() -> Any:
+    software = {"image_version": "3.0.2-debian12"}
+    return api.Cluster(cluster_name="spark", config={"software_config": software}, status={"state": "RUNNING"})
 
 
 @dataclass
@@ -87,6 +95,7 @@ class FakeDataproc:
             "job": ["PENDING", "SETUP_DONE", "RUNNING", "DONE"],
         }
     )
+    clusters: dict[str, Any] = field(default_factory=lambda: {"spark": _cluster()})
     unlisted: int = 0
     driver: Callable[[str, Any], tuple[Follows, Callable[[], None]]] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -99,6 +108,15 @@ class FakeDataproc:
     def jobs(self) -> api.JobControllerClient:
         channel = grpc.insecure_channel(self.address)
         return api.JobControllerClient(transport=JobControllerGrpcTransport(channel=channel))
+
+    def cluster_controller(self) -> api.ClusterControllerClient:
+        channel = grpc.insecure_channel(self.address)
+        return api.ClusterControllerClient(transport=ClusterControllerGrpcTransport(channel=channel))
+
+    def get_cluster(self, asked: Any) -> Any:
+        if asked.cluster_name not in self.clusters:
+            raise Refused(grpc.StatusCode.NOT_FOUND, f"Not found: Cluster {asked.cluster_name}")
+        return self.clusters[asked.cluster_name]
 
     def create_batch(self, asked: Any) -> operations_pb2.Operation:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]", asked.batch_id):
@@ -191,6 +209,9 @@ class FakeDataproc:
     def _job(self, run: Run) -> Any:
         told = api.Job(run.told)
         told.status.state, told.status.details = api.JobStatus.State[run.state], run.detail
+        told.status.state_start_time = run.at if run.state == "PENDING" else datetime.now(UTC)
+        if run.state != "PENDING":
+            told.status_history = [{"state": api.JobStatus.State.PENDING, "state_start_time": run.at}]
         told.driver_output_resource_uri = f"gs://staging/google-cloud-dataproc-metainfo/{run.id}/driveroutput"
         if run.state in ("RUNNING", *ENDED):
             shares = {"progress": 0.5 if run.state == "RUNNING" else 1.0, "vcore_seconds": 3600, "memory_mb_seconds": 1}
@@ -199,11 +220,13 @@ class FakeDataproc:
 
 
 _BATCHES, _JOBS = "google.cloud.dataproc.v1.BatchController", "google.cloud.dataproc.v1.JobController"
+_CLUSTERS = "google.cloud.dataproc.v1.ClusterController"
 _METHODS: dict[str, tuple[str, Any, Any]] = {
     f"/{_BATCHES}/CreateBatch": ("create_batch", api.CreateBatchRequest, None),
     f"/{_BATCHES}/GetBatch": ("get_batch", api.GetBatchRequest, api.Batch),
     f"/{_JOBS}/SubmitJob": ("submit_job", api.SubmitJobRequest, api.Job),
     f"/{_JOBS}/GetJob": ("get_job", api.GetJobRequest, api.Job),
+    f"/{_CLUSTERS}/GetCluster": ("get_cluster", api.GetClusterRequest, api.Cluster),
     f"/{_JOBS}/CancelJob": ("cancel_job", api.CancelJobRequest, api.Job),
     "/google.longrunning.Operations/CancelOperation": (
         "cancel_operation",

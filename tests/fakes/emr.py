@@ -45,6 +45,59 @@ class WireError(Exception):
         self.status, self.code = status, code
 
 
+_APPLICATION: dict[str, Any] = {
+    "applicationId": "00abc123",
+    "name": "news",
+    "arn": f"arn:aws:emr-serverless:eu-west-1:{ACCOUNT}:/applications/00abc123",
+    "releaseLabel": "emr-spark-8.0.0",
+    "type": "Spark",
+    "state": "STARTED",
+    "autoStartConfiguration": {"enabled": True},
+    "createdAt": datetime(2026, 1, 1, tzinfo=UTC),
+    "updatedAt": datetime(2026, 1, 1, tzinfo=UTC),
+}
+_CLUSTER: dict[str, Any] = {
+    "id": "vc0abc",
+    "name": "news",
+    "arn": f"arn:aws:emr-containers:eu-west-1:{ACCOUNT}:/virtualclusters/vc0abc",
+    "state": "RUNNING",
+    "containerProvider": {"type": "EKS", "id": "news", "info": {"eksInfo": {"namespace": "spark"}}},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A right that a call needed: an action of IAM on a resource, with what conditions are about.
+
+    By the Service Authorization Reference of both services,
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonemrserverless.html.
+    """
+
+    action: str
+    resource: str
+    context: tuple[tuple[str, str], ...] = ()
+
+
+def _needs(service: str, operation: str, given: dict[str, Any], told: dict[str, Any]) -> list[Asked]:
+    serverless = service == "emr-serverless"
+    place = given["applicationId"] if serverless else given.get("virtualClusterId", given.get("id"))
+    root = f"arn:aws:{service}:eu-west-1:{ACCOUNT}:/{'applications' if serverless else 'virtualclusters'}/{place}"
+    run = given.get("jobRunId") or told.get("jobRunId") or told.get("id") or given.get("id")
+    if operation in ("GetJobRun", "DescribeJobRun", "CancelJobRun"):
+        return [Asked(action=f"{service}:{operation}", resource=f"{root}/jobruns/{run}")]
+    if operation != "StartJobRun":
+        return [Asked(action=f"{service}:{operation}", resource=root)]
+    role = given["executionRoleArn"]
+    # The reference names both kinds of resource, and does not say which one a start with tags is about.
+    tags = [Asked(action=f"{service}:TagResource", resource=of) for of in (root, f"{root}/jobruns/{run}")]
+    if serverless:
+        passed = (("iam:PassedToService", "emr-serverless.amazonaws.com"),)
+        start = Asked(action=f"{service}:StartJobRun", resource=root)
+        return [start, *tags, Asked(action="iam:PassRole", resource=role, context=passed)]
+    names = (("emr-containers:ExecutionRoleArn", role),)
+    return [Asked(action=f"{service}:StartJobRun", resource=root, context=names), *tags]
+
+
 @dataclass(kw_only=True)
 class Run:
     """One job run. `states` are those still to come: each look goes one further; the last one stays."""
@@ -76,13 +129,17 @@ class Run:
 class FakeEmr:
     """The account. `troubles` holds, by operation, what happens to its next calls; `script` what jobs will go through.
 
+    `places` are its applications and virtual clusters; `asked` is what each call needs a right to.
+
     `unlisted`: for so many looks a new job is not there yet. `driver`: starts a job for real; answers with what tells
     its state.
     """
 
     url: str = ""
     runs: list[Run] = field(default_factory=list)
+    places: dict[str, dict[str, Any]] = field(default_factory=lambda: {"00abc123": _APPLICATION, "vc0abc": _CLUSTER})
     calls: list[str] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
     script: dict[str, list[str]] = field(
         default_factory=lambda: {
@@ -103,8 +160,23 @@ class FakeEmr:
             "DescribeJobRun": self._get,
             "ListJobRuns": self._list,
             "CancelJobRun": self._cancel,
+            "GetApplication": self._application,
+            "DescribeVirtualCluster": self._cluster,
         }
-        return handlers[operation](service, given)
+        told = handlers[operation](service, given)
+        self.asked += _needs(service, operation, given, told)
+        return told
+
+    def _application(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
+        return {"application": self._place(given["applicationId"])}
+
+    def _cluster(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
+        return {"virtualCluster": self._place(given["id"])}
+
+    def _place(self, name: str) -> dict[str, Any]:
+        if name not in self.places:
+            raise WireError(404, "ResourceNotFoundException", f"{name} doesn't exist")
+        return self.places[name]
 
     def _start(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
         same = [
@@ -146,7 +218,9 @@ class FakeEmr:
         return {"jobRun": _serverless(run) if service == "emr-serverless" else _containers(run)}
 
     def _list(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
-        found = [run for run in reversed(self.runs) if run.service == service and self._seen(run)]
+        place = {"emr-serverless": "applicationId", "emr-containers": "virtualClusterId"}[service]
+        here = [run for run in reversed(self.runs) if run.service == service and run.request[place] == given[place]]
+        found = [run for run in here if self._seen(run)]
         if "name" in given:
             found = [run for run in found if run.request.get("name") == given["name"]]
         # A page is short, so that whoever asks has to turn it.

@@ -43,9 +43,11 @@ class FakePods:
         configuration.host, configuration.retries = self.url, False
         return client.ApiClient(configuration)
 
-    def obey(self, method: str, namespace: str, name: str | None, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def obey(
+        self, method: str, namespace: str, name: str | None, body: dict[str, Any], *, dry: bool = False
+    ) -> tuple[int, dict[str, Any]]:
         if method == "POST":
-            return self._create(namespace, body)
+            return self._create(namespace, body, dry=dry)
         pod = self.pods.get(name or "")
         if pod is None:
             return _status(404, "NotFound", f'pods "{name}" not found')
@@ -68,7 +70,7 @@ class FakePods:
                 del self.working[name]
         return pod
 
-    def _create(self, namespace: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _create(self, namespace: str, body: dict[str, Any], *, dry: bool) -> tuple[int, dict[str, Any]]:
         api = client.ApiClient()
         known = api.sanitize_for_serialization(api.deserialize(SimpleNamespace(data=json.dumps(body)), "V1Pod"))
         name = body["metadata"]["name"]
@@ -76,6 +78,8 @@ class FakePods:
             return _status(422, "Invalid", f"not a Pod: {sorted(body)}")
         if name in self.pods:
             return _status(409, "AlreadyExists", f'pods "{name}" already exists')
+        if dry:
+            return 201, body
         self.created.append(name)
         made = {**body, "status": {"phase": "Pending"}}
         made["metadata"] = {**body["metadata"], "namespace": namespace, "creationTimestamp": _now()}
@@ -125,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._send(*_status(404, "NotFound", f"{self.path}: no such resource"))
             if trouble in _CODES:
                 return self._send(*_status(*_CODES[trouble], "trouble"))  # type: ignore[index]
-            told = fake.obey(self.command, found["namespace"], found["name"], body)
+            dry = "dryRun=All" in urlsplit(self.path).query
+            told = fake.obey(self.command, found["namespace"], found["name"], body, dry=dry)
         if trouble == "lost":
             self.close_connection = True
             self.connection.shutdown(2)

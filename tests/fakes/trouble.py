@@ -2,7 +2,7 @@
 
 It is a process of its own: deltalake keeps the interpreter's lock while it waits for some answers, so whoever answers
 must be another interpreter. POST /_trouble with {status, code, message, matching, seconds, times} spoils the answers to
-requests whose "METHOD path" matches; GET /_asked tells what was asked.
+requests whose "METHOD path" matches, and with {unheeded} keeps headers from the store; GET /_asked tells what was asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HOP = ("expect", "transfer-encoding", "content-length", "connection", "date")
 
 @dataclass
 class Trouble:
-    """What is answered, to which requests, and for how long; `status` 0: nothing is wrong."""
+    """What is answered, to which requests, and for how long; `status` 0: nothing but that headers are `unheeded`."""
 
     status: int = 0
     code: str = ""
@@ -34,6 +34,7 @@ class Trouble:
     matching: str = ""
     seconds: float = 1e9
     times: int = 1_000_000_000
+    unheeded: tuple[str, ...] = ()
     since: float = field(default_factory=time.monotonic)
 
     def answer(self, request: str) -> Answer | None:
@@ -83,7 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _asked(self, body: bytes) -> Answer:
         connection = http.client.HTTPConnection(self.server.behind, timeout=60)
-        connection.request(self.command, self.path, body, _kept(dict(self.headers)))
+        unheeded = self.server.trouble.unheeded
+        headers = {name: value for name, value in _kept(dict(self.headers)).items() if name.lower() not in unheeded}
+        connection.request(self.command, self.path, body, headers)
         response = connection.getresponse()
         answer = response.status, dict(response.getheaders()), response.read()
         connection.close()

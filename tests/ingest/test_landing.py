@@ -12,7 +12,7 @@ from pressrun.config.pipeline import Pipeline
 from pressrun.ingest.errors import IngestError
 from pressrun.ingest.landing import Landing
 from pressrun.lake.stores import store
-from tests.fakes.buckets import BucketServer, bucket_server, new_root
+from tests.fakes.buckets import BucketServer, bucket_server, new_root, troubled
 
 LANDED = ("topics/a.jsonl", "topics/b.csv", "topics/_half.csv", "topics/.own", "topics/old/c.csv", "other/d.csv")
 
@@ -94,3 +94,20 @@ def test_a_bucket_that_is_not_there_says_what_the_account_needs(there: Environme
     scheme = root.partition("://")[0]
     with Landing(there) as landing, pytest.raises(IngestError, match="list and read there"):
         landing.files(f"{scheme}://no-such-bucket-of-ours/topics/*")
+
+
+@pytest.mark.parametrize("below", ["/landing", ""])
+def test_an_account_that_may_only_list_and_read_has_a_night_with_nothing_new(
+    server: BucketServer, environment: Environment, pipeline: Pipeline, below: str
+) -> None:
+    """It may not look at the bucket itself: neither S3's HeadBucket nor GCS's storage.buckets.get."""
+    with troubled(server) as store:
+        bucket = new_root(store.server).removesuffix("/lake")
+        store.spoil(403, "AccessDenied", "Access Denied", matching=r"^(HEAD|GET) (/storage/v1/b)?/lake-[0-9a-f]+/?$")
+        lake = environment.lake.model_copy(
+            update={"root": f"{bucket}/lake", "storage_options": store.server.storage_options}
+        )
+        place = environment.model_copy(update={"lake": lake, "landing": f"{bucket}{below}"})
+        with Landing(place) as landing:
+            assert landing.articles(pipeline) == []
+            assert landing.files(f"{bucket}/*.csv") == []

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import sys
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, delete, false, text
 
-from pressrun.jobs import Questions, open_database
+from pressrun.jobs import ExternalJobs, Questions, open_database
 from pressrun.jobs.database import DatabaseAway, writing
 from pressrun.jobs.tables import METADATA
 from tests.fakes.postgresql import postgresql_server
@@ -19,6 +20,17 @@ def _open(url: str) -> int:
 def test_processes_may_make_the_tables_at_once(url: str) -> None:
     with get_context("spawn").Pool(3) as pool:
         assert pool.map(_open, [url] * 3) == [0, 0, 0]
+
+
+def test_a_database_of_an_earlier_release_is_given_the_columns_that_it_lacks(engine: Engine, url: str) -> None:
+    for column in ("request", "asked_at"):
+        with writing(engine, lock="pressrun tables") as connection:
+            connection.execute(text(f"ALTER TABLE external_jobs DROP COLUMN {column}"))
+    with get_context("spawn").Pool(3) as pool:
+        assert pool.map(_open, [url] * 3) == [0, 0, 0]
+    again = "check_same_thread=false" if url.startswith("sqlite") else "application_name=again"
+    reopened = open_database(f"{url}{'&' if '?' in url else '?'}{again}")
+    assert ExternalJobs(reopened).newest("none") is None
 
 
 def test_opening_the_database_waits_for_no_writer(engine: Engine, url: str) -> None:
@@ -35,6 +47,17 @@ def test_whoever_waited_for_the_lock_sees_what_was_written_before_it(postgresql:
     stricter = open_database(f"{postgresql}&options=-c%20default_transaction_isolation=serializable")
     with writing(stricter, lock="any") as connection:
         assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
+
+
+def test_the_plain_url_of_postgresql_is_taken_by_the_driver_that_is_installed(postgresql: str) -> None:
+    plain = postgresql.replace("postgresql+psycopg2://", "postgresql://")
+    assert Questions(open_database(plain)).waiting(step_key="none") == 0
+
+
+def test_a_driver_that_is_not_installed_is_told_with_what_to_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ValueError, match=r"psycopg.* is not installed; write postgresql://"):
+        open_database("postgresql+psycopg://u@h/d")
 
 
 @pytest.mark.parametrize("wrong", ["sqlite://", "sqlite:///:memory:", "mysql://host/db"])

@@ -88,6 +88,19 @@ def test_one_try_at_a_time_may_submit_and_after_it_died_another(ledger: External
     assert newest.attempts == 2
 
 
+def test_the_first_request_stands_and_a_refusal_leaves_when_it_was_asked_before(
+    ledger: ExternalJobs, step: str
+) -> None:
+    first = ledger.asking(intend(ledger, step), {"memory": "4g"})
+    assert first.request == {"memory": "4g"}
+    second = ledger.asking(first, {"memory": "8g"})
+    assert second.request == {"memory": "4g"}
+    assert second.asked_at is not None
+    assert first.asked_at is not None
+    assert second.asked_at > first.asked_at
+    assert ledger.refused(first).asked_at == first.asked_at
+
+
 def test_nobody_submits_what_is_submitted_or_has_ended(ledger: ExternalJobs, step: str) -> None:
     made = ledger.accepted(intend(ledger, step), {"job_id": "7"})
     assert not ledger.take(made, holder="a", lasting=LEASE)
@@ -97,12 +110,23 @@ def test_nobody_submits_what_is_submitted_or_has_ended(ledger: ExternalJobs, ste
 
 
 def test_an_abandoned_job_gives_way_and_is_remembered_until_it_ends(ledger: ExternalJobs, step: str) -> None:
-    made = intend(ledger, step)
+    made, since = ledger.asking(intend(ledger, step), {}), datetime.now(UTC) - LEASE
+
+    def waiting() -> list[str]:
+        return [job.token for job in ledger.abandoned("emr_serverless", since=since) if job.step_key == step]
+
     ledger.abandon(made)
     assert intend(ledger, step).generation == 1
-    assert [job.generation for job in ledger.abandoned(step)] == [0]
+    assert waiting() == [made.token]
+    assert ledger.abandoned("emr_serverless", since=datetime.now(UTC)) == []
     ledger.seen(made, state="cancelled")
-    assert ledger.abandoned(step) == []
+    assert waiting() == []
+
+
+def test_a_job_that_nobody_asked_a_platform_for_cannot_start_late(ledger: ExternalJobs, step: str) -> None:
+    ledger.abandon(intend(ledger, step))
+    found = ledger.abandoned("emr_serverless", since=datetime.now(UTC) - LEASE)
+    assert [job for job in found if job.step_key == step] == []
 
 
 def test_an_errors_words_are_kept_whatever_is_in_them(ledger: ExternalJobs, step: str) -> None:
@@ -113,7 +137,7 @@ def test_an_errors_words_are_kept_whatever_is_in_them(ledger: ExternalJobs, step
 def _race(url: str, step: str, holder: str) -> tuple[str, bool]:
     ledger = ExternalJobs(open_database(url))
     made = intend(ledger, step)
-    return made.token, ledger.take(made, holder=holder, lasting=LEASE)
+    return made.token, ledger.take(made, holder=holder, lasting=LEASE) is not None
 
 
 def test_two_processes_get_one_intent_and_one_of_them_submits_it(url: str, step: str) -> None:

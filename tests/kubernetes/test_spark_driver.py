@@ -16,6 +16,7 @@ from pressrun.compute import Handle, JobState, SparkJob, State
 from pressrun.compute.kubernetes import KubernetesPlatform
 from pressrun.compute.platform import failure_of, make_token
 from pressrun.config.spark import Kubernetes, SparkResources
+from tests.compute.worlds import submit
 from tests.kubernetes.conftest import Images
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
@@ -58,7 +59,7 @@ def test_however_many_submit_it_the_cluster_has_one_driver(
 ) -> None:
     found = platform(kube, namespace, images.server)
     with ThreadPoolExecutor(4) as pool:
-        handles = list(pool.map(lambda _: found.submit(job("/nothing.py"), TOKEN), range(4)))
+        handles = list(pool.map(lambda _: submit(found, job("/nothing.py"), TOKEN), range(4)))
     assert len(set(map(repr, handles))) == 1
     pods = client.CoreV1Api(kube).list_namespaced_pod(namespace).items
     assert [pod.metadata.name for pod in pods] == [TOKEN]
@@ -67,7 +68,7 @@ def test_however_many_submit_it_the_cluster_has_one_driver(
 
 def test_a_driver_that_ends_badly_is_the_jobs_failure(kube: client.ApiClient, namespace: str, images: Images) -> None:
     found = platform(kube, namespace, images.server)  # no Spark in it: its program refuses the arguments
-    seen = ended(found, found.submit(job("/nothing.py"), TOKEN))
+    seen = ended(found, submit(found, job("/nothing.py"), TOKEN))
     failure = failure_of(seen, platform="kubernetes")
     assert failure is not None
     assert failure.kind == "job"
@@ -78,7 +79,7 @@ def test_a_cancelled_driver_is_gone_and_told_as_cancelled(
     kube: client.ApiClient, namespace: str, images: Images
 ) -> None:
     found = platform(kube, namespace, images.server)
-    handle = found.submit(job("/nothing.py"), TOKEN)
+    handle = submit(found, job("/nothing.py"), TOKEN)
     found.cancel(handle)
     assert ended(found, handle, seconds=60).state in (State.CANCELLED, State.FAILED)
     found.cancel(handle)
@@ -92,4 +93,4 @@ def test_a_driver_starts_its_executors_and_succeeds(kube: client.ApiClient, name
     labels = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
     client.CoreV1Api(kube).patch_namespace(namespace, labels)
     found = platform(kube, namespace, image)
-    assert ended(found, found.submit(job(_PI, "2"), TOKEN)).state is State.SUCCEEDED
+    assert ended(found, submit(found, job(_PI, "2"), TOKEN)).state is State.SUCCEEDED

@@ -13,6 +13,7 @@ from pressrun.compute.platform import failure_of, make_token
 from pressrun.compute.stage_pod import StageJob
 from pressrun.compute.stage_pods import StagePods
 from pressrun.config.stages import Pods, Resources
+from tests.compute.worlds import submit
 from tests.kubernetes.conftest import Images
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
@@ -45,7 +46,7 @@ def test_however_many_submit_it_there_is_one_pod_and_its_failure_is_the_jobs(
     platform: StagePods, kube: client.ApiClient, namespace: str, images: Images
 ) -> None:
     with ThreadPoolExecutor(4) as pool:
-        handles = list(pool.map(lambda _: platform.submit(job(images), TOKEN), range(4)))
+        handles = list(pool.map(lambda _: submit(platform, job(images), TOKEN), range(4)))
     assert len(set(map(repr, handles))) == 1
     assert [pod.metadata.name for pod in client.CoreV1Api(kube).list_namespaced_pod(namespace).items] == [TOKEN]
     failure = failure_of(ended(platform, handles[0]), platform="pods")
@@ -54,6 +55,6 @@ def test_however_many_submit_it_there_is_one_pod_and_its_failure_is_the_jobs(
 
 
 def test_a_cancelled_pod_is_gone(platform: StagePods, images: Images) -> None:
-    handle = platform.submit(job(images), TOKEN)
+    handle = submit(platform, job(images), TOKEN)
     platform.cancel(handle)
     assert ended(platform, handle, seconds=60).state in (State.CANCELLED, State.FAILED)

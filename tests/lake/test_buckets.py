@@ -75,6 +75,17 @@ def test_a_store_that_asks_to_slow_down_for_seconds_loses_nothing(
     assert lake.read(first)["article_id"].to_pylist() == ["a"]
 
 
+def test_how_long_a_store_is_waited_for_goes_by_the_clock_and_not_by_the_number_of_tries(
+    spoilt: Troubled, key: StepKey, given: Rows
+) -> None:
+    """Refused at once and asked again at once, three seconds are some hundred tries."""
+    eager = {"backoff_config.init_backoff": "1ms", "backoff_config.max_backoff": "10ms"}
+    lake = Lake(new_root(spoilt.server), {**spoilt.server.storage_options, **eager})
+    dataset = lake.commit("given", given("a"), key=key, pipeline="topics")
+    spoilt.spoil(503, "SlowDown", "Please reduce your request rate.", matching="_delta_log", seconds=3)
+    assert lake.read(dataset)["article_id"].to_pylist() == ["a"]
+
+
 @pytest.mark.parametrize(
     ("status", "code", "message", "advice"),
     [

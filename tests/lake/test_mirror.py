@@ -145,6 +145,32 @@ def test_one_pipeline_one_table_or_one_dataset_can_be_asked_for(near: Lake, far:
     assert (ids(far), ids(far, pipeline="mind")) == (["a", "b"], ["m"])
 
 
+def test_a_step_of_which_tables_are_missing_is_read_by_table_and_finished_only_when_all_of_it_is_there(
+    near: Lake, far: Lake
+) -> None:
+    result = done(near, "one", "a", "b")
+    first = mirror(near, far, selection=Selection(tables=("given",)))
+    assert (first.partial, ids(far), ids(far, "groups")) == ({str(step("one"))}, ["a", "b"], [])
+    assert (far.finished(step("one")), far.reusable("f one"), far.results("topics")) == (None, None, [])
+    assert mirror(near, far, selection=Selection(tables=("given",))).files == 0
+    second = mirror(near, far, selection=Selection(tables=("groups",)))
+    assert (second.partial, ids(far), ids(far, "groups")) == (frozenset(), ["a", "b"], ["a", "b"])
+    assert far.finished(step("one")) == far.reusable("f one") == result
+    assert mirror(near, far, selection=Selection(tables=("given",))).partial == frozenset()
+    assert mirror(near, far).files == 0
+
+
+def test_a_table_of_a_step_that_was_done_again_is_not_shown_beside_old_rows_of_another(near: Lake, far: Lake) -> None:
+    done(near, "one", "a")
+    mirror(near, far)
+    again(near, "one", "x")
+    assert mirror(near, far, selection=Selection(tables=("given",))).partial == {str(step("one"))}
+    assert (ids(far), ids(far, "groups"), far.finished(step("one"))) == ([], [], None)
+    mirror(near, far)
+    assert (ids(far), ids(far, "groups")) == (["x"], ["x"])
+    assert far.finished(step("one"))
+
+
 def test_a_reference_that_the_mirror_has_not_brought_yet_is_an_error_that_says_so(near: Lake, far: Lake) -> None:
     done(near, "one", "a")
     mirror(near, far)

@@ -65,3 +65,13 @@ def test_alerts_that_lie_for_hours_fail_the_task_and_stop_the_heartbeat(
     with pytest.raises(AlertsStuck, match=r"1 threads have not arrived, the first \(topics v1\) since"):
         task.execute(context)
     assert (environment.home / "heartbeat").read_text() == second
+
+
+def test_no_token_where_slack_is_required_fails_the_task_though_nothing_lies(
+    environment: Environment, named: str
+) -> None:
+    expecting = environment.model_copy(update={"slack": "required"})
+    Path(named).write_text(yaml.safe_dump(expecting.model_dump(mode="json", exclude_none=True)))
+    with pytest.raises(AlertsStuck, match="SLACK_BOT_TOKEN"):
+        AlertsArriveOperator(task_id="alerts_arrive", environment=named).execute({})
+    assert not (environment.home / "heartbeat").exists()

@@ -13,7 +13,7 @@ from operators.platforms import HookClients, connected_platform
 from pressrun.compute import ConfigurationFailed
 from pressrun.config.environment import Environment
 from pressrun.config.spark import Spark
-from tests.compute.worlds import ROLE, some_job
+from tests.compute.worlds import ROLE, some_job, submit
 from tests.fakes.dataproc import fake_dataproc
 from tests.fakes.emr import fake_emr
 from tests.fakes.pods import fake_pods
@@ -40,7 +40,7 @@ def test_emr_by_the_connection_that_the_operator_names(
         signed = {"conn_type": "aws", "login": "A", "password": "s", "extra": {"endpoint_url": fake.url}}
         monkeypatch.setenv("AIRFLOW_CONN_AWS_NIGHT", json.dumps(signed))
         found = connected_platform(away(environment, platform), HookClients(aws_conn_id="aws_night"))
-        assert found.submit(some_job(), TOKEN).platform == platform["kind"]
+        assert submit(found, some_job(), TOKEN).platform == platform["kind"]
     assert len(fake.runs) == 1
 
 
@@ -69,7 +69,7 @@ def test_dataproc_by_its_hook_with_region_and_impersonation_chain(
 
         monkeypatch.setattr(DataprocHook, method, made)
         found = connected_platform(away(environment, platform), HookClients(gcp_conn_id="google_night"))
-        assert found.submit(some_job("gs"), TOKEN).job_id == TOKEN
+        assert submit(found, some_job("gs"), TOKEN).job_id == TOKEN
     assert asked == [("google_night", "europe-west1", GOOGLE["impersonation_chain"])]
     assert len(fake.runs) == 1
 
@@ -87,7 +87,7 @@ def test_kubernetes_by_a_connection_with_a_kubeconfig(
         signed = {"conn_type": "kubernetes", "extra": {"kube_config": json.dumps(kubeconfig)}}
         monkeypatch.setenv("AIRFLOW_CONN_CLUSTER_NIGHT", json.dumps(signed))
         found = connected_platform(away(environment, platform), HookClients())
-        assert found.submit(some_job(), TOKEN).job_id == TOKEN
+        assert submit(found, some_job(), TOKEN).job_id == TOKEN
     assert fake.created == [TOKEN]
 
 

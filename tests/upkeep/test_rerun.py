@@ -7,11 +7,20 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pressrun.buckets.servers import Kind
 from pressrun.cli import app
+from pressrun.compute.uploads import uploads_of
+from pressrun.config.environment import Environment, LakeRoot, Spark
+from pressrun.config.stages import Stages
+from pressrun.lake import Lake, StageResult, StepKey, rows_of
 from pressrun.registry.lineage import registered_versions
-from pressrun.step import open_lake
+from pressrun.step import Step, open_lake
+from pressrun.upkeep.mirroring import copies
 from pressrun.upkeep.rerun import NotRepeatable, rerun
+from tests.fakes.buckets import bucket_server, new_root
 from tests.night import STAGES, Night
+
+KEY = StepKey(dag_id="topics_retrain", run_id="night-1", task_id="ingest")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +69,12 @@ def test_a_sample_and_peoples_answers_come_out_as_they_did(nights: Night) -> Non
     assert done.now["sample"].datasets["samples"].digest == done.then["sample"].datasets["samples"].digest
 
 
-def test_one_stage_alone_is_repeated_alone(nights: Night) -> None:
+def test_one_stage_alone_is_repeated_alone_and_warns_of_nothing(
+    nights: Night, caplog: pytest.LogCaptureFixture
+) -> None:
     done = rerun(nights.environment, nights.pipeline, "night-2", begin="gate", only=True)
     assert list(done.now) == ["gate"]
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("pressrun")] == []
 
 
 def test_a_verdict_that_stops_the_night_ends_it(nights: Night) -> None:
@@ -92,3 +104,47 @@ def test_the_command_shows_then_and_now(nights: Night, monkeypatch: pytest.Monke
     assert said.exit_code == 0, said.output
     for words in ("topics_retrain/night-1", "then", "now", "macro_f1", "reruns"):
         assert words in said.output
+
+
+ELSEWHERE = Spark.model_validate({"platform": {"kind": "kubernetes", "image": "registry.example.org/spark:4"}})
+
+
+def test_where_spark_runs_elsewhere_the_scratch_lake_is_where_its_jobs_can_read_and_write(
+    nights: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the lake, in the store and with the options that the jobs know; and an erasure finds it there."""
+    place = nights.environment.model_copy(update={"spark": ELSEWHERE})
+    asked: list[Step] = []
+
+    def job(step: Step, upstream: object) -> StageResult:
+        asked.append(step)
+        return StageResult(stage="sample", step_key=str(step.key))
+
+    monkeypatch.setattr("pressrun.upkeep.rerun.placed", job)
+    done = rerun(place, nights.pipeline, "night-1", begin="sample", only=True)
+    (step,) = asked
+    root = str(Path(place.lake.root).resolve())
+    assert done.lake == step.lake.root == step.environment.lake.root
+    assert done.lake.startswith(f"{root}/_reruns/topics-retrain-night-1-")
+    assert uploads_of(step.environment).root.startswith(root)
+    assert step.lake.snapshot("articles", pipeline="topics").rows
+    assert done.lake in [lake.root for lake in copies(place)]
+
+
+def test_training_in_a_pod_is_refused_for_it_would_reach_no_mlflow_of_a_rerun(nights: Night) -> None:
+    stages = Stages.model_validate({"train": {"environment": {"image": "registry.example.org/train:1"}}})
+    place = nights.environment.model_copy(update={"stages": stages})
+    with pytest.raises(NotRepeatable, match=r"stages\.train\.environment\.image of environment taste .*--from gate"):
+        rerun(place, nights.pipeline, "night-1", begin="label")
+    assert list(rerun(place, nights.pipeline, "night-1", begin="gate").now) == ["gate"]
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_an_erasure_finds_the_scratch_lakes_in_a_bucket(kind: Kind, environment: Environment) -> None:
+    server = bucket_server(kind)
+    root = LakeRoot(root=new_root(server), storage_options=server.storage_options)
+    place = environment.model_copy(update={"lake": root})
+    assert copies(place) == []
+    scratch = Lake(f"{root.root}/_reruns/night-1-ab", root.storage_options)
+    scratch.commit("given", rows_of("given", [{"article_id": "a"}]), key=KEY, pipeline="topics")
+    assert [lake.root for lake in copies(place)] == [scratch.root]
