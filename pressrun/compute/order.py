@@ -75,8 +75,8 @@ def make_order(
 def digest_of_inputs(step: Step, *, stage: str, upstream: Sequence[StageResult]) -> str:
     """What makes a job another one: pipeline, upstream results, the files it names, where the lake is.
 
-    Not the code, nor where spans go: a job that runs is gone on with although Pressrun was updated meanwhile. Who asks for a step without
-    wanting it fresh is content with a job that somebody else asked for.
+    Not the code, nor where spans go: a job that runs is gone on with although Pressrun was updated meanwhile. Who asks
+    for a step without wanting it fresh is content with a job that somebody else asked for.
     """
     order = make_order(step, stage=stage, upstream=upstream, fence=0, token="")
     told = order.model_copy(

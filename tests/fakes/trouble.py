@@ -2,7 +2,8 @@
 
 It is a process of its own: deltalake keeps the interpreter's lock while it waits for some answers, so whoever answers
 must be another interpreter. POST /_trouble with {status, code, message, matching, seconds, times} spoils the answers to
-requests whose "METHOD path" matches, and with {unheeded} keeps headers from the store; GET /_asked tells what was asked.
+requests whose "METHOD path" matches, and with {unheeded} keeps headers from the store; GET /_asked tells what was
+asked.
 """
 
 from __future__ import annotations
