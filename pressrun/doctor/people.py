@@ -26,8 +26,12 @@ def look_at_slack(environment: Environment, pipelines: Sequence[Pipeline]) -> It
         return
     token = os.environ.get(TOKEN)
     if not token:
-        remedy = f"put a bot's token into {TOKEN}; until then messages go to the terminal and wait in the outbox"
-        yield doubt("slack", "Slack", f"{', '.join(channels)} are named, and there is no token", remedy=remedy)
+        what = f"{', '.join(channels)} are named, and there is no token"
+        if environment.slack == "required":
+            yield bad("slack", "Slack", what, remedy=f"put a bot's token into {TOKEN}; until then messages wait")
+        else:
+            shown = "until then messages go to the terminal alone, as slack: optional says"
+            yield doubt("slack", "Slack", what, remedy=f"put a bot's token into {TOKEN}; {shown}")
         return
     base = f"{environment.slack_url.rstrip('/')}/" if environment.slack_url else WebClient.BASE_URL
     yield _slack(WebClient(token=token, base_url=base, timeout=_SECONDS))

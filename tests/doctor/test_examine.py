@@ -219,11 +219,18 @@ def test_slacks_token_is_tried_and_its_scopes_are_read(
     assert (said.state, words in said.words) == (state, True)
 
 
-def test_a_token_that_slack_refuses_is_bad_and_none_is_a_doubt(
-    environment: Environment, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("slack", "state", "told"), [("required", "bad", "wait"), ("optional", "doubt", "terminal")])
+def test_a_missing_token_is_bad_where_slack_is_required_and_else_a_doubt(
+    slack: str, state: str, told: str, environment: Environment, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SLACK_BOT_TOKEN", raising=False)
-    assert one(environment, pipeline, "slack").state == "doubt"
+    said = one(changed(environment, slack=slack), pipeline, "slack")
+    assert (said.state, told in said.remedy) == (state, True)
+
+
+def test_a_token_that_slack_refuses_is_bad(
+    environment: Environment, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-test")
     with answering({"/auth.test": lambda _: {"ok": False, "error": "invalid_auth"}}) as url:
         said = one(changed(environment, slack_url=url), pipeline, "slack")
