@@ -219,7 +219,7 @@ def main() -> None:
     os.sched_setaffinity(0, {GENERATOR_CORE})
     Bench(ready, sizes, results, oha=oha, home=home).run()
     told = summary(results.records)
-    show(Console(), results.records)
+    show(Console(width=None if sys.stdout.isatty() else 140), results.records)
     if chosen.write:
         write_page(chosen.write, results.records, told, about=about(), sizes=asdict(sizes))
     if chosen.json:

@@ -96,7 +96,7 @@ def _median(ones: Sequence[Record], name: str) -> float:
 
 def _range(ones: Sequence[Record], name: str, form: str) -> str:
     found = values(ones, name)
-    return f"{min(found):{form}} to {max(found):{form}}"
+    return f"{min(found):{form}} to {max(found):{form}}" if len(found) > 1 else "once"
 
 
 def _peers(records: Sequence[Record]) -> list[str]:
