@@ -65,7 +65,11 @@ lint: setup ## ruff, mypy, import-linter and pressrun check
 
 test: lint system ## lint, then every test that needs neither a cluster nor minutes, in parallel; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
-		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup -m "not kubernetes and not chaos" $(ARGS)
+		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup -m "not kubernetes and not chaos and not deep" $(ARGS)
+
+test-deep: uv ## families that fine-tune a transformer, in an environment of their own (6 GB more); ARGS go to pytest
+	@UV_PROJECT_ENVIRONMENT=.venv-deep uv sync --locked --extra deep || { echo "$$NO_PACKAGES" >&2; exit 2; }
+	UV_PROJECT_ENVIRONMENT=.venv-deep $(RUN) pytest -n 0 -m deep tests/deep $(ARGS)
 
 cluster: ## a Kubernetes with the Gateway API on this machine, and our images in it; prints its KUBECONFIG
 	@$(CLUSTER) up >/dev/null && $(MAKE) --no-print-directory images && $(CLUSTER) env && echo && echo \
@@ -85,6 +89,6 @@ chaos: setup system ## parts of a whole site are taken away in mid-run, one afte
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && $(RUN) pytest -n 0 -m chaos tests/chaos $(ARGS)
 
 clean: ## removes what was made here, but not your data in .pressrun
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
+	rm -rf .venv .venv-deep .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help uv setup system demo lint test chaos cluster cluster-down images test-kubernetes clean
+.PHONY: help uv setup system demo lint test test-deep chaos cluster cluster-down images test-kubernetes clean

@@ -9,9 +9,10 @@ from pressrun.bundle.models import softmax
 from pressrun.training.teacher import Codes, Reals
 
 
-def log_loss_of(chances: Reals, truth: Codes) -> float:
-    """Mean surprise of `chances` (n, k) at the `truth` (n,), in nats."""
-    return float(-np.log(np.maximum(chances[np.arange(len(truth)), truth], 1e-12)).mean())
+def log_loss_of(chances: Reals, truth: Codes, weights: Reals | None = None) -> float:
+    """Mean surprise of `chances` (n, k) at the `truth` (n,), in nats; with `weights` (n,), the weighted mean."""
+    surprises = -np.log(np.maximum(chances[np.arange(len(truth)), truth], 1e-12))
+    return float(np.average(surprises, weights=weights))
 
 
 def calibrate(decisions: Reals, truth: Codes) -> float:

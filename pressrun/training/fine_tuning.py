@@ -55,7 +55,7 @@ def device_here() -> Device:
 
 @dataclass(kw_only=True)
 class _Standing:
-    """How far it is. `best` is the least validation loss, of the step `best_step`."""
+    """How far it is. `best` is the least loss on the weighted validation, of the step `best_step`."""
 
     step: int = 0
     best: float = float("inf")
@@ -149,7 +149,7 @@ class FineTuning:
     def _evaluate(self) -> None:
         logits = read_all(self._network, self._validation.encodings, self._padding)
         truth, at = self._validation.targets, self._at
-        loss = log_loss_of(softmax(logits), truth)
+        loss = log_loss_of(softmax(logits), truth, self._validation.weights)
         if loss < at.best:
             at.best, at.best_step, at.waited, self._best = loss, at.step, 0, _taken(self._network)
         else:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tokenizers import Encoding
 from transformers import AutoModel
+from transformers.utils.logging import disable_progress_bar
 
 from pressrun.bundle.models import Linear
 from pressrun.training.errors import TrainingError
@@ -52,6 +53,7 @@ class Classifier(torch.nn.Module):
 
 def load_network(folder: Path, *, classes: int, max_tokens: int) -> Classifier:
     """The encoder of a folder under a new head. Raises TrainingError for what cannot be read or is too short."""
+    disable_progress_bar()  # it is over before anybody sees it, and stays in the log
     try:
         encoder = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, dtype=torch.float32)
     except (OSError, ValueError, KeyError, ImportError) as error:

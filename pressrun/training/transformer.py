@@ -166,9 +166,10 @@ class FineTuned:
 
 
 def _words(spec: TransformerFamily, small: Quantized, rows: int, *, served: bool) -> str:
+    won = 0.0 - small.macro_f1_loss
     said = (
-        f"{spec.name} in int8 ({small.method}): macro-F1 {-small.macro_f1_loss:+.3f} against fp32 on {rows:,} articles "
-        f"of its validation, {small.speedup:.1f} times as fast"
+        f"{spec.name} in int8 ({small.method}): macro-F1 {won:+.3f} against fp32 on {rows:,} validation articles, "
+        f"{small.speedup:.1f} times as fast"
     )
     return said if served else f"{said}; more than max_int8_loss {spec.max_int8_loss:g} is lost, so fp32 is served"
 
