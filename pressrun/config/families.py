@@ -61,6 +61,9 @@ class DistilledFamily(Section):
     name: Name = "distilled"
     teacher: Name | Registered = Field(description="a family that is listed before, or {model: …, version: …}")
     student: Literal["linear", "lightgbm"] = Field(default="linear", description="on what train.features names")
+    max_loss: Share = Field(
+        default=0.02, description="of macro-F1 on the held-out articles, to be kept in place of a teacher listed before"
+    )
 
 
 def is_folder(model: str) -> bool:

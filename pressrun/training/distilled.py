@@ -69,6 +69,8 @@ class Distilled:
             targets=beliefs.argmax(axis=1).astype(np.int64),
             weights=beliefs.max(axis=1),
             reference=taught.reference,
+            in_place_of=self._spec.teacher if isinstance(self._spec.teacher, str) else None,
+            max_loss=self._spec.max_loss,
             measured={"taught_articles": float(len(np.unique(places)))},
         )
 

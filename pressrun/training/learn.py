@@ -100,6 +100,12 @@ class _Judged:
     macro_f1: float
     decisions: Reals
     measured: Measured
+    in_place_of: str | None
+    max_loss: float
+
+    def replaces(self, best: _Judged) -> bool:
+        """Whether it is a student that loses little enough against its teacher."""
+        return self.in_place_of == best.name and best.macro_f1 - self.macro_f1 <= self.max_loss
 
 
 def learn(
@@ -145,12 +151,15 @@ def learn(
 
 
 def _choose(judged: Sequence[_Judged], truth: Codes, *, classes: int, seed: int) -> _Judged:
-    """The first family listed, unless a later one is better by more than one standard error.
+    """The first family listed, unless a later one is better by more than one standard error, or its student.
 
     The one-standard-error rule (Breiman et al. 1984) on the paired difference: few held-out rows choose at random else.
     """
     best = judged[0]
     for one in judged[1:]:
+        if one.replaces(best):
+            best = one
+            continue
         mine, theirs = one.decisions.argmax(axis=1), best.decisions.argmax(axis=1)
         found = compare_classifiers(truth, mine, theirs, classes=classes, alpha=ONE_ERROR, resamples=500, seed=seed)
         if found.macro_f1.difference_low is not None and found.macro_f1.difference_low > 0:
@@ -251,4 +260,12 @@ def _judge(name: str, family: AnyFamily, task: _Task, examples: Examples) -> _Ju
     macro_f1 = float(f1_score(task.truth, decisions.argmax(axis=1), average="macro", zero_division=0.0))
     texts = task.corpus.some(task.judged_on)
     measured = against(name, fitted, task.corpus.answers(fitted.model), texts, task.truth, decisions)
-    return _Judged(name=name, family=family, macro_f1=macro_f1, decisions=decisions, measured=measured)
+    return _Judged(
+        name=name,
+        family=family,
+        macro_f1=macro_f1,
+        decisions=decisions,
+        measured=measured,
+        in_place_of=fitted.in_place_of,
+        max_loss=fitted.max_loss,
+    )

@@ -68,6 +68,8 @@ class Reference:
 class Fitted:
     """A model with the `targets` and `weights` (n,) that it was fitted on. `unseen`: rows it kept from its fit.
 
+    It is kept in place of the family named `in_place_of` where it loses no more than `max_loss` of macro-F1 against it.
+
     `measured` are metrics and `notes` sentences that belong on its report.
     """
 
@@ -76,6 +78,8 @@ class Fitted:
     weights: Reals
     unseen: Places = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     reference: Reference | None = None
+    in_place_of: str | None = None
+    max_loss: float = 0.0
     measured: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ from pressrun.config.taxonomy import Taxonomy, Topic
 from pressrun.training.corpus import Corpus, read_corpus
 from pressrun.training.distilled import soft_rows
 from pressrun.training.errors import TrainingError
-from pressrun.training.families import AnyFamily, Svm, families
+from pressrun.training.families import AnyFamily, Logistic, Svm, families
 from pressrun.training.learn import Labels, Learned, learn
 from pressrun.training.reading import Workshop
 from pressrun.training.teacher import UNKNOWN
@@ -72,6 +72,23 @@ def test_a_student_learns_from_articles_without_a_label_and_tells_what_it_cost(c
     assert "times as fast" in note
     assert learned.measured["family_distilled_taught_articles"] == ROWS - 40
     assert {"family_distilled_macro_f1_difference", "family_distilled_speedup"} <= set(learned.measured)
+
+
+@pytest.mark.parametrize(("max_loss", "kept"), [(1.0, "distilled"), (0.0, "svm")])
+def test_a_student_takes_its_teachers_place_where_it_loses_little(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, max_loss: float, kept: str
+) -> None:
+    # A student that is a little worse than its teacher.
+    fit = Logistic.fit
+
+    def worse(self: Logistic, *, targets: np.ndarray, **given: object) -> object:
+        wrong = np.arange(len(targets)) % 3 == 0
+        return fit(self, targets=np.where(wrong, 0, targets), **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Logistic, "fit", worse)
+    learned = trained(corpus, families(["svm", distilled(max_loss=max_loss)], Workshop()))
+    assert learned.family_scores["distilled"] < learned.family_scores["svm"]
+    assert learned.family == kept
 
 
 def test_the_same_seed_gives_the_same_student(corpus: Corpus) -> None:
