@@ -78,6 +78,7 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
             for kind in ("gbdt", "text", "transformer")
             if matching(records, point="open", model=kind, peer=OURS)
         },
+        "int8_macro_f1_loss": next((one["int8_against_torch"] for one in matching(records, point="int8")), None),
         "errors": sum(one.get("errors", 0) for one in records if one.get("peer") == OURS),
     }
 
