@@ -71,14 +71,12 @@ def build(folder: Path, *, trained: int = 600, epochs: int = 2) -> Paths:
     labels = sorted(set(topics))
     targets = np.array([labels.index(topics[place]) for place in order], dtype=np.int64)
     texts = [texts[place] for place in order]
-    model, small, slope, method = _made(folder, texts[:trained], targets[:trained], labels, epochs)
+    model, small, slope, made = _made(folder, texts[:trained], targets[:trained], labels, epochs)
     about: dict[str, Any] = {"name": "minilm", "labels": labels, "slope": slope, "family": "transformer"}
     fp32 = write_bundle(paths.fp32, model=model, **about)
     int8 = write_bundle(paths.int8, model=small, **about)
     measured = _measured(fp32, int8, texts[trained:], targets[trained:])
-    paths.measured.write_text(
-        json.dumps({"trained": trained, "method": method, **measured}, indent=2), encoding="utf-8"
-    )
+    paths.measured.write_text(json.dumps({"trained": trained, **made, **measured}, indent=2), encoding="utf-8")
     return paths
 
 
@@ -99,7 +97,7 @@ def articles() -> tuple[list[str], list[str]]:
 
 def _made(
     folder: Path, texts: Sequence[str], targets: NDArray[np.int64], labels: Sequence[str], epochs: int
-) -> tuple[Transformer, Transformer, float, str]:
+) -> tuple[Transformer, Transformer, float, dict[str, Any]]:
     spec = TransformerFamily(family="transformer", epochs=epochs, max_tokens=MAX_TOKENS, precision="fp32")
     given = TrainingSet(
         corpus=read_corpus(texts, features=["static"]),
@@ -115,7 +113,8 @@ def _made(
     train, unseen = given.split(spec.validation)
     held, truth = given.corpus.some(unseen), targets[unseen]
     small = quantized(fitted.model, calibration=given.corpus.some(train), texts=held, truth=truth)
-    return fitted.model, small.model, calibrate(fitted.model.decisions(held), truth), small.method
+    made = {"method": small.method, "fp32_from_torch": fitted.measured["export_parity"]}
+    return fitted.model, small.model, calibrate(fitted.model.decisions(held), truth), made
 
 
 def _measured(fp32: Bundle, int8: Bundle, texts: Sequence[str], truth: NDArray[np.int64]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 
 from pressrun.bundle import load_bundle
 from pressrun.config.pipeline import Pipeline
+from pressrun.gates import gate
 from pressrun.registry.tracking import connect
 from pressrun.training import train
 from pressrun.training.workshop import _Curves
@@ -76,7 +77,7 @@ def test_a_night_trains_a_transformer_and_its_student_after_a_kill_and_the_gate_
 
     bundle = load_bundle(result.facts["model"]["bundle"])
     assert np.allclose(bundle.scores(["a title\na body"]).sum(), 1)
-    judged = replace(night, results={**night.results, "train": result}).run("gate", "night-2")
+    judged = gate(night.step("gate", "night-2"), *upstream, result, None)
     assert judged.verdict is not None
     assert [note for note in judged.verdict.notes if note.startswith("distilled against its teacher transformer, on ")]
 
