@@ -63,6 +63,13 @@ def open_rows(records: Sequence[Record], kind: str) -> Rows:
     return rows
 
 
+def disturbed(records: Sequence[Record]) -> str:
+    """How much of both cores went to others, and how busy the generator was at the most."""
+    points = [one for one in records if one["point"] in ("closed", "open")]
+    others, busy = median(values(points, "others")), max(values(points, "busy"))
+    return f"- In the median point others had {others:.1%} of both cores; the generator was {busy:.0%} busy at the most"
+
+
 def start_rows(records: Sequence[Record]) -> Rows:
     rows = []
     for kind in KINDS:
@@ -146,7 +153,7 @@ def write_page(
         "ratios": _markdown(_RATIOS, ratio_rows(told), left=1),
         "start": _markdown(_START, start_rows(records), left=2),
         "int8": _markdown(_COST, cost_rows(records), left=0),
-        "machine": f"- {about['machine']}, {about['date']}, commit {about['commit']}",
+        "machine": f"- {about['machine']}, {about['date']}, commit {about['commit']}\n{disturbed(records)}",
     }
     for kind in KINDS:
         tables[f"{kind} closed"] = _markdown(_CLOSED, closed_rows(records, kind), left=2)

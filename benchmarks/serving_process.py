@@ -60,6 +60,13 @@ def _pss(pid: int) -> int:
     return 0
 
 
+def busy_seconds() -> float:
+    """What both cores have worked so far, for whomever."""
+    cores = psutil.cpu_times(percpu=True)
+    both = (cores[core] for core in (SERVER_CORE, GENERATOR_CORE))
+    return sum(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice for times in both)
+
+
 def free_ports(count: int) -> list[int]:
     with contextlib.ExitStack() as held:
         probes = [held.enter_context(socket.socket()) for _ in range(count)]

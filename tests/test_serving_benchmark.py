@@ -27,7 +27,7 @@ OHA = {
 
 def closed(peer: str, repeat: int, per_second: float, **other: Any) -> dict[str, Any]:
     about = {"point": "closed", "model": "gbdt", "peer": peer, "repeat": repeat, "clients": 64, "errors": 0}
-    measured = {"p50": 1.0, "p99": 2.0, "p999": 3.0, "cpu_us": 50.0, "memory_mb": 80.0}
+    measured = {"p50": 1.0, "p99": 2.0, "p999": 3.0, "cpu_us": 50.0, "memory_mb": 80.0, "others": 0.0, "busy": 0.3}
     return {**about, **measured, "per_second": per_second, **other}
 
 

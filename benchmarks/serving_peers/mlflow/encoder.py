@@ -1,6 +1,5 @@
 """MiniLM as one of MLflow's models in Python: a file, as MLflow advises, so that no code is pickled."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import mlflow
@@ -12,7 +11,8 @@ class MiniLM(PythonModel):
     def load_context(self, context: Any) -> None:
         self.model = Encoder()
 
-    def predict(self, context: Any, model_input: Sequence[str], params: Any = None) -> Any:
+    # Without a type for its input, which MLflow would check each request against.
+    def predict(self, context, model_input, params=None) -> Any:
         return self.model(list(model_input))
 
 
