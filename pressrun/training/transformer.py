@@ -19,6 +19,7 @@ from pressrun.bundle.models import softmax
 from pressrun.bundle.transformer import TextTokenizer, Transformer
 from pressrun.config.families import TransformerFamily
 from pressrun.config.problems import ConfigError, Problem
+from pressrun.lake.fingerprint import stage_code
 from pressrun.training.checkpoints import Checkpoints
 from pressrun.training.errors import TrainingError
 from pressrun.training.families import Logistic
@@ -206,5 +207,5 @@ def _mark(spec: TransformerFamily, folder: Path, given: TrainingSet) -> str:
         found.update(hashlib.sha256(text.encode()).digest())
     for numbers in (given.targets, given.weights, given.order):
         found.update(np.ascontiguousarray(numbers).tobytes())
-    found.update(f"{given.classes} {given.seed}".encode())
+    found.update(f"{given.topics} {given.seed} {stage_code('train')}".encode())
     return found.hexdigest()[:32]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,18 +79,3 @@ def test_a_night_trains_a_transformer_and_its_student_after_a_kill_and_the_gate_
     judged = gate(night.step("gate", "night-2"), *upstream, result, None)
     assert judged.verdict is not None
     assert [note for note in judged.verdict.notes if note.startswith("distilled against its teacher transformer, on ")]
-
-
-@pytest.mark.timeout(170)
-def test_minilm_learns_from_few_articles_in_few_steps(night: Night, tiny: Path) -> None:
-    night = deep(night, tiny, {"family": "transformer", "epochs": 1, "max_tokens": 32, "evaluate_every": 5})
-    # What this test is about is the real weights, not how many articles they see.
-    given = night.pipeline.train.model_copy(update={"self_training": False})
-    night = replace(night, pipeline=night.pipeline.model_copy(update={"train": given}))
-    began = time.monotonic()
-    result = train(night.step("train", "night-2"), *[night.results[name] for name in ("ingest", "sample", "label")])
-    assert result.facts["family"] == "transformer"
-    assert result.facts["families"]["transformer"] > 0.6
-    bundle = load_bundle(result.facts["model"]["bundle"])
-    assert bundle.manifest.files["model.onnx"].size < 30e6
-    assert time.monotonic() - began < 160

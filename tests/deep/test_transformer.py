@@ -14,10 +14,12 @@ from safetensors.numpy import load_file
 
 from pressrun.bundle import load_bundle, write_bundle
 from pressrun.bundle.models import softmax
+from pressrun.bundle.transformer import Transformer
 from pressrun.config.families import DistilledFamily, TransformerFamily
 from pressrun.training import TrainingError, exported
 from pressrun.training.distilled import Distilled, teacher_of
 from pressrun.training.families import Logistic
+from pressrun.training.quantized import dynamic
 from pressrun.training.reading import Fitted, TrainingSet, Workshop
 from pressrun.training.transformer import FineTuned
 
@@ -175,3 +177,23 @@ def test_what_makes_no_model_is_refused_in_words(
     few = replace(given, weights=(np.arange(len(given.targets)) < rows).astype(float))
     with pytest.raises(TrainingError, match=reason):
         FineTuned(quick(tiny, **{k: v for k, v in change.items() if k != "rows"}), Workshop()).fit_articles(few)
+
+
+def test_minilm_learns_from_few_articles_in_few_steps(
+    given: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exported, "refuse_unservable", lambda *_, **named: None)
+    few = replace(given, weights=(np.arange(len(given.targets)) < 60).astype(float))
+    settings = {"family": "transformer", "epochs": 1, "max_tokens": 16, "batch": 16, "precision": "fp32"}
+    spec = TransformerFamily.model_validate(settings)
+    found = FineTuned(spec, Workshop()).fit_articles(few)
+    assert found.measured["export_parity"] < 1e-5
+    others = np.arange(60, 120)
+    answers = given.corpus.decisions(found.model, others).argmax(axis=1)
+    assert (answers == given.targets[others]).mean() > 0.9
+    assert isinstance(found.model, Transformer)
+    small = replace(found.model, graph=dynamic(found.model.graph), precision="int8")
+    write_bundle(tmp_path / "b", name="minilm", labels=TOPICS, model=small, slope=1.0)
+    bundle = load_bundle(tmp_path / "b")
+    assert bundle.manifest.files["model.onnx"].size < 30e6
+    assert (bundle.scores(given.corpus.some(others)).argmax(axis=1) == answers).mean() > 0.95

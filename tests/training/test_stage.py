@@ -13,7 +13,8 @@ from mlflow.entities import Run
 
 from pressrun.bundle import article_text, load_bundle
 from pressrun.config.environment import Mlflow
-from pressrun.config.pipeline import NamedOwn
+from pressrun.config.pipeline import NamedOwn, Pipeline
+from pressrun.gates import gate
 from pressrun.lake import Lake
 from pressrun.lake.types import DatasetRef, StageResult
 from pressrun.registry import EXAMPLES_TAG, ModelRef, RegistryError, aliased_digests
@@ -174,3 +175,17 @@ def test_a_training_done_anew_under_other_settings_that_make_the_same_model_has_
     anew = train(night.step("train", "night-2", pipeline=pipeline, fresh=True), *upstream(night))
     assert anew.facts["model"] == first.facts["model"] | {"run_id": anew.facts["model"]["run_id"]}
     assert "again" in connect(night.environment).get_run(anew.facts["model"]["run_id"]).data.params["families"]
+
+
+def test_what_a_student_costs_is_in_mlflow_and_on_the_gates_report(night: Night) -> None:
+    settings = night.pipeline.train.model_dump() | {"families": ["svm", {"family": "distilled", "teacher": "svm"}]}
+    pipeline = Pipeline.model_validate(night.pipeline.model_dump() | {"train": settings})
+    trained = train(night.step("train", "night-2", pipeline=pipeline), *upstream(night))
+    [note] = trained.facts["notes"]
+    assert note.startswith("distilled against its teacher svm, on ")
+    told = connect(night.environment).get_run(trained.facts["model"]["run_id"]).data.metrics
+    assert {"family_distilled_macro_f1_difference", "family_distilled_speedup"} <= set(told)
+    judged = gate(night.step("gate", "night-2", pipeline=pipeline), *upstream(night), trained, None)
+    assert judged.verdict is not None
+    assert note in judged.verdict.notes
+    assert not list((night.environment.home / "checkpoints").glob("*"))
