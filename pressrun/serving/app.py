@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 4_000_000
 READ_TO_REFUSE = 4 * MAX_BODY
+_LATE = "the body is late"
 HEADER_LENGTH = "inference-header-content-length"
 _JSON = (("content-type", "application/json"),)
 _TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
@@ -39,8 +40,7 @@ _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reply:
+class Reply(NamedTuple):
     """An HTTP answer; `body` is JSON unless it is bytes already."""
 
     status: int
@@ -245,15 +245,20 @@ async def _body(headers: Any, proto: Any, seconds: float) -> bytes:
     length = int(declared) if declared is not None and declared.isdigit() else None
     if length is not None and length > READ_TO_REFUSE:
         raise _too_large()
+    reading = asyncio.current_task()
+    assert reading is not None
+    # asyncio.timeout would take as long as all the rest of this function.
+    late = asyncio.get_running_loop().call_later(seconds, reading.cancel, _LATE)
     try:
-        async with asyncio.timeout(seconds):
-            if length is not None and length <= MAX_BODY:
-                return bytes(await proto())
-            return await _streamed(proto)
-    except TimeoutError:
+        return bytes(await proto()) if length is not None and length <= MAX_BODY else await _streamed(proto)
+    except asyncio.CancelledError as error:
+        if error.args != (_LATE,):
+            raise
         raise BadRequest(f"the body did not come within {seconds:g} s", status=408) from None
     except (ProtocolClosed, ProtocolError):
         raise ClientGone("its client has gone before it had sent all of it") from None
+    finally:
+        late.cancel()
 
 
 async def _streamed(proto: Any) -> bytes:
@@ -276,7 +281,7 @@ def _too_large() -> BadRequest:
 def _refused(error: Refused) -> Reply:
     wait = () if error.retry_after is None else (("retry-after", str(error.retry_after)),)
     reply = _error(error.status, str(error))
-    return replace(reply, headers=(*reply.headers, *wait))
+    return reply._replace(headers=(*reply.headers, *wait))
 
 
 def _error(status: int, message: str) -> Reply:
