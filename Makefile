@@ -88,7 +88,10 @@ test-kubernetes: setup system ## what needs a cluster, on one that it brings up 
 chaos: setup system ## parts of a whole site are taken away in mid-run, one after the other; 15 minutes; ARGS go to pytest
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" && $(RUN) pytest -n 0 -m chaos tests/chaos $(ARGS)
 
+soak: setup ## a model server at half load for half an hour, a swap a minute; ARGS go to benchmarks/soak.py
+	@$(RUN) python benchmarks/soak.py $(ARGS)
+
 clean: ## removes what was made here, but not your data in .pressrun
 	rm -rf .venv .venv-deep .pytest_cache .mypy_cache .ruff_cache .import_linter_cache dist
 
-.PHONY: help uv setup system demo lint test test-deep chaos cluster cluster-down images test-kubernetes clean
+.PHONY: help uv setup system demo lint test test-deep chaos soak cluster cluster-down images test-kubernetes clean
