@@ -149,7 +149,7 @@ class Logistic:
     `c` is how closely it follows the examples.
     """
 
-    def __init__(self, *, c: float = 10.0) -> None:
+    def __init__(self, *, c: float = 0.3) -> None:
         self.c = c
 
     def fit(self, *, features: sparse.csr_matrix, targets: Codes, weights: Reals, classes: int, seed: int) -> Linear:

