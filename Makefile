@@ -67,7 +67,7 @@ test: lint system ## lint, then every test that needs neither a cluster nor minu
 	@java=$$($(RUN) python -m pressrun.java) && eval "$$java" \
 		&& $(RUN) pytest -n $(WORKERS) --dist loadgroup -m "not kubernetes and not chaos and not deep" $(ARGS)
 
-test-deep: uv ## families that fine-tune a transformer, in an environment of their own (6 GB more); ARGS go to pytest
+test-deep: uv ## families that fine-tune a transformer, in an environment of their own (9 GB more); ARGS go to pytest
 	@UV_PROJECT_ENVIRONMENT=.venv-deep uv sync --locked --extra deep || { echo "$$NO_PACKAGES" >&2; exit 2; }
 	UV_PROJECT_ENVIRONMENT=.venv-deep $(RUN) pytest -n 0 -m deep tests/deep $(ARGS)
 
