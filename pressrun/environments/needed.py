@@ -20,7 +20,11 @@ _NEEDED = (
     "lightgbm",
     "matplotlib",
     "mlflow",
+    "mmh3",
+    "msgspec",
     "numpy",
+    "onnx",
+    "onnxruntime",
     "opentelemetry-exporter-otlp-proto-http",
     "opentelemetry-sdk",
     "pandas",
@@ -41,6 +45,7 @@ _SPARK = ("pyspark",)
 # Of the driver and executors of a Spark job elsewhere, whose platform has Spark.
 _JOB = (
     "deltalake",
+    "msgspec",
     "numpy",
     "opentelemetry-exporter-otlp-proto-http",
     "opentelemetry-sdk",

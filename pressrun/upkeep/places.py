@@ -49,7 +49,7 @@ def look_through(found: Iterable[Place], scrub: Scrub, *, change: bool) -> Itera
         except FileNotFoundError:
             continue  # Shipped, or read and moved by somebody meanwhile.
         except (OSError, ValueError, pa.ArrowException) as error:
-            yield Scrubbed(kind=place.kind, file=str(place.file), rows=0, problem=f"not looked through: {error}"[:200])
+            yield Scrubbed(kind=place.kind, file=str(place.file), rows=0, problem=f"not looked through: {error}"[:600])
 
 
 def _logs(environment: Environment, spools: Iterable[Path], now: float) -> Iterator[Place]:

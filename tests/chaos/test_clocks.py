@@ -82,7 +82,7 @@ def test_a_machine_whose_clock_is_ahead_takes_nothing_that_another_holds(databas
     assert questions.lease(pipeline="topics", holder="here", most=9, lasting=LEASE)
     assert alerts.take(holder="here", lasting=LEASE)
     elsewhere(take_with_a_clock_ahead, database, tmp_path / "said")
-    nothing = {"job": False, "questions": 0, "alerts": 0, "waiting": 1}
+    nothing = {"job": None, "questions": 0, "alerts": 0, "waiting": 1}
     assert (tmp_path / "said").read_text() == repr(nothing)
 
 

@@ -114,4 +114,4 @@ def test_a_bucket_that_refuses_makes_the_receipt_incomplete(site: Site, bucket: 
     site.moved(site.environment, f"{scheme}://no-such-bucket-of-ours/shown")
     receipt, _ = erase(site.environment, ANN, actor="dpo", reason="asked for it")
     assert not receipt.complete
-    assert ["list and read there" in one.problem for one in receipt.files] == [True]
+    assert ["list and read there" in one.problem for one in receipt.files] == [True], receipt.files
