@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,3 +52,10 @@ def test_dags_hold_wiring_only() -> None:
     for file in (REPOSITORY / "dags").glob("*.py"):
         roots = {name.partition(".")[0] for name in imports(file)}
         assert roots - set(sys.stdlib_module_names) <= {"airflow", "operators", "pressrun"}
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="there is one process")
+@pytest.mark.xdist_group("together")
+def test_what_a_group_of_tests_shares_is_made_by_one_worker(request: pytest.FixtureRequest) -> None:
+    """pytest-xdist tells groups by the ends of the tests' ids; where those are lost, each worker starts an Airflow."""
+    assert request.node.nodeid.endswith("@together")
