@@ -49,7 +49,16 @@ def killed(subject: Subject, folder: Path, *, share: int) -> list[Outcome]:
     kills: list[At | InJob] = [At(boundary=at) for at in chance.sample(range(len(unharmed.boundaries)), share)]
     if unharmed.in_job:
         kills.append(InJob(boundary=chance.randrange(len(unharmed.in_job))))
-    return [run(subject, [kill], folder / f"lineage-{number}") for number, kill in enumerate(kills)]
+    return [killed_at(subject, kill, folder / f"lineage-{number}") for number, kill in enumerate(kills)]
+
+
+def killed_at(subject: Subject, kill: At | InJob, folder: Path) -> Outcome:
+    """A lineage that is killed there, or earlier: how often a job is looked at, so how many boundaries there are, hangs
+    on how fast it runs."""
+    outcome = run(subject, [kill], folder / str(kill.boundary))
+    if outcome.kills or outcome.wrong or not kill.boundary:
+        return outcome
+    return killed_at(subject, type(kill)(boundary=kill.boundary // 2), folder)
 
 
 def all_killed(found: Sequence[Subject], folder: Path, *, share: int) -> list[Outcome]:
