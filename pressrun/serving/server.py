@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -100,6 +101,9 @@ def _begin(parent: int | None) -> bool:
     """Whether answers are traced."""
     if parent is not None:
         die_with_parent(parent)
+    # A connection is a file; what most shells allow, 1,024, is less than one gateway may hold open.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return tracing.export("pressrun-server")
 
 
