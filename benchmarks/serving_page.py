@@ -141,6 +141,9 @@ def _print(console: Console, title: str, headings: list[str], rows: Rows) -> Non
     console.print(table)
 
 
+_PICTURE = "../pictures/serving.png"
+
+
 def write_page(
     docs: Path, records: Sequence[Record], told: Mapping[str, Any], *, about: Mapping[str, str], sizes: Any
 ) -> None:
@@ -150,6 +153,7 @@ def write_page(
     page = docs / "benchmarks" / PAGE
     text = page.read_text(encoding="utf-8")
     tables = {
+        "picture": f"![Answers a second with 64 clients, and p99 against the rate asked for]({_PICTURE})",
         "ratios": _markdown(_RATIOS, ratio_rows(told), left=1),
         "start": _markdown(_START, start_rows(records), left=2),
         "int8": _markdown(_COST, cost_rows(records), left=0),
