@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--depth", type=int, default=Limits.depth, help="requests of a model that wait or run")
-    parser.add_argument("--cached", type=int, default=Limits.cached, help="answers of a model that are kept; 0: none")
+    parser.add_argument("--cached", type=int, default=Limits.cached, help="answers of a model that are kept")
     parser.add_argument("--threads", type=int, default=Limits.threads, help="that compute one batch of a transformer")
     parser.add_argument("--body-seconds", type=float, default=Limits.body_seconds, help="in which a body must come")
     log = parser.add_argument_group("the prediction log")

@@ -32,7 +32,7 @@ class Limits:
     client (seconds in which a request's body must come)."""
 
     depth: int = 512
-    cached: int = 4096
+    cached: int = 0
     threads: int = 1
     body_seconds: float = 20.0
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(300)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    running = Running(tmp_path_factory.mktemp("server")).wait()
+    running = Running(tmp_path_factory.mktemp("server"), "--cached=100").wait()
     yield running
     running.process.kill()
     running.process.wait()
