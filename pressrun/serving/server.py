@@ -28,8 +28,8 @@ from pressrun.serving.swapping import Swapper
 
 DRAIN_SECONDS = 10.0
 _LEAVE_SECONDS = 0.3
-# It runs while a kept connection is idle as well, and who closes one that its gateway still means to use loses a request:
-# Traefik keeps them for 90 s, load balancers of clouds for 60.
+# It runs while a kept connection is idle as well, and who closes one that its gateway still means to use loses a
+# request: Traefik keeps them for 90 s, load balancers of clouds for 60.
 _HTTP1 = HTTP1Settings(header_read_timeout=120_000)
 _BACKLOG = 2048
 _log = logging.getLogger(__name__)
