@@ -84,7 +84,7 @@ class Host:
     limits: Limits = field(default_factory=Limits)
     models: Mapping[str, Hosted] = field(default_factory=dict)
     changed: Callable[[], None] = lambda: None
-    _leaving: set[asyncio.Task[None]] = field(default_factory=set)
+    _leaving: dict[asyncio.Task[None], Hosted] = field(default_factory=dict)
 
     def load(self, placed: Placed, *, arm: str = "champion", generation: int = 0) -> Hosted:
         """The model, loaded, verified and warm. Raises BundleError and WrongModel."""
@@ -114,7 +114,7 @@ class Host:
 
     @property
     def pending(self) -> int:
-        return sum(one.pending for one in self.models.values())
+        return sum(one.pending for one in (*self.models.values(), *self._leaving.values()))
 
     def close(self) -> None:
         for one in self.models.values():
@@ -125,8 +125,8 @@ class Host:
 
     def _leave(self, gone: Hosted) -> None:
         task = asyncio.ensure_future(self._left(gone))
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        self._leaving[task] = gone
+        task.add_done_callback(self._leaving.pop)
 
     async def _left(self, gone: Hosted) -> None:
         while gone.pending:  # noqa: ASYNC110 -- polled for as long as its last requests take
