@@ -49,6 +49,12 @@ def route(site: Site) -> dict:
     return found
 
 
+def divided(site: Site, share: int) -> list:
+    """The route's rules once they give the candidate this share (percent): the record says so before the route does."""
+    site.until(lambda record: share in [each["weight"] for each in route(site)["spec"]["rules"][-1]["backendRefs"]])
+    return route(site)["spec"]["rules"]
+
+
 def edited(site: Site, rules: list) -> None:
     """As `kubectl edit` does: what the controller wrote meanwhile is read again."""
     for _ in range(5):
@@ -71,7 +77,7 @@ def test_a_route_edited_by_hand_is_put_right_within_seconds(site: Site, load: Lo
     old, since = site.champion, time.time()
     step = site.roll(site.model(), policy=LONG)
     generation = site.weighs(20).plan.generation
-    rules = route(site)["spec"]["rules"]
+    rules = divided(site, 20)
     *sticky, split = rules
     turned = [{**each, "weight": 100 - each["weight"]} for each in split["backendRefs"]]
     seconds = [mended_in(site, rules, [*sticky, {**split, "backendRefs": turned}]), mended_in(site, rules, [split])]
