@@ -72,8 +72,7 @@ class LocalPlatform:
         ended = _read(folder / "exit.json")
         if ended is None and alive:
             return JobState(state=State.RUNNING, logs=logs)
-        if ended is None:
-            _end(folder)
+        _end(folder)
         if (folder / "cancelled").exists():
             return JobState(state=State.CANCELLED, logs=logs)
         return _ended(ended, logs)

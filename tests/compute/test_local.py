@@ -33,7 +33,7 @@ def job(tmp_path: Path) -> Iterator[SparkJob]:
         "command = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
         "worker = subprocess.Popen(command, process_group=0)\n"
         "(home / f'began-{worker.pid}').touch()\n"
-        "(home / f'began-{os.getpid()}').touch()\n"
+        "(home / f'began-{os.getpid()}-driver').touch()\n"
         "time.sleep(60)\n"
     )
     yield SparkJob(name="waits", entry=str(program))
@@ -44,7 +44,7 @@ def job(tmp_path: Path) -> Iterator[SparkJob]:
 
 def began(folder: Path) -> list[psutil.Process]:
     """The drivers and workers that still run."""
-    pids = [int(file.name.partition("-")[2]) for file in folder.glob("began-*")]
+    pids = [int(file.name.split("-")[1]) for file in folder.glob("began-*")]
     found = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
     return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
 
@@ -72,6 +72,18 @@ def test_a_driver_that_nobody_waits_for_is_ended_before_its_job_is_told_as_faile
 ) -> None:
     seen = platform.state(orphaned)
     assert (seen.state, seen.failure) == (State.FAILED, "platform")
+    assert began(tmp_path) == []
+
+
+def test_what_a_killed_driver_has_left_is_ended_before_its_job_is_told_as_failed(
+    platform: LocalPlatform, job: SparkJob, tmp_path: Path
+) -> None:
+    handle = submit(platform, job, "pressrun-a")
+    assert within(20, lambda: len(began(tmp_path)) == 2)
+    driver = next(tmp_path.glob("began-*-driver"))
+    os.kill(int(driver.name.split("-")[1]), signal.SIGKILL)
+    assert within(5, lambda: platform.state(handle).state.ended)
+    assert (platform.state(handle).state, platform.state(handle).failure) == (State.FAILED, "job")
     assert began(tmp_path) == []
 
 
