@@ -97,7 +97,7 @@ class Bundle:
         """What the prediction log keeps of a text: counts of tokens and characters, share of unknown words."""
         title, _, body = text.partition("\n")
         tokens = words(text)
-        unknown = sum(token not in self._known for token in tokens) if self._known else 0
+        unknown = len(tokens) - sum(map(self._known.__contains__, tokens)) if self._known else 0
         return {
             "tokens": float(len(tokens)),
             "title_characters": float(len(title)),

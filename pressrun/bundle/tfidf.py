@@ -8,20 +8,31 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-_WORD = re.compile(r"(?u)\b\w\w+\b")
+# From the first letter on, so that no boundary needs a look: the same words as `token_pattern` finds.
+_WORD = re.compile(r"\w\w+")
 MAX_CHARACTERS = 100_000
 """A longer text is read by its beginning, so that one article cannot hold a server up."""
+_SHORT = 10_000
 
 
-def words(text: str) -> list[str]:
+def words(text: str) -> Sequence[str]:
     """The text's tokens, lowercase, of two letters or digits and more."""
-    return _WORD.findall(text[:MAX_CHARACTERS].lower())
+    return _remembered(text) if len(text) <= _SHORT else _found(text[:MAX_CHARACTERS])
+
+
+def _found(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text.lower()))
+
+
+# A request's article is read by the model, and then by who describes it.
+_remembered = lru_cache(maxsize=64)(_found)
 
 
 def ngrams(tokens: Sequence[str], shortest: int, longest: int) -> Iterator[str]:

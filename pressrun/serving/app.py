@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,10 +11,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from granian.rsgi import ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
+from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 
 from pressrun.serving import answering, openapi
-from pressrun.serving.errors import BadRequest, ClientGone, Overloaded, Refused
+from pressrun.serving.bodies import Bodies
+from pressrun.serving.errors import BadRequest, Overloaded, Refused
 from pressrun.serving.hosting import Host, Hosted
 from pressrun.serving.log import PredictionLog
 from pressrun.serving.protocol import Identity, parameters, parse_infer, parse_json
@@ -28,9 +28,6 @@ from pressrun.tracing import carried_by, span
 if TYPE_CHECKING:
     from pressrun.serving.shadow import Shadow
 
-MAX_BODY = 4_000_000
-READ_TO_REFUSE = 4 * MAX_BODY
-_LATE = "the body is late"
 HEADER_LENGTH = "inference-header-content-length"
 _JSON = (("content-type", "application/json"),)
 _TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
@@ -64,7 +61,7 @@ class App:
         self, host: Host, *, logging: Logging | None = None, controller: str | None = None, traced: bool = False
     ) -> None:
         self.draining, self._host, self._logging, self._traced = False, host, logging, traced
-        self._not_logged = ""
+        self._not_logged, self._bodies = "", Bodies(host.limits.body_seconds)
         self.shadow = self._shadow(controller) if controller else None
         self._gets: Mapping[str, Callable[[], Reply]] = {}
         self._posts: Mapping[str, tuple[Hosted, bool]] = {}
@@ -105,17 +102,18 @@ class App:
         )
 
     async def __rsgi__(self, scope: Any, proto: Any) -> None:
-        reply = await self._reply(scope, proto)
+        path, method = scope.path, scope.method
+        found = self._posts.get(path) if method == "POST" else None
+        if found is None:
+            reply = self._looked_up(path, method)
+        else:
+            reply = await (self._traced_post if self._traced else self._post)(path, *found, scope.headers, proto)
         body = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
         # Who is told nothing any more needs no error in the log.
         with suppress(ProtocolClosed):
             proto.response_bytes(reply.status, list(reply.headers), body)
 
-    async def _reply(self, scope: Any, proto: Any) -> Reply:
-        path, method = scope.path, scope.method
-        if method == "POST" and path in self._posts:
-            hosted, plain = self._posts[path]
-            return await (self._traced_post if self._traced else self._post)(path, hosted, plain, scope.headers, proto)
+    def _looked_up(self, path: str, method: str) -> Reply:
         path = path.rstrip("/") or "/"
         if method in ("GET", "HEAD") and path in self._gets:
             return self._gets[path]()
@@ -137,9 +135,10 @@ class App:
     async def _post(self, path: str, hosted: Hosted, plain: bool, headers: Any, proto: Any) -> Reply:
         who, body, started = self._now_known_as(hosted), b"", time.perf_counter()
         call = Call(request_id=None, arm=who.arm, generation=who.generation, shadow=False, started=started)
+        hosted.under_way += 1
         try:
             call = call_of(headers, who)
-            body = await _body(headers, proto, self._host.limits.body_seconds)
+            body = await self._bodies.read(headers, proto)
             inference = _read(hosted, plain, headers, body)
             reply = await self._infer(hosted, plain, who, call, inference)
         except Refused as error:
@@ -147,6 +146,8 @@ class App:
         except Exception:
             _log.exception("a request could not be answered")
             reply = _error(500, "the model could not answer; the server's log has the reason")
+        finally:
+            hosted.under_way -= 1
         hosted.metrics.answered(
             arm=call.arm, shadow=call.shadow, status=reply.status, seconds=time.perf_counter() - call.started
         )
@@ -158,7 +159,7 @@ class App:
 
     async def _infer(self, hosted: Hosted, plain: bool, who: Identity, call: Call, inference: Inference) -> Reply:
         if call.seconds is not None and (inference.seconds is None or call.seconds < inference.seconds):
-            inference = replace(inference, seconds=call.seconds)
+            inference = msgspec.structs.replace(inference, seconds=call.seconds)
         scored = await hosted.answer(inference)
         request_id, labels = call.request_id or inference.request_id or new_request_id(), hosted.bundle.labels
         self._keep(hosted, call, request_id, inference, scored)
@@ -234,48 +235,6 @@ def _read(hosted: Hosted, plain: bool, headers: Any, body: bytes) -> Inference:
         raise BadRequest(f"{HEADER_LENGTH} must be the bytes of the body's JSON, at the most {len(body)}")
     end = int(length)
     return read_inference(parse_infer(body[:end]), Tail(memoryview(body)[end:]), signature)
-
-
-async def _body(headers: Any, proto: Any, seconds: float) -> bytes:
-    """The request's body. Raises BadRequest: 413 when it is too large, 408 when it does not come; and ClientGone.
-
-    A little too much is read to its end: a client that is still sending when the connection closes sees no answer.
-    """
-    declared = headers.get("content-length")
-    length = int(declared) if declared is not None and declared.isdigit() else None
-    if length is not None and length > READ_TO_REFUSE:
-        raise _too_large()
-    reading = asyncio.current_task()
-    assert reading is not None
-    # asyncio.timeout would take as long as all the rest of this function.
-    late = asyncio.get_running_loop().call_later(seconds, reading.cancel, _LATE)
-    try:
-        return bytes(await proto()) if length is not None and length <= MAX_BODY else await _streamed(proto)
-    except asyncio.CancelledError as error:
-        if error.args != (_LATE,):
-            raise
-        raise BadRequest(f"the body did not come within {seconds:g} s", status=408) from None
-    except (ProtocolClosed, ProtocolError):
-        raise ClientGone("its client has gone before it had sent all of it") from None
-    finally:
-        late.cancel()
-
-
-async def _streamed(proto: Any) -> bytes:
-    parts, received = bytearray(), 0
-    async for part in proto:
-        received += len(part)
-        if received > READ_TO_REFUSE:
-            raise _too_large()
-        if received <= MAX_BODY:
-            parts += part
-    if received > MAX_BODY:
-        raise _too_large()
-    return bytes(parts)
-
-
-def _too_large() -> BadRequest:
-    return BadRequest(f"the body is larger than {MAX_BODY} bytes; send fewer or shorter rows", status=413)
 
 
 def _refused(error: Refused) -> Reply:

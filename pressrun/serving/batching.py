@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
 
@@ -133,8 +133,8 @@ class Batcher:
         self.batched(rows, seconds)
         if len(works) == 1:
             return [scores]
-        ends = np.cumsum([work.rows for work in works])[:-1]
-        return list(np.split(scores, ends))
+        ends = list(accumulate(work.rows for work in works))
+        return [scores[end - work.rows : end] for work, end in zip(works, ends, strict=True)]
 
 
 def merged(batches: Sequence[Batch]) -> Batch:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 import pressrun.bundle as bundles
 from pressrun.serving import scoring
 from pressrun.serving.batching import Batcher
@@ -56,12 +58,14 @@ class Hosted:
     batcher: Batcher
     cache: Cache[Scored] | None
     metrics: ModelMetrics
+    under_way: int = 0
+    """Requests whose answer is not given yet; their bodies may still be on the way."""
 
     async def answer(self, inference: Inference) -> Scored:
         """What the model says of each row. Raises Overloaded, DeadlinePassed and what the model raises."""
         until = math.inf if inference.seconds is None else time.monotonic() + inference.seconds
         if self.cache is None:
-            return await self._worked_out(inference, until)
+            return self._scored(inference, await self.batcher.scores(inference.batch, until=until))
         key = "".join(inference.digests).encode()
         scored, found = await self.cache.get(key, lambda: self._worked_out(inference, until))
         self.metrics.cached(found)
@@ -69,10 +73,12 @@ class Hosted:
 
     @property
     def pending(self) -> int:
-        return self.batcher.pending
+        return max(self.under_way, self.batcher.pending)
 
     async def _worked_out(self, inference: Inference, until: float) -> Scored:
-        scores = await self.batcher.scores(inference.batch, until=until)
+        return self._scored(inference, await self.batcher.scores(inference.batch, until=until))
+
+    def _scored(self, inference: Inference, scores: np.ndarray) -> Scored:
         return Scored(scores=scores, features=scoring.features_of(self.bundle, inference.batch))
 
 
@@ -129,6 +135,7 @@ class Host:
         task.add_done_callback(self._leaving.pop)
 
     async def _left(self, gone: Hosted) -> None:
+        # A request that has been routed here counts before its body has come.
         while gone.pending:  # noqa: ASYNC110 -- polled for as long as its last requests take
             await asyncio.sleep(0.02)
         gone.batcher.close()

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from pressrun.agreement import Compared
 from pressrun.serving.protocol import Identity
+from pressrun.serving.tallies import Durations, Tally
 
 M = TypeVar("M", Counter, Histogram)
 _LABELS = ("model", "version", "arm")
@@ -18,7 +19,7 @@ _SHADOW = ("rollout", "arm")
 MOST_ROLLOUTS = 2
 # A sixth apart each, from a millisecond to ten seconds: fine enough to compare two arms by.
 _FINE = tuple(round(0.001 * 1.18**step, 6) for step in range(57))
-_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
 
 
@@ -28,17 +29,19 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         counter, histogram = partial(Counter, registry=self.registry), partial(Histogram, registry=self.registry)
-        self.requests = counter("pressrun_requests", "Requests answered.", (*_LABELS, "shadow", "status"))
-        self.seconds = histogram(
-            "pressrun_request_seconds", "Seconds from a request's body to its answer.", _LABELS, buckets=_BUCKETS
-        )
-        self.rows = counter("pressrun_predictions", "Rows scored.", (*_LABELS, "label"))
+        tally = partial(Tally, registry=self.registry)
+        self.requests = tally("pressrun_requests", "Requests answered.", (*_LABELS, "shadow", "status"))
+        self.seconds = Durations(
+            "pressrun_request_seconds", "Seconds from a request's body to its answer.", _LABELS, bounds=BUCKETS,
+            registry=self.registry,
+        )  # fmt: skip
+        self.rows = tally("pressrun_predictions", "Rows scored.", (*_LABELS, "label"))
         self.unlogged = counter("pressrun_predictions_unlogged", "Rows scored that could not be logged.", _LABELS)
-        self.features = counter("pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"))
+        self.features = tally("pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"))
         self.waiting = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
         self.batch_rows = histogram("pressrun_batch_rows", "Rows scored at once.", _LABELS[:2], buckets=_ROWS)
         self.batch_seconds = histogram(
-            "pressrun_batch_seconds", "Seconds to score a batch.", _LABELS[:2], buckets=_BUCKETS
+            "pressrun_batch_seconds", "Seconds to score a batch.", _LABELS[:2], buckets=BUCKETS
         )
         self.cached = counter("pressrun_cache", "Requests by whether the answer was known.", (*_LABELS[:2], "result"))
         self.swaps = counter("pressrun_swaps", "Models put in another's place, and those refused.", ("outcome",))
@@ -89,28 +92,30 @@ class ModelMetrics:
         self._identity = identity
         self._made: set[tuple[Any, tuple[str, ...]]] = set()
         self._child: Callable[..., Any] = lru_cache(maxsize=4096)(self._new_child)
-        # Of a generation, not of a model: they stay when this one goes.
-        self._feature: Callable[..., Any] = lru_cache(maxsize=4096)(all_of.features.labels)
         self._child(all_of.waiting, *self._who, identity.arm).set_function(waiting)
 
     def answered(self, *, arm: str, shadow: bool, status: int, seconds: float) -> None:
-        self._child(self._all.requests, *self._who, arm, "true" if shadow else "false", str(status)).inc()
-        self._child(self._all.seconds, *self._who, arm).observe(seconds)
+        who = (*self._who, arm)
+        self._all.requests.counts[*who, "true" if shadow else "false", str(status)] += 1
+        self._all.seconds.observe(who, seconds)
 
     def predicted(self, *, arm: str, labels: Sequence[str]) -> None:
         for label in labels:
-            self._child(self._all.rows, *self._who, arm, label).inc()
+            self._all.rows.counts[*self._who, arm, label] += 1
 
     def unlogged(self, *, arm: str, rows: int) -> None:
         """Counts what the table `predictions` will lack."""
         self._child(self._all.unlogged, *self._who, arm).inc(rows)
 
     def described(self, features: Sequence[Mapping[str, float]]) -> None:
-        """Counts each feature of each article, and whether it is zero: one that always is may have been lost."""
+        """Counts each feature of each article, and whether it is zero: one that always is may have been lost.
+
+        They are a generation's, not a model's, and stay when this one goes.
+        """
+        counts, generation = self._all.features.counts, str(self._identity.generation)
         for row in features:
             for name, value in row.items():
-                zero = "false" if value else "true"
-                self._feature(str(self._identity.generation), name, zero).inc()
+                counts[generation, name, "false" if value else "true"] += 1
 
     def batched(self, rows: int, seconds: float) -> None:
         self._child(self._all.batch_rows, *self._who).observe(rows)
@@ -121,6 +126,8 @@ class ModelMetrics:
 
     def forget(self) -> None:
         """Its series go with it: a server outlives many models."""
+        for series in (self._all.requests, self._all.seconds, self._all.rows):
+            series.forget(*self._who)
         for counted, labels in self._made:
             counted.remove(*labels)
         self._made.clear()

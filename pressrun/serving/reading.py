@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
+import msgspec
 import numpy as np
 
 from pressrun.bundle import Batch, Pairs, article_text
@@ -32,8 +32,7 @@ class Signature(Protocol):
     def columns(self) -> tuple[str, ...] | None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inference:
+class Inference(msgspec.Struct, kw_only=True, dict=True):
     """A checked request: at least one row. Ids are the client's; `binary` names the outputs wanted as bytes."""
 
     batch: Batch
@@ -59,7 +58,13 @@ def read_inference(request: InferRequest, tail: Tail, signature: Signature) -> I
         raise BadRequest(f"inputs is empty; this model reads {wanted(signature)}")
     batch = _READ[signature.input](request.inputs, tail, signature)
     tail.end()
-    given, rows = request.parameters or {}, len(batch)
+    given, rows = request.parameters, len(batch)
+    if not given and request.outputs is None:
+        nobody: Sequence[str | None] = [None] * rows
+        return Inference(
+            batch=batch, request_id=_id(request.id, "id"), article_ids=nobody, impression_ids=nobody
+        )  # fmt: skip
+    given = given or {}
     return Inference(
         batch=batch,
         request_id=_id(request.id, "id"),

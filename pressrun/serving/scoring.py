@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -39,8 +38,7 @@ class Scorer(Protocol):
     def features(self, text: str) -> dict[str, float]: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scored:
+class Scored(NamedTuple):
     """`scores` is (n, k); `features` describe each row as the log keeps it, {} where there is nothing to tell."""
 
     scores: np.ndarray

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from prometheus_client import Histogram
+
 from pressrun.agreement import Compared
-from pressrun.serving.metrics import Metrics
+from pressrun.serving.metrics import BUCKETS, Metrics
+from pressrun.serving.protocol import Identity
 
 ONE = Compared(kinds={(True, False): 1})
 
@@ -41,3 +44,23 @@ def test_numbers_that_begin_anew_are_counted_anew() -> None:
     text = counts.render().decode()
     assert 'rollout="1"} 1.0' in text
     assert 'rollout="7"' not in text
+
+
+def test_answers_are_told_as_any_prometheus_histogram_is_and_go_with_their_model() -> None:
+    counts = Metrics()
+    mine = counts.of(Identity(model="topics", version="7", digest="d"))
+    for seconds in (0.0001, 0.0005, 0.02, 9.0):
+        mine.answered(arm="champion", shadow=False, status=200, seconds=seconds)
+    mine.answered(arm="champion", shadow=True, status=429, seconds=0.5)
+    theirs = Histogram("pressrun_request_seconds", "As the library counts.", registry=None, buckets=BUCKETS)
+    for seconds in (0.0001, 0.0005, 0.02, 9.0, 0.5):
+        theirs.observe(seconds)
+    (expected,) = theirs.collect()
+    who = {"model": "topics", "version": "7", "arm": "champion"}
+    for sample in expected.samples:
+        if not sample.name.endswith("_created"):
+            assert counts.registry.get_sample_value(sample.name, {**who, **sample.labels}) == sample.value, sample
+    told = {**who, "shadow": "true", "status": "429"}
+    assert counts.registry.get_sample_value("pressrun_requests_total", told) == 1
+    mine.forget()
+    assert "topics" not in counts.render().decode()

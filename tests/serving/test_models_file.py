@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -88,6 +89,28 @@ def test_versions_take_each_other_s_place_and_no_request_is_lost(server: Running
     metrics = server.ask("/metrics")[1]
     assert 'pressrun_swaps_total{outcome="served"} 3.0' in metrics
     assert 'model="topics",shadow="false",status="200",version="1"' not in metrics
+
+
+def test_who_has_sent_half_of_a_body_is_answered_by_the_model_that_was_asked(
+    server: Running, file: Path, tmp_path: Path
+) -> None:
+    body = infer("Sports")
+    head = b"POST /v2/models/topics/infer HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall(head % len(body) + body[:10])
+        time.sleep(0.3)
+        write_models(file, (placed(tmp_path, "topics", "2"), placed(tmp_path, "mood", "7")))
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(server, "2")
+        time.sleep(0.3)
+        client.sendall(body[10:])
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b'"model_version":"1"' in answer
+    end = time.monotonic() + 10
+    while 'model="topics",version="1"' in server.ask("/metrics")[1]:
+        assert time.monotonic() < end, "a version that has gone is still counted"
+        time.sleep(0.05)
 
 
 def test_a_changed_file_is_seen_without_a_signal(server: Running, file: Path, tmp_path: Path) -> None:
