@@ -25,10 +25,21 @@ class HookClients:
 
         return EmrServerlessHook(aws_conn_id=self.aws_conn_id or place.aws_conn_id, region_name=place.region).conn
 
+    def service_quotas(self, place: EmrServerless) -> Any:
+        from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+        conn_id = self.aws_conn_id or place.aws_conn_id
+        return AwsBaseHook(aws_conn_id=conn_id, region_name=place.region, client_type="service-quotas").conn
+
     def emr_containers(self, place: EmrOnEks) -> Any:
         from airflow.providers.amazon.aws.hooks.emr import EmrContainerHook
 
         return EmrContainerHook(aws_conn_id=self.aws_conn_id or place.aws_conn_id, region_name=place.region).conn
+
+    def eks(self, names: frozenset[str]) -> Any:
+        from pressrun.compute.connect import kubeconfig_client
+
+        return kubeconfig_client(names)
 
     def dataproc_batches(self, place: DataprocServerless) -> Any:
         return self._dataproc(place).get_batch_client(region=place.region)
@@ -38,6 +49,16 @@ class HookClients:
 
     def dataproc_clusters(self, place: DataprocCluster) -> Any:
         return self._dataproc(place).get_cluster_client(region=place.region)
+
+    def compute_regions(self, place: DataprocServerless | DataprocCluster) -> Any:
+        from google.cloud.compute_v1 import RegionsClient
+
+        return RegionsClient(credentials=self._dataproc(place).get_credentials())
+
+    def compute_projects(self, place: DataprocServerless | DataprocCluster) -> Any:
+        from google.cloud.compute_v1 import ProjectsClient
+
+        return ProjectsClient(credentials=self._dataproc(place).get_credentials())
 
     def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook

@@ -25,13 +25,21 @@ class Clients(Protocol):
 
     def emr_serverless(self, place: EmrServerless) -> Any: ...
 
+    def service_quotas(self, place: EmrServerless) -> Any: ...
+
     def emr_containers(self, place: EmrOnEks) -> Any: ...
+
+    def eks(self, names: frozenset[str]) -> Any: ...
 
     def dataproc_batches(self, place: DataprocServerless) -> Any: ...
 
     def dataproc_jobs(self, place: DataprocCluster) -> Any: ...
 
     def dataproc_clusters(self, place: DataprocCluster) -> Any: ...
+
+    def compute_regions(self, place: DataprocServerless | DataprocCluster) -> Any: ...
+
+    def compute_projects(self, place: DataprocServerless | DataprocCluster) -> Any: ...
 
     def kubernetes(self, place: Kubernetes | Pods) -> Any: ...
 
@@ -42,8 +50,14 @@ class DefaultClients:
     def emr_serverless(self, place: EmrServerless) -> Any:
         return _boto("emr-serverless", place.region)
 
+    def service_quotas(self, place: EmrServerless) -> Any:
+        return _boto("service-quotas", place.region)
+
     def emr_containers(self, place: EmrOnEks) -> Any:
         return _boto("emr-containers", place.region)
+
+    def eks(self, names: frozenset[str]) -> Any:
+        return kubeconfig_client(names)
 
     def dataproc_batches(self, place: DataprocServerless) -> Any:
         from google.cloud.dataproc_v1 import BatchControllerClient
@@ -60,11 +74,33 @@ class DefaultClients:
 
         return ClusterControllerClient(**_google(place))
 
+    def compute_regions(self, place: DataprocServerless | DataprocCluster) -> Any:
+        from google.cloud.compute_v1 import RegionsClient
+
+        return RegionsClient(credentials=_credentials(place))
+
+    def compute_projects(self, place: DataprocServerless | DataprocCluster) -> Any:
+        from google.cloud.compute_v1 import ProjectsClient
+
+        return ProjectsClient(credentials=_credentials(place))
+
     def kubernetes(self, place: Kubernetes | Pods) -> Any:
         from kubernetes import config
 
         file = str(place.kubeconfig) if place.kubeconfig else None
         return config.new_client_from_config(config_file=file, context=place.context)
+
+
+def kubeconfig_client(names: frozenset[str]) -> Any:
+    """Of the cluster that the kubeconfig here has by one of these names; None where there is none."""
+    from kubernetes import config
+
+    try:
+        contexts, _ = config.list_kube_config_contexts()
+    except config.ConfigException:
+        return None
+    context = next((one["name"] for one in contexts if one["context"]["cluster"] in names), None)
+    return config.new_client_from_config(context=context) if context else None
 
 
 def open_platform(environment: Environment, clients: Clients | None = None, *, stage: str = "") -> ComputePlatform:
@@ -121,26 +157,35 @@ def _local(environment: Environment, place: Local, clients: Clients) -> ComputeP
 def _emr_serverless(environment: Environment, place: EmrServerless, clients: Clients) -> ComputePlatform:
     from pressrun.compute.emr_serverless import EmrServerlessPlatform
 
-    return EmrServerlessPlatform(place, clients.emr_serverless(place))
+    return EmrServerlessPlatform(place, clients.emr_serverless(place), quotas=lambda: clients.service_quotas(place))
 
 
 def _emr_on_eks(environment: Environment, place: EmrOnEks, clients: Clients) -> ComputePlatform:
     from pressrun.compute.emr_on_eks import EmrOnEksPlatform
 
-    return EmrOnEksPlatform(place, clients.emr_containers(place))
+    return EmrOnEksPlatform(place, clients.emr_containers(place), eks=lambda names: clients.eks(names))
 
 
 def _dataproc_serverless(environment: Environment, place: DataprocServerless, clients: Clients) -> ComputePlatform:
     from pressrun.compute.dataproc_serverless import DataprocServerlessPlatform
 
-    return DataprocServerlessPlatform(place, clients.dataproc_batches(place))
+    return DataprocServerlessPlatform(
+        place,
+        clients.dataproc_batches(place),
+        regions=lambda: clients.compute_regions(place),
+        projects=lambda: clients.compute_projects(place),
+    )
 
 
 def _dataproc_cluster(environment: Environment, place: DataprocCluster, clients: Clients) -> ComputePlatform:
     from pressrun.compute.dataproc_cluster import DataprocClusterPlatform
 
     return DataprocClusterPlatform(
-        place, clients.dataproc_jobs(place), clusters=lambda: clients.dataproc_clusters(place)
+        place,
+        clients.dataproc_jobs(place),
+        clusters=lambda: clients.dataproc_clusters(place),
+        regions=lambda: clients.compute_regions(place),
+        projects=lambda: clients.compute_projects(place),
     )
 
 
@@ -176,6 +221,11 @@ def _boto(service: str, region: str) -> Any:
 
 
 def _google(place: DataprocServerless | DataprocCluster) -> dict[str, Any]:
+    endpoint = f"{place.region}-dataproc.googleapis.com:443"
+    return {"credentials": _credentials(place), "client_options": {"api_endpoint": endpoint}}
+
+
+def _credentials(place: DataprocServerless | DataprocCluster) -> Any:
     from google.auth import default, impersonated_credentials
 
     scopes = ["https://www.googleapis.com/auth/cloud-platform"]
@@ -185,5 +235,4 @@ def _google(place: DataprocServerless | DataprocCluster) -> dict[str, Any]:
         credentials = impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
             source_credentials=credentials, target_principal=target, delegates=delegates, target_scopes=scopes
         )
-    endpoint = f"{place.region}-dataproc.googleapis.com:443"
-    return {"credentials": credentials, "client_options": {"api_endpoint": endpoint}}
+    return credentials

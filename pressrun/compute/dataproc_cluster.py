@@ -15,6 +15,7 @@ from pressrun.compute.google import AlreadyThere, NotThere, asking
 from pressrun.compute.outlook import Outlook, absent, cluster, unseen
 from pressrun.compute.overdue import held_to
 from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.quotas import of_cluster
 from pressrun.config.spark import DataprocCluster
 
 _STATES = {
@@ -32,15 +33,25 @@ _STATES = {
 
 
 class DataprocClusterPlatform:
-    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient; `clusters` makes its cluster client.
+    """Jobs of one cluster. `client`: google-cloud-dataproc's JobControllerClient; `clusters` makes its cluster client,
+    `regions` and `projects` make google-cloud-compute's, for quotas.
 
     The service knows no time limit of a job: whoever looks at one that is older than `timeout_minutes` cancels it.
     """
 
     name = "dataproc_cluster"
 
-    def __init__(self, place: DataprocCluster, client: Any, *, clusters: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        place: DataprocCluster,
+        client: Any,
+        *,
+        clusters: Callable[[], Any],
+        regions: Callable[[], Any],
+        projects: Callable[[], Any],
+    ) -> None:
         self._place, self._client, self._clusters = place, client, clusters
+        self._regions, self._projects = regions, projects
 
     def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         place = {"project_id": self._place.project, "region": self._place.region}
@@ -94,6 +105,7 @@ class DataprocClusterPlatform:
             yield unseen("cluster", error)
         else:
             yield from cluster(told, place)
+            yield from of_cluster(self._regions, self._projects, told, place)
 
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "jobs", handle.job_id)

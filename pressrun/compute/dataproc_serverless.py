@@ -5,7 +5,7 @@ API: https://cloud.google.com/dataproc-serverless/docs/reference/rpc/google.clou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pressrun.compute import google
@@ -13,6 +13,7 @@ from pressrun.compute.failures import of_dataproc_batch
 from pressrun.compute.google import AlreadyThere, NotThere, asking
 from pressrun.compute.outlook import Outlook, batches
 from pressrun.compute.platform import Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.quotas import of_batches
 from pressrun.config.spark import DataprocServerless
 
 _STATES = {
@@ -26,12 +27,17 @@ _STATES = {
 
 
 class DataprocServerlessPlatform:
-    """Batches of one project and region. `client`: google-cloud-dataproc's BatchControllerClient."""
+    """Batches of one project and region. `client`: google-cloud-dataproc's BatchControllerClient.
+
+    `regions` and `projects` make google-cloud-compute's clients, for quotas.
+    """
 
     name = "dataproc_serverless"
 
-    def __init__(self, place: DataprocServerless, client: Any) -> None:
-        self._place, self._client = place, client
+    def __init__(
+        self, place: DataprocServerless, client: Any, *, regions: Callable[[], Any], projects: Callable[[], Any]
+    ) -> None:
+        self._place, self._client, self._regions, self._projects = place, client, regions, projects
 
     def request(self, job: SparkJob, token: str) -> dict[str, Any]:
         return {
@@ -76,7 +82,8 @@ class DataprocServerlessPlatform:
             return
 
     def outlook(self) -> Iterator[Outlook]:
-        return batches(self._place)
+        yield from batches(self._place)
+        yield from of_batches(self._regions(), self._projects(), self._place)
 
     def page(self, handle: Handle) -> str:
         return google.console(handle.place, "batches", handle.job_id)

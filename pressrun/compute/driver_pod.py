@@ -13,7 +13,7 @@ MASTER = "k8s://https://kubernetes.default.svc"
 _DRIVER_PORT, _BLOCK_PORT = 7078, 7079
 _ADDRESS = "SPARK_DRIVER_BIND_ADDRESS"
 # Spark's own share for what is not the JVM's heap, where the driver is Python: spark.kubernetes.memoryOverheadFactor.
-_OVERHEAD = 1.4
+OVERHEAD = 1.4
 _MIB = {"m": 1, "g": 1024, "t": 1024 * 1024}
 
 
@@ -43,7 +43,7 @@ def driver_pod(job: SparkJob, token: str, place: Kubernetes) -> dict[str, Any]:
 
 def _container(job: SparkJob, token: str, place: Kubernetes) -> dict[str, Any]:
     asked = job.resources
-    memory = f"{int(mebibytes(asked.driver_memory) * _OVERHEAD)}Mi"
+    memory = f"{int(mebibytes(asked.driver_memory) * OVERHEAD)}Mi"
     return {
         "name": "spark-kubernetes-driver",
         "image": place.image,

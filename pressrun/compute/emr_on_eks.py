@@ -5,7 +5,7 @@ API: https://docs.aws.amazon.com/emr-on-eks/latest/APIReference
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from pressrun.compute.labels import aws_tags
 from pressrun.compute.outlook import Outlook, absent, unseen, virtual_cluster
 from pressrun.compute.overdue import held_to
 from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, unless_ending
+from pressrun.compute.quotas import of_namespace
 from pressrun.config.spark import EmrOnEks
 
 _STATES = {
@@ -35,15 +36,15 @@ _FAILURES = {
 
 
 class EmrOnEksPlatform:
-    """Job runs of one virtual cluster. `client`: boto3's of emr-containers.
+    """Job runs of one virtual cluster. `client`: boto3's of emr-containers; `eks` finds the client of an EKS cluster.
 
     The service knows no time limit of a job: whoever looks at one that is older than `timeout_minutes` cancels it.
     """
 
     name = "emr_on_eks"
 
-    def __init__(self, place: EmrOnEks, client: Any) -> None:
-        self._place, self._client = place, client
+    def __init__(self, place: EmrOnEks, client: Any, *, eks: Callable[[frozenset[str]], Any]) -> None:
+        self._place, self._client, self._eks = place, client, eks
 
     def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         with asking("emr-containers:StartJobRun"):
@@ -87,6 +88,7 @@ class EmrOnEksPlatform:
             yield unseen("virtual cluster", error)
         else:
             yield from virtual_cluster(told, self._place)
+            yield from of_namespace(self._eks, told, self._place)
 
     def page(self, handle: Handle) -> str:
         region, cluster = handle.place["region"], handle.place["virtual_cluster_id"]

@@ -5,7 +5,7 @@ API: https://docs.aws.amazon.com/emr-serverless/latest/APIReference
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pressrun.compute.aws import NotThere, asking, python_settings, settings, submit_parameters
@@ -13,6 +13,7 @@ from pressrun.compute.failures import of_emr_serverless
 from pressrun.compute.labels import aws_tags
 from pressrun.compute.outlook import Outlook, absent, application, unseen
 from pressrun.compute.platform import ComputeError, Handle, JobState, SparkJob, State, priced, unless_ending
+from pressrun.compute.quotas import of_account
 from pressrun.config.spark import EmrServerless
 
 _STATES = {
@@ -29,12 +30,12 @@ _STATES = {
 
 
 class EmrServerlessPlatform:
-    """Job runs of one application. `client`: boto3's of emr-serverless."""
+    """Job runs of one application. `client`: boto3's of emr-serverless; `quotas` makes that of service-quotas."""
 
     name = "emr_serverless"
 
-    def __init__(self, place: EmrServerless, client: Any) -> None:
-        self._place, self._client = place, client
+    def __init__(self, place: EmrServerless, client: Any, *, quotas: Callable[[], Any]) -> None:
+        self._place, self._client, self._quotas = place, client, quotas
 
     def submit(self, request: Mapping[str, Any], token: str) -> Handle:
         with asking("emr-serverless:StartJobRun"):
@@ -75,6 +76,7 @@ class EmrServerlessPlatform:
             yield unseen("application", error)
         else:
             yield from application(told, self._place)
+        yield from of_account(self._quotas(), self._place)
 
     def page(self, handle: Handle) -> str:
         region, application = handle.place["region"], handle.place["application_id"]

@@ -53,13 +53,13 @@ def _translated(permission: str, error: Exception) -> ComputeError:
         hint = f"Grant {permission} to whom the connection acts as, as docs/compute.md lists; then clear the task"
         return ConfigurationFailed(f"{permission} was denied: {_said(error)}", hint=hint)
     if isinstance(error, google.TooManyRequests) or not isinstance(error, google.ClientError):
-        return PollingFailed(f"Dataproc did not answer ({permission}): {_said(error)}", hint=_LATER)
+        return PollingFailed(f"Google Cloud did not answer ({permission}): {_said(error)}", hint=_LATER)
     return _refused(permission, error)
 
 
 def _refused(permission: str, error: Exception) -> ComputeError:
     hint = "Mend spark.platform in the environment's file"
-    return ConfigurationFailed(f"Dataproc refused what needs {permission}: {_said(error)}", hint=hint)
+    return ConfigurationFailed(f"Google Cloud refused what needs {permission}: {_said(error)}", hint=hint)
 
 
 def _signed_out(permission: str, error: Exception) -> ComputeError:

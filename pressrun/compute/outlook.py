@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pressrun.compute.driver_pod import mebibytes
 from pressrun.compute.platform import ComputeError, ConfigurationFailed
@@ -13,6 +14,9 @@ from pressrun.config.spark import DataprocCluster, DataprocServerless, EmrOnEks,
 
 _RELEASE = re.compile(r"emr-(?:spark-)?(\d+)\.")
 _FIRST_EMR, _FIRST_DATAPROC = 8, 3
+# https://docs.aws.amazon.com/emr/latest/EMR-Serverless-UserGuide/app-behavior.html#worker-configs
+_OVERHEAD, _LEAST_OVERHEAD_MIB, _WORKER_DISK_GB = 0.1, 384, 20
+State: TypeAlias = Literal["good", "doubt", "bad", "skipped"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +28,7 @@ class Outlook:
 
     what: str
     words: str
-    state: Literal["good", "doubt", "bad", "skipped"] = "good"
+    state: State = "good"
     remedy: str = ""
 
 
@@ -46,7 +50,7 @@ def absent(what: str, said: Exception) -> Outlook:
 def unseen(what: str, error: ComputeError) -> Outlook:
     """Of something that this account may not look at, or could not."""
     remedy = error.hint if isinstance(error, ConfigurationFailed) else "look again when it answers"
-    return Outlook(what=what, state="doubt", words=error.reason, remedy=remedy)
+    return Outlook(what=what, state="doubt", words=f"not looked at: {error.reason}", remedy=remedy)
 
 
 def application(told: Mapping[str, Any], place: EmrServerless) -> Iterator[Outlook]:
@@ -104,7 +108,7 @@ def batches(place: DataprocServerless) -> Iterator[Outlook]:
     if number and int(number[0]) < _FIRST_DATAPROC:
         remedy = "name 3.0 or later, which has Spark 4, in spark.platform.runtime_version"
         yield Outlook(what="runtime", words=f"{place.runtime_version} has Spark 3", state="bad", remedy=remedy)
-    words = "whether one may be created, its service account, the subnetwork and quotas, only a batch shows"
+    words = "whether one may be created, its service account and the subnetwork, only a batch shows"
     yield Outlook(what="batches", words=words, state="skipped")
 
 
@@ -114,14 +118,29 @@ def _too_old(release: str) -> bool:
 
 
 def _capacity(most: Mapping[str, str], asked: SparkResources) -> Iterator[Outlook]:
-    cores = asked.driver_cores + asked.executors * asked.executor_cores
-    memory = (mebibytes(asked.driver_memory) + asked.executors * mebibytes(asked.executor_memory)) / 1024
-    for key, needed, unit in (("cpu", cores, "vCPU"), ("memory", memory, "GB")):
+    """A job runs with fewer executors where not all have room, and with none where not one has."""
+    whole, least = _workers(asked, asked.executors), _workers(asked, 1)
+    for key, needed in whole.items():
         given = re.match(r"[\d.]+", most.get(key, ""))
         if given and float(given[0]) < needed:
-            words = f"one job asks for {needed:g} {unit}, the application has {most[key]} at most"
+            words = f"a job asks for {needed} of {key}, the application has {most[key]} at most"
             remedy = "raise the application's maximum capacity, or lower spark.platform.resources"
-            yield Outlook(what="application", words=words, state="doubt", remedy=remedy)
+            state: State = "bad" if float(given[0]) < least[key] else "doubt"
+            yield Outlook(what="maximum capacity", words=words, state=state, remedy=remedy)
+
+
+def _workers(asked: SparkResources, executors: int) -> dict[str, int]:
+    """What driver and executors take of an application: whole GB with Spark's overhead, and the disk that each has."""
+    return {
+        "cpu": asked.driver_cores + executors * asked.executor_cores,
+        "memory": _worker_gb(asked.driver_memory) + executors * _worker_gb(asked.executor_memory),
+        "disk": (1 + executors) * _WORKER_DISK_GB,
+    }
+
+
+def _worker_gb(memory: str) -> int:
+    asked = mebibytes(memory)
+    return math.ceil((asked + max(asked * _OVERHEAD, _LEAST_OVERHEAD_MIB)) / 1024)
 
 
 def _role(owner: str, role: str) -> Iterator[Outlook]:

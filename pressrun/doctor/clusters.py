@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
+from pressrun.compute.quotas import left_of_namespace
 from pressrun.config.environment import Cluster, Environment, Kubernetes
 from pressrun.config.pipeline import Pipeline
 from pressrun.doctor.found import Found, bad, doubt, good, skipped
@@ -123,20 +124,10 @@ def _room(kubernetes: Kubernetes, place: Cluster, api: ClusterApi) -> Found:
     short = [
         f"{quota['metadata']['name']} leaves {left} of {name}, {needed[kind]} are needed"
         for quota in api.find("ResourceQuota", {})
-        for name, kind, left in _left(quota.get("status") or {})
+        for name, kind, left in left_of_namespace(quota.get("status") or {})
         if left < needed[kind]
     ]
     if short:
         remedy = "raise the quota, or lower deploy.replicas, deploy.cpu and deploy.memory"
         return bad(AREA, what, "; ".join(short), remedy=remedy)
     return good(AREA, what, f"no quota stands against {deploy.replicas} more pods")
-
-
-def _left(status: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
-    from kubernetes.utils.quantity import parse_quantity
-
-    kinds = {"pods": "pods", "cpu": "cpu", "memory": "memory", "requests.cpu": "cpu", "requests.memory": "memory",
-             "limits.cpu": "cpu", "limits.memory": "memory", "count/pods": "pods"}  # fmt: skip
-    hard, used = status.get("hard") or {}, status.get("used") or {}
-    for name in hard.keys() & kinds.keys():
-        yield name, kinds[name], parse_quantity(hard[name]) - parse_quantity(used.get(name, "0"))

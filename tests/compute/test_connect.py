@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
 
 from pressrun.compute import ConfigurationFailed
-from pressrun.compute.connect import open_platform
+from pressrun.compute.connect import DefaultClients, open_platform
 from pressrun.config.environment import Environment
-from pressrun.config.spark import Spark
+from pressrun.config.spark import DataprocServerless, EmrServerless, Spark
 from pressrun.config.stages import Pods, Stages
 from tests.compute.worlds import ROLE
 
@@ -33,6 +34,18 @@ def opened(environment: Environment, platform: dict[str, Any]) -> None:
 def test_google_without_credentials(environment: Environment) -> None:
     with pytest.raises(ConfigurationFailed, match=r"dataproc_serverless.*gcloud auth application-default login"):
         opened(environment, GOOGLE)
+
+
+def test_quotas_are_asked_for_as_whom_the_terminal_acts_and_where_jobs_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    signed = AnonymousCredentials()  # type: ignore[no-untyped-call]
+    monkeypatch.setattr("google.auth.default", lambda scopes: (signed, None))
+    clients, google = DefaultClients(), DataprocServerless.model_validate(GOOGLE)
+    for made in (clients.compute_regions(google), clients.compute_projects(google)):
+        assert (made.transport._credentials, made.api_endpoint) == (signed, "compute.googleapis.com")
+    quotas = clients.service_quotas(EmrServerless.model_validate(EMR))
+    assert quotas.meta.endpoint_url == "https://servicequotas.eu-west-1.amazonaws.com"
 
 
 def test_a_profile_of_aws_that_is_not_there(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,8 @@ def test_emr_is_given_settings_that_need_no_quoting_and_the_environments_own_pyt
         python_archive="s3://news/env.tar.gz",
     )  # fmt: skip
     with fake_emr() as fake:
-        submit(EmrServerlessPlatform(given, aws_client("emr-serverless", fake.url)), some_job(), TOKEN)
+        client = aws_client("emr-serverless", fake.url)
+        submit(EmrServerlessPlatform(given, client, quotas=lambda: None), some_job(), TOKEN)
         asked = fake.runs[0].request
     settings = asked["configurationOverrides"]["applicationConfiguration"][0]["properties"]
     assert settings["spark.driver.extraJavaOptions"] == "-Da='b c' -Dd=\"e\""

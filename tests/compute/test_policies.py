@@ -28,9 +28,10 @@ from pressrun.lake.mirror import mirror
 from pressrun.lake.stores import store
 from pressrun.lake.tables import rows_of
 from pressrun.lake.types import StageResult, StepKey
-from tests.compute.worlds import KINDS, World, submit, world
+from tests.compute.worlds import KINDS, EmrOnEksWorld, World, submit, world
 from tests.fakes.buckets import BucketServer, Troubled, bucket_server, new_root, troubled
-from tests.fakes.emr import Asked
+from tests.fakes.emr import Asked, fake_emr
+from tests.fakes.pods import fake_pods
 
 PAGE = (Path(__file__).parents[2] / "docs" / "compute.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"<!-- policy: (\S+) -->\n```(json|yaml)\n(.*?)```", re.DOTALL)
@@ -50,6 +51,8 @@ GOOGLE = {
 }
 AWS = ["emr_serverless", "emr_on_eks"]
 PLATFORMS = [kind for kind in KINDS if kind != "local"]
+# Of the doctor's own, beside those of whoever submits.
+QUOTAS = {"emr_serverless": "quotas-aws", "dataproc_serverless": "quotas-gcp", "dataproc_cluster": "quotas-gcp"}
 STORES = {"lake-s3", "reader-s3", "landing-s3", "logs-s3", "logs-cloudwatch"}
 Right = tuple[int, str, str]
 """One of a policy's statements, an action and a resource that it lists."""
@@ -142,10 +145,29 @@ def test_the_calls_made_are_those_that_the_policy_allows(place: World) -> None:
     live(place)
     name, fake = place.platform.name, place.fake  # type: ignore[attr-defined]
     if name in AWS:
-        assert (refused(name, fake.asked), unused(name, fake.asked)) == ([], set())
+        submitters = [one for one in fake.asked if not one.action.startswith("servicequotas:")]
+        assert (refused(name, submitters), unused(name, submitters)) == ([], set())
         return
     calls = {right for call in fake.calls for right in GOOGLE.get(call, {call})}
     assert calls == listed(name) - IMPLIED
+
+
+def test_quotas_are_looked_at_by_the_doctors_own_rights_and_no_more(place: World) -> None:
+    live(place)
+    name, fake = QUOTAS.get(place.platform.name), place.fake  # type: ignore[attr-defined]
+    asked = [one for one in getattr(fake, "asked", ()) if one.action.startswith("servicequotas:")]
+    if name == "quotas-aws":
+        assert (refused(name, asked), unused(name, asked)) == ([], set())
+    elif name == "quotas-gcp":
+        assert set(fake.compute.calls) == listed(name)
+    else:
+        assert asked == []
+
+
+def test_a_namespaces_quotas_are_looked_at_by_a_right_of_their_own() -> None:
+    with fake_emr() as amazon, fake_pods() as eks:
+        list(EmrOnEksWorld(amazon, lambda names: eks.client()).platform.outlook())
+    assert set(eks.calls) == listed("quotas-kubernetes")
 
 
 @pytest.mark.parametrize("kind", AWS)
@@ -162,7 +184,7 @@ def test_no_other_application_cluster_or_role_is_allowed(tmp_path: Path, kind: s
 
 
 def test_every_platform_has_its_policy_on_the_page() -> None:
-    assert {name for name, _, _ in _BLOCK.findall(PAGE)} == {*PLATFORMS, *STORES}
+    assert {name for name, _, _ in _BLOCK.findall(PAGE)} == {*PLATFORMS, *STORES, *QUOTAS.values(), "quotas-kubernetes"}
 
 
 def needs(request: str, buckets: dict[str, str]) -> Asked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -137,7 +137,9 @@ class EmrServerlessWorld(_Emr):
             log_uri="s3://news/logs",
             prices={"vCPUHour": 0.1, "memoryGBHour": 0.01},
         )
-        self.platform = EmrServerlessPlatform(place, aws_client("emr-serverless", fake.url))
+        self.platform = EmrServerlessPlatform(
+            place, aws_client("emr-serverless", fake.url), quotas=lambda: aws_client("service-quotas", fake.url)
+        )
 
     def end(self, handle: Handle, how: str) -> None:
         run = next(run for run in self.fake.runs if run.id == handle.job_id)
@@ -152,7 +154,7 @@ class EmrOnEksWorld(_Emr):
         "configuration": "VALIDATION_ERROR",
     }
 
-    def __init__(self, fake: FakeEmr) -> None:
+    def __init__(self, fake: FakeEmr, eks: Callable[[frozenset[str]], Any] = lambda names: None) -> None:
         super().__init__(fake)
         place = EmrOnEks(
             kind="emr_on_eks",
@@ -163,7 +165,7 @@ class EmrOnEksWorld(_Emr):
             log_uri="s3://news/logs",
             log_group="/emr/pressrun",
         )
-        self.platform = EmrOnEksPlatform(place, aws_client("emr-containers", fake.url))
+        self.platform = EmrOnEksPlatform(place, aws_client("emr-containers", fake.url), eks=eks)
 
     def end(self, handle: Handle, how: str) -> None:
         run = next(run for run in self.fake.runs if run.id == handle.job_id)
@@ -228,7 +230,9 @@ class DataprocServerlessWorld(_Dataproc):
             network_tags=["spark"],
             prices={"DCUHour": 0.06, "shuffleStorageGBHour": 0.0001},
         )
-        self.platform = DataprocServerlessPlatform(place, fake.batches())
+        self.platform = DataprocServerlessPlatform(
+            place, fake.batches(), regions=fake.compute.regions, projects=fake.compute.projects
+        )
 
 
 class DataprocClusterWorld(_Dataproc):
@@ -237,7 +241,13 @@ class DataprocClusterWorld(_Dataproc):
     def __init__(self, fake: FakeDataproc, cluster: str = "spark") -> None:
         super().__init__(fake)
         place = DataprocCluster(kind="dataproc_cluster", project="news-prod", region="europe-west1", cluster=cluster)
-        self.platform = DataprocClusterPlatform(place, fake.jobs(), clusters=fake.cluster_controller)
+        self.platform = DataprocClusterPlatform(
+            place,
+            fake.jobs(),
+            clusters=fake.cluster_controller,
+            regions=fake.compute.regions,
+            projects=fake.compute.projects,
+        )
 
 
 class KubernetesWorld:

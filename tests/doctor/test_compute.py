@@ -43,6 +43,7 @@ def test_a_platform_that_answers_is_good_and_no_job_is_started(fake: FakeEmr, en
         "emr_serverless": ("good", "it answers, and this account may look for jobs there"),
         "application": ("good", "00abc123 is STARTED, of release emr-spark-8.0.0"),
         "role": ("skipped", "whether pressrun-job may be passed, and may read the lake, only a job shows"),
+        "quota": ("good", "a job asks for 6 vCPU, all jobs of the account in eu-west-1 may have 16"),
     }
     assert fake.runs == []
 
@@ -81,6 +82,16 @@ APPLICATIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "stopped until a job comes": ({"state": "STOPPED"}, "good", ""),
     "too small": ({"maximumCapacity": {"cpu": "4 vCPU", "memory": "100 GB"}}, "doubt", "maximum capacity"),
     "with little memory": ({"maximumCapacity": {"cpu": "400 vCPU", "memory": "16 GB"}}, "doubt", "maximum capacity"),
+    "with memory for all but Spark's overhead": (
+        {"maximumCapacity": {"cpu": "6 vCPU", "memory": "20 GB"}}, "doubt", "maximum capacity",
+    ),
+    "with little disk": (
+        {"maximumCapacity": {"cpu": "6 vCPU", "memory": "23 GB", "disk": "40 GB"}}, "doubt", "maximum capacity",
+    ),
+    "just right": ({"maximumCapacity": {"cpu": "6 vCPU", "memory": "23 GB", "disk": "60 GB"}}, "good", ""),
+    "too small for one executor": (
+        {"maximumCapacity": {"cpu": "3 vCPU", "memory": "100 GB"}}, "bad", "maximum capacity",
+    ),
     "of another account": (
         {"arn": "arn:aws:emr-serverless:eu-west-1:999999999999:/applications/00abc123"}, "bad", "999999999999",
     ),
@@ -108,6 +119,17 @@ def test_what_may_not_be_looked_at_is_a_doubt(fake: FakeEmr, environment: Enviro
     fake.troubles["GetApplication"] = ["denied"]
     state, words = looked(environment, EmrServerlessWorld(fake))["application"]
     assert (state, "emr-serverless:GetApplication was denied" in words) == ("doubt", True)
+
+
+def test_quotas_are_among_what_the_doctor_finds(fake: FakeEmr, environment: Environment) -> None:
+    fake.quotas["L-D05C8A75"] = 2
+    assert looked(environment, EmrServerlessWorld(fake))["quota"][0] == "bad"
+    assert looked(environment, EmrOnEksWorld(fake))["quota"][0] == "skipped"
+    with fake_dataproc() as google:
+        google.compute.quotas["CPUS"] = (8.0, 0.0)
+        assert looked(environment, DataprocServerlessWorld(google))["quota CPUS"][0] == "bad"
+        google.compute.quotas["N2_CPUS"] = (0.0, 0.0)
+        assert looked(environment, DataprocClusterWorld(google))["quota N2_CPUS"][0] == "doubt"
 
 
 def test_a_virtual_cluster_that_does_not_run_is_bad(fake: FakeEmr, environment: Environment) -> None:

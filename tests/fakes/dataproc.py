@@ -23,6 +23,8 @@ from google.cloud.dataproc_v1.services.job_controller.transports import JobContr
 from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2
 
+from tests.fakes.compute_engine import FakeCompute, fake_compute
+
 Trouble = Literal["throttled", "lost", "expired", "broken", "denied", "refused"]
 """`lost`: the request is obeyed, then the call ends as if the connection had broken."""
 _TROUBLES = {
@@ -74,8 +76,12 @@ class Run:
 
 
 def _cluster() -> Any:
-    software = {"image_version": "3.0.2-debian12"}
-    return api.Cluster(cluster_name="spark", config={"software_config": software}, status={"state": "RUNNING"})
+    config = {
+        "software_config": {"image_version": "3.0.2-debian12"},
+        "worker_config": {"num_instances": 2, "machine_type_uri": "n2-standard-4"},
+        "autoscaling_config": {"policy_uri": "projects/news-prod/regions/europe-west1/autoscalingPolicies/night"},
+    }
+    return api.Cluster(cluster_name="spark", config=config, status={"state": "RUNNING"})
 
 
 @dataclass
@@ -83,9 +89,11 @@ class FakeDataproc:
     """The project. `troubles` holds, by method, what happens to its next calls; `script` what runs will go through.
 
     `unlisted`: for so many looks a new one is not there yet. `driver`: starts it for real, and tells its state.
+    `compute`: its quotas.
     """
 
     address: str = ""
+    compute: FakeCompute = field(default_factory=FakeCompute)
     runs: list[Run] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
@@ -269,11 +277,12 @@ class _Served(grpc.GenericRpcHandler):
 @contextmanager
 def fake_dataproc() -> Iterator[FakeDataproc]:
     """The server on a free port of this machine's loopback."""
-    fake = FakeDataproc()
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[_Served(fake)])
-    fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    try:
-        yield fake
-    finally:
-        server.stop(None).wait(5)
+    with fake_compute() as compute:
+        fake = FakeDataproc(compute=compute)
+        server = grpc.server(ThreadPoolExecutor(4), handlers=[_Served(fake)])
+        fake.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        try:
+            yield fake
+        finally:
+            server.stop(None).wait(5)

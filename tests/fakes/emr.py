@@ -1,8 +1,8 @@
-"""A local server that speaks EMR Serverless and EMR on EKS on the wire, with the trouble that services make.
+"""A local server that speaks EMR Serverless, EMR on EKS and Service Quotas, with the trouble that services make.
 
 It is held against botocore's own service models: every request is read and checked by its operation's input shape
-(names, types, lengths, patterns), every answer by its output shape. moto has both services, and is no help here: it
-keeps a `clientToken` and starts another job for it, and its jobs never get anywhere.
+(names, types, lengths, patterns), every answer by its output shape. moto has them, and is no help here: it keeps a
+`clientToken` and starts another job for it, its jobs never get anywhere, and of quotas it knows those of VPCs alone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from botocore.validate import ParamValidator
 
 Trouble = Literal["throttled", "lost", "expired", "broken", "denied", "refused"]
 """`lost`: the request is obeyed, then the connection breaks with no answer."""
-_SERVICES = ("emr-serverless", "emr-containers")
+_SERVICES = ("emr-serverless", "emr-containers", "service-quotas")
 _TROUBLES = {
     "throttled": (429, "TooManyRequestsException", "Rate exceeded"),
     "expired": (403, "ExpiredTokenException", "The security token included in the request is expired"),
@@ -69,7 +69,7 @@ _CLUSTER: dict[str, Any] = {
 class Asked:
     """A right that a call needed: an action of IAM on a resource, with what conditions are about.
 
-    By the Service Authorization Reference of both services,
+    By the Service Authorization Reference of each service,
     https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonemrserverless.html.
     """
 
@@ -129,7 +129,8 @@ class Run:
 class FakeEmr:
     """The account. `troubles` holds, by operation, what happens to its next calls; `script` what jobs will go through.
 
-    `places` are its applications and virtual clusters; `asked` is what each call needs a right to.
+    `places` are its applications and virtual clusters; `asked` is what each call needs a right to. `quotas` are those
+    that were changed for it, by code; the others are every account's.
 
     `unlisted`: for so many looks a new job is not there yet. `driver`: starts a job for real; answers with what tells
     its state.
@@ -138,6 +139,8 @@ class FakeEmr:
     url: str = ""
     runs: list[Run] = field(default_factory=list)
     places: dict[str, dict[str, Any]] = field(default_factory=lambda: {"00abc123": _APPLICATION, "vc0abc": _CLUSTER})
+    quotas: dict[str, float] = field(default_factory=dict)
+    default_quotas: dict[str, float] = field(default_factory=lambda: {"L-D05C8A75": 16.0})
     calls: list[str] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
@@ -162,7 +165,13 @@ class FakeEmr:
             "CancelJobRun": self._cancel,
             "GetApplication": self._application,
             "DescribeVirtualCluster": self._cluster,
+            "GetServiceQuota": self._changed_quota,
+            "GetAWSDefaultServiceQuota": self._default_quota,
         }
+        if service == "service-quotas":
+            # It takes a right to hear that there is none, too.
+            self.asked.append(Asked(action=f"servicequotas:{operation}", resource="*"))
+            return handlers[operation](service, given)
         told = handlers[operation](service, given)
         self.asked += _needs(service, operation, given, told)
         return told
@@ -172,6 +181,12 @@ class FakeEmr:
 
     def _cluster(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
         return {"virtualCluster": self._place(given["id"])}
+
+    def _changed_quota(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
+        return _quota(given, self.quotas)
+
+    def _default_quota(self, service: str, given: dict[str, Any]) -> dict[str, Any]:
+        return _quota(given, self.default_quotas)
 
     def _place(self, name: str) -> dict[str, Any]:
         if name not in self.places:
@@ -246,6 +261,16 @@ class FakeEmr:
         run.detail, run.follows = detail, None
 
 
+def _quota(given: dict[str, Any], known: dict[str, float]) -> dict[str, Any]:
+    service, code = given["ServiceCode"], given["QuotaCode"]
+    if service != "emr-serverless" or code not in known:
+        raise WireError(400, "NoSuchResourceException", "The request failed because the specified quota does not exist")
+    arn = f"arn:aws:servicequotas:eu-west-1:{ACCOUNT}:{service}/{code}"
+    told = {"ServiceCode": service, "ServiceName": "Amazon EMR Serverless", "QuotaArn": arn, "QuotaCode": code}
+    told |= {"QuotaName": "Max concurrent vCPUs per account", "Unit": "None", "Adjustable": True, "GlobalQuota": False}
+    return {"Quota": {**told, "Value": known[code]}}
+
+
 def _serverless(run: Run) -> dict[str, Any]:
     given = run.request
     return {
@@ -289,7 +314,7 @@ def wire() -> Wire:
 
 
 class Wire:
-    """botocore's models of both services, turned around: from a request to an operation, from an answer to JSON."""
+    """botocore's models of the services, turned around: from a request to an operation, from an answer to JSON."""
 
     def __init__(self) -> None:
         session = botocore.session.get_session()
@@ -298,9 +323,19 @@ class Wire:
             (service, model.operation_model(name))
             for service, model in self.models.items()
             for name in model.operation_names
+            if "targetPrefix" not in model.metadata
         ]
+        self.targets = {
+            f"{model.metadata['targetPrefix']}.{name}": (service, model.operation_model(name), dict[str, str]())
+            for service, model in self.models.items()
+            for name in model.operation_names
+            if "targetPrefix" in model.metadata
+        }
 
-    def operation(self, method: str, path: str) -> tuple[str, Any, dict[str, str]]:
+    def operation(self, method: str, path: str, target: str) -> tuple[str, Any, dict[str, str]]:
+        """By method and path; of a service that has one path for all, by the header `X-Amz-Target`."""
+        if target in self.targets and (method, path) == ("POST", "/"):
+            return self.targets[target]
         for service, operation in self.routes:
             template = operation.http["requestUri"].partition("?")[0]
             pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(template))
@@ -362,7 +397,7 @@ class _Handler(BaseHTTPRequestHandler):
         split = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         try:
-            service, operation, named = wire.operation(self.command, split.path)
+            service, operation, named = wire.operation(self.command, split.path, self.headers.get("x-amz-target", ""))
             with fake.lock:
                 fake.calls.append(f"{service}:{operation.name}")
                 trouble = next(iter(fake.troubles.get(operation.name, [])), None)
@@ -379,9 +414,15 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self._send(200, told)
         except WireError as error:
-            self._send(error.status, json.dumps({"message": str(error)}).encode(), code=error.code)
+            self._fail(error)
 
     do_GET = do_POST = do_DELETE = _answer  # noqa: N815
+
+    def _fail(self, error: WireError) -> None:
+        """REST names an error in a header, the protocol with one path in the answer itself."""
+        if "x-amz-target" in self.headers:
+            return self._send(error.status, json.dumps({"__type": error.code, "message": str(error)}).encode())
+        return self._send(error.status, json.dumps({"message": str(error)}).encode(), code=error.code)
 
     def _send(self, status: int, body: bytes, *, code: str = "") -> None:
         with suppress(OSError):

@@ -1,4 +1,7 @@
-"""A local server that speaks the pods' part of Kubernetes' API, held against the models of its Python client."""
+"""A local server that speaks the part of Kubernetes' API with pods and quotas.
+
+It is held against the models of its Python client.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,20 @@ from kubernetes import client
 Trouble = Literal["throttled", "lost", "expired", "denied"]
 _CODES = {"throttled": (429, "TooManyRequests"), "expired": (401, "Unauthorized"), "denied": (403, "Forbidden")}
 _PATH = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/pods(?:/(?P<name>[^/]+))?")
+_QUOTAS = re.compile(r"/api/v1/namespaces/(?P<namespace>[^/]+)/resourcequotas")
 
 
 @dataclass
 class FakePods:
     """One cluster. `troubles` holds, by HTTP method, what happens to its next calls.
 
+    `quotas` are the ResourceQuotas of each namespace.
     `driver` starts a new pod's work for real, given the manifest: what tells its phase and reason, and what ends it.
     """
 
     url: str = ""
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    quotas: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     created: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     troubles: dict[str, list[Trouble]] = field(default_factory=dict)
@@ -55,6 +61,15 @@ class FakePods:
             self._end_work(name or "")
             del self.pods[name or ""]
         return 200, self._looked_at(name or "", pod)
+
+    def listed(self, namespace: str) -> tuple[int, dict[str, Any]]:
+        """Its quotas."""
+        items = [{"apiVersion": "v1", "kind": "ResourceQuota", **one} for one in self.quotas.get(namespace, [])]
+        told = {"apiVersion": "v1", "kind": "ResourceQuotaList", "metadata": {}, "items": items}
+        api = client.ApiClient()
+        read = api.deserialize(SimpleNamespace(data=json.dumps(told)), "V1ResourceQuotaList")
+        assert api.sanitize_for_serialization(read) == told
+        return 200, told
 
     def _end_work(self, name: str) -> None:
         if name in self.working:
@@ -119,16 +134,19 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         fake: FakePods = self.server.fake
         body = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
-        found = _PATH.fullmatch(urlsplit(self.path).path)
+        found, quotas = (path.fullmatch(urlsplit(self.path).path) for path in (_PATH, _QUOTAS))
         verb = {"POST": "create", "GET": "get", "DELETE": "delete"}[self.command]
         with fake.lock:
-            fake.calls.append(f"{verb} pods")
+            fake.calls.append("list resourcequotas" if quotas else f"{verb} pods")
             waiting = fake.troubles.get(self.command, [])
             trouble = waiting.pop(0) if waiting else None
-            if found is None:
+            if found is None and not (quotas and verb == "get"):
                 return self._send(*_status(404, "NotFound", f"{self.path}: no such resource"))
             if trouble in _CODES:
                 return self._send(*_status(*_CODES[trouble], "trouble"))  # type: ignore[index]
+            if quotas:
+                return self._send(*fake.listed(quotas["namespace"]))
+            assert found is not None
             dry = "dryRun=All" in urlsplit(self.path).query
             told = fake.obey(self.command, found["namespace"], found["name"], body, dry=dry)
         if trouble == "lost":

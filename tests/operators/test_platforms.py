@@ -11,6 +11,7 @@ from airflow.providers.google.cloud.hooks.dataproc import DataprocHook
 
 from operators.platforms import HookClients, connected_platform
 from pressrun.compute import ConfigurationFailed
+from pressrun.compute.outlook import LooksAhead
 from pressrun.config.environment import Environment
 from pressrun.config.spark import Spark
 from tests.compute.worlds import ROLE, some_job, submit
@@ -44,6 +45,19 @@ def test_emr_by_the_connection_that_the_operator_names(
     assert len(fake.runs) == 1
 
 
+def test_quotas_of_the_account_by_the_same_connection(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with fake_emr() as fake:
+        fake.quotas["L-D05C8A75"] = 3
+        signed = {"conn_type": "aws", "login": "A", "password": "s", "extra": {"endpoint_url": fake.url}}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_NIGHT", json.dumps(signed))
+        place = away(environment, EMR["emr_serverless"])
+        found = connected_platform(place, HookClients(aws_conn_id="aws_night"))
+        assert isinstance(found, LooksAhead)
+        assert ("quota", "bad") in {(one.what, one.state) for one in found.outlook()}
+
+
 GOOGLE = {
     "project": "news-prod",
     "region": "europe-west1",
@@ -72,6 +86,27 @@ def test_dataproc_by_its_hook_with_region_and_impersonation_chain(
         assert submit(found, some_job("gs"), TOKEN).job_id == TOKEN
     assert asked == [("google_night", "europe-west1", GOOGLE["impersonation_chain"])]
     assert len(fake.runs) == 1
+
+
+@pytest.mark.parametrize(("platform", "method", "client"), DATAPROC.values(), ids=DATAPROC)
+def test_quotas_of_the_project_as_whom_the_connection_acts(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, platform: dict[str, Any], method: str, client: str
+) -> None:
+    signed: list[Any] = []
+    monkeypatch.setenv("AIRFLOW_CONN_GOOGLE_NIGHT", json.dumps({"conn_type": "google_cloud_platform"}))
+    with fake_dataproc() as fake:
+        monkeypatch.setattr(DataprocHook, method, lambda hook, region: getattr(fake, client)())
+        monkeypatch.setattr(DataprocHook, "get_cluster_client", lambda hook, region: fake.cluster_controller())
+        monkeypatch.setattr(DataprocHook, "get_credentials", lambda hook: tuple(hook.impersonation_chain))
+        # Google's own would insist on TLS.
+        for name, made in (("RegionsClient", fake.compute.regions()), ("ProjectsClient", fake.compute.projects())):
+            monkeypatch.setattr(
+                f"google.cloud.compute_v1.{name}", lambda credentials, made=made: signed.append(credentials) or made
+            )
+        found = connected_platform(away(environment, platform), HookClients(gcp_conn_id="google_night"))
+        assert isinstance(found, LooksAhead)
+        assert {one.state for one in found.outlook() if one.what.startswith("quota")} == {"good"}
+    assert signed == [tuple(GOOGLE["impersonation_chain"])] * 2
 
 
 def test_kubernetes_by_a_connection_with_a_kubeconfig(
