@@ -74,7 +74,9 @@ class Batcher:
         self._seconds_a_row = (1 - _WEIGHT) * self._seconds_a_row + _WEIGHT * took if self._seconds_a_row else took
 
     def close(self) -> None:
+        """Nothing is submitted any more. The model is let go of: what counts for it, and is told by it, holds it too."""
         self._thread.shutdown(wait=True)
+        self._score, self.batched = _closed, _ignore
 
     def _retry_after(self) -> int:
         return max(1, math.ceil(sum(work.rows for work in self._waiting) * self._seconds_a_row))
@@ -159,6 +161,10 @@ def _answer(works: Sequence[Work], found: Sequence[np.ndarray | Exception]) -> N
             work.answer.set_exception(one)
         else:
             work.answer.set_result(one)
+
+
+def _closed(batch: Batch) -> np.ndarray:
+    raise RuntimeError("the model has gone")
 
 
 def _ignore(rows: int, seconds: float) -> None:
