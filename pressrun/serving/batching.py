@@ -74,7 +74,7 @@ class Batcher:
         self._seconds_a_row = (1 - _WEIGHT) * self._seconds_a_row + _WEIGHT * took if self._seconds_a_row else took
 
     def close(self) -> None:
-        """Nothing is submitted any more. The model is let go of: what counts for it, and is told by it, holds it too."""
+        """Nothing is submitted any more. The model is let go of, since what counts for it holds this as well."""
         self._thread.shutdown(wait=True)
         self._score, self.batched = _closed, _ignore
 
