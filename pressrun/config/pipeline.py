@@ -153,7 +153,12 @@ FamilySpec: TypeAlias = Annotated[
 
 class Train(Section):
     families: list[FamilySpec] = Field(default=["svm", "lightgbm"], min_length=1)
-    features: list[Literal["tfidf", "static"] | Own] = Field(default=["tfidf", "static"], min_length=1, max_length=4)
+    features: list[Literal["tfidf", "hashed", "static"] | Own] = Field(
+        default=["tfidf", "static"],
+        min_length=1,
+        max_length=4,
+        description="hashed needs no vocabulary: what the news did not speak of yesterday has a column today",
+    )
     self_training: bool = True
     holdout: Share = Field(default=0.2, description="of the examples, for choosing the family and calibrating")
     seed: int = 17

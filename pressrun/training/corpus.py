@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from pressrun.bundle.hashed_ngrams import HashedNgrams
 from pressrun.bundle.models import Lightgbm, Linear
 from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
 from pressrun.bundle.preprocessing import features as features_of
@@ -23,6 +24,8 @@ from pressrun.training.teacher import Codes, Reals
 Answers: TypeAlias = Callable[[Sequence[str]], Reals]
 """Texts to one number a class, (n, k)."""
 MAX_FEATURES = 50_000
+HASHED_COLUMNS = 2**18
+"""A night's articles have some ten thousand n-grams: few of them meet in one column."""
 _SCALE = 1.5
 
 
@@ -67,7 +70,10 @@ def read_corpus(texts: Sequence[str], *, features: Sequence[str | Own] = ("tfidf
     def column(feature: str | Own) -> tuple[DeclaredStep, sparse.csr_matrix]:
         if feature == "static":
             return placed, placed.place(rows)
-        step = learn_tfidf(texts) if isinstance(feature, str) else fit_feature(feature, texts)
+        if feature == "hashed":
+            step: DeclaredStep = HashedNgrams(columns=HASHED_COLUMNS)
+        else:
+            step = learn_tfidf(texts) if isinstance(feature, str) else fit_feature(feature, texts)
         return step, step.transform(texts)
 
     columns = [column(feature) for feature in features]

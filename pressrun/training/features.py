@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pressrun.bundle import BundleError
+from pressrun.bundle.hashed_ngrams import HashedNgrams
 from pressrun.bundle.preprocessing import CenteredEmbeddings, DeclaredStep
 from pressrun.bundle.static_embeddings import StaticEmbeddings
 from pressrun.bundle.tfidf import Tfidf
@@ -23,6 +24,7 @@ class Feature(Protocol):
 
     - `Tfidf`: a vocabulary of n-grams of one to three lower-case words, with a weight each. A gazetteer of teams, a
       list of markets weighted by hand, a vocabulary chosen by another statistic.
+    - `HashedNgrams`: another number of columns, or runs of other lengths.
     - `CenteredEmbeddings` over `StaticEmbeddings`: a table of token vectors with its tokenizer, as a word2vec, GloVe or
       distilled table exported from elsewhere; a center and a scale.
 
@@ -50,13 +52,14 @@ def fit_feature(spec: Own, texts: Sequence[str]) -> DeclaredStep:
 def declared(step: object, name: str) -> DeclaredStep:
     """The step in the digits that a bundle keeps. Raises TrainingError for what is none."""
     inner = step.embeddings if isinstance(step, CenteredEmbeddings) else None
-    if type(step) not in (Tfidf, CenteredEmbeddings) or (inner is not None and type(inner) is not StaticEmbeddings):
+    foreign = inner is not None and type(inner) is not StaticEmbeddings
+    if type(step) not in (Tfidf, HashedNgrams, CenteredEmbeddings) or foreign:
         kind = type(inner if type(step) is CenteredEmbeddings else step).__name__
         raise TrainingError(
-            f"The feature {name} must give a Tfidf, or CenteredEmbeddings over StaticEmbeddings, of pressrun.bundle "
-            f"and no subclass; it gave {kind}. A model holds data alone, so no other step can be served."
+            f"The feature {name} must give a Tfidf, HashedNgrams, or CenteredEmbeddings over StaticEmbeddings, of "
+            f"pressrun.bundle and no subclass; it gave {kind}. A model holds data alone: no other step is served."
         )
-    assert isinstance(step, Tfidf | CenteredEmbeddings)
+    assert isinstance(step, DeclaredStep)
     try:
         return stored(step)
     except (BundleError, ValueError, KeyError, TypeError) as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pressrun.bundle import load_bundle, write_bundle
+from pressrun.bundle.hashed_ngrams import HashedNgrams
 from pressrun.bundle.preprocessing import CenteredEmbeddings
 from pressrun.bundle.tfidf import Tfidf
 from pressrun.config.pipeline import Own
@@ -97,6 +99,20 @@ def test_a_table_is_trained_on_in_the_digits_that_the_bundle_keeps(texts: list[s
     )
     assert np.array_equal(load_bundle(tmp_path / "b").steps[0].transform(texts).toarray(), corpus.features.toarray())
     assert bundle.steps[0].transform(texts).shape == (120, 4)
+
+
+@pytest.mark.parametrize("named", ["svm", "lightgbm"])
+def test_hashed_words_are_learned_from_and_served_alike(texts: list[str], tmp_path: Path, named: str) -> None:
+    corpus = read_corpus(texts, features=["hashed"])
+    known = Labels(people=np.arange(120) % 2, machine=np.full((120, 2), np.nan), held_out=np.arange(120) < 40)
+    learned = learn(corpus, known, taxonomy=TAXONOMY, families=[family(named)])
+    assert learned.family_scores[named] > 0.9
+    folder = tmp_path / "b"
+    write_bundle(folder, name="topics", labels=learned.topics, steps=corpus.steps, model=learned.model, slope=1.5)
+    bundle = load_bundle(folder)
+    assert [type(step) for step in bundle.steps] == [HashedNgrams]
+    check_parity(bundle, corpus, replace(learned, slope=1.5))
+    assert bundle.scores(["coach goal of a word that nobody knew"]).argmax() == learned.topics.index("Sports")
 
 
 class Program:
