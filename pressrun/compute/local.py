@@ -26,6 +26,8 @@ from pressrun.compute.platform import Handle, JobState, PlatformFailed, PollingF
 
 _STARTS_WITHIN = 20.0
 _ENDS_WITHIN = 10.0
+# Spark's JVM notices that its driver is gone, and puts its logs and folders in order.
+_LEAVES_WITHIN = 10.0
 # A variable that all of a job's processes have.
 _MARK = "PRESSRUN_LOCAL_JOB"
 # The exit status of a driver in whose place another was started: pressrun.driver.SUPERSEDED.
@@ -70,7 +72,7 @@ class LocalPlatform:
             return JobState(state=State.UNKNOWN, logs=logs)
         alive = _process(folder) is not None
         ended = _read(folder / "exit.json")
-        if ended is None and alive:
+        if _leaving(folder) if ended else alive:
             return JobState(state=State.RUNNING, logs=logs)
         _end(folder)
         if (folder / "cancelled").exists():
@@ -133,6 +135,12 @@ def _belongs(process: psutil.Process, folder: Path, session: int) -> bool:
         return ours and process.environ().get(_MARK) == folder.name
     except (psutil.Error, ProcessLookupError, PermissionError):
         return False
+
+
+def _leaving(folder: Path) -> bool:
+    """Whether something of a job whose driver has ended still runs, and may end by itself."""
+    since = time.time() - (folder / "exit.json").stat().st_mtime
+    return since < _LEAVES_WITHIN and bool(_processes(folder))
 
 
 def _end(folder: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pressrun.compute import Handle, SparkJob, State
+from pressrun.compute import Handle, SparkJob, State, local
 from pressrun.compute.local import LocalPlatform
 from tests.compute.worlds import submit
 
@@ -75,13 +75,26 @@ def test_a_driver_that_nobody_waits_for_is_ended_before_its_job_is_told_as_faile
     assert began(tmp_path) == []
 
 
+def test_what_a_driver_has_left_may_end_by_itself_before_its_job_is_told_as_ended(
+    platform: LocalPlatform, tmp_path: Path
+) -> None:
+    program = tmp_path / "entry.py"
+    cleans_up = f"import pathlib, time; time.sleep(0.5); pathlib.Path({str(tmp_path)!r}, 'clean').touch()"
+    program.write_text(f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {cleans_up!r}])\n")
+    handle = submit(platform, SparkJob(name="leaves", entry=str(program)), "pressrun-a")
+    assert within(20, lambda: platform.state(handle).state.ended)
+    assert platform.state(handle).state is State.SUCCEEDED
+    assert (tmp_path / "clean").exists()
+
+
 def test_what_a_killed_driver_has_left_is_ended_before_its_job_is_told_as_failed(
-    platform: LocalPlatform, job: SparkJob, tmp_path: Path
+    platform: LocalPlatform, job: SparkJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handle = submit(platform, job, "pressrun-a")
     assert within(20, lambda: len(began(tmp_path)) == 2)
     driver = next(tmp_path.glob("began-*-driver"))
     os.kill(int(driver.name.split("-")[1]), signal.SIGKILL)
+    monkeypatch.setattr(local, "_LEAVES_WITHIN", 0.2)
     assert within(5, lambda: platform.state(handle).state.ended)
     assert (platform.state(handle).state, platform.state(handle).failure) == (State.FAILED, "job")
     assert began(tmp_path) == []
