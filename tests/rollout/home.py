@@ -81,12 +81,12 @@ class Home:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.environment.serving.router_port}"
 
-    def supervise(self) -> subprocess.Popen[bytes]:
+    def supervise(self, *more: str) -> subprocess.Popen[bytes]:
         config = self.environment.home / "environment.json"
         config.write_text(self.environment.model_dump_json())
         with open(self.environment.home / "supervisor.log", "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, str(HERE / "tiny_supervisor.py"), str(config)], stdout=log, stderr=log
+                [sys.executable, str(HERE / "tiny_supervisor.py"), str(config), *more], stdout=log, stderr=log
             )
         self.supervisors.append(process)
         return process

@@ -1,4 +1,4 @@
-"""The real supervisor with tiny servers: `python tiny_supervisor.py ENVIRONMENT.json`."""
+"""The real supervisor with tiny servers, or with `whole` after the environment's file with real ones."""
 
 from __future__ import annotations
 
@@ -13,4 +13,5 @@ from pressrun.rollout.supervisor import supervise
 
 logging.basicConfig(level=logging.INFO)
 SERVER = Path(__file__).parent / "tiny_server.py"
-supervise(Environment.model_validate_json(Path(sys.argv[1]).read_text()), command=(sys.executable, str(SERVER)))
+given = {} if "whole" in sys.argv else {"command": (sys.executable, str(SERVER))}
+supervise(Environment.model_validate_json(Path(sys.argv[1]).read_text()), **given)
