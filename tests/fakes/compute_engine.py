@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
@@ -22,6 +22,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import compute_v1 as api
 from google.cloud.compute_v1.services.projects.transports import ProjectsRestTransport
 from google.cloud.compute_v1.services.regions.transports import RegionsRestTransport
+
+from tests.fakes.loopback import on_loopback
 
 Trouble = Literal["throttled", "expired", "broken", "denied", "disabled"]
 _TROUBLES = {
@@ -167,12 +169,6 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_compute() -> Iterator[FakeCompute]:
     """The server on a free port of this machine's loopback."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads, server.fake = True, FakeCompute()
-    server.fake.address = f"127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield server.fake
-    finally:
-        server.shutdown()
-        server.server_close()
+    fake = FakeCompute()
+    with on_loopback(_Handler, fake) as fake.address:
+        yield fake

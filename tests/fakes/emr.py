@@ -15,13 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 import botocore.session
 from botocore.validate import ParamValidator
+
+from tests.fakes.loopback import on_loopback
 
 Trouble = Literal["throttled", "lost", "expired", "broken", "denied", "refused"]
 """`lost`: the request is obeyed, then the connection breaks with no answer."""
@@ -392,12 +394,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: Any
 
     def _answer(self) -> None:
-        fake, wire = self.server.fake, self.server.wire
+        fake, spoken = self.server.fake, wire()
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         split = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(split.query).items()}
         try:
-            service, operation, named = wire.operation(self.command, split.path, self.headers.get("x-amz-target", ""))
+            service, operation, named = spoken.operation(self.command, split.path, self.headers.get("x-amz-target", ""))
             with fake.lock:
                 fake.calls.append(f"{service}:{operation.name}")
                 trouble = next(iter(fake.troubles.get(operation.name, [])), None)
@@ -405,8 +407,8 @@ class _Handler(BaseHTTPRequestHandler):
                     fake.troubles[operation.name].pop(0)
                 if trouble and trouble != "lost":
                     raise WireError(*_TROUBLES[trouble])
-                told = wire.write(
-                    operation, fake.obey(service, operation.name, wire.read(operation, named, query, body))
+                told = spoken.write(
+                    operation, fake.obey(service, operation.name, spoken.read(operation, named, query, body))
                 )
             if trouble == "lost":
                 self.close_connection = True
@@ -440,14 +442,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_emr() -> Iterator[FakeEmr]:
     """The server on a free port of this machine's loopback."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.wire, server.fake = wire(), FakeEmr()
-    server.fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.fake
-    finally:
-        server.shutdown()
-        server.server_close()
+    fake = FakeEmr()
+    with on_loopback(_Handler, fake) as address:
+        fake.url = f"http://{address}"
+        yield fake

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import SimpleNamespace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from kubernetes import client
+
+from tests.fakes.loopback import on_loopback
 
 Trouble = Literal["throttled", "lost", "expired", "denied"]
 _CODES = {"throttled": (429, "TooManyRequests"), "expired": (401, "Unauthorized"), "denied": (403, "Forbidden")}
@@ -172,12 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def fake_pods() -> Iterator[FakePods]:
     """The server on a free port of this machine's loopback."""
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads, server.fake = True, FakePods()
-    server.fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    try:
-        yield server.fake
-    finally:
-        server.shutdown()
-        server.server_close()
+    fake = FakePods()
+    with on_loopback(_Handler, fake) as address:
+        fake.url = f"http://{address}"
+        yield fake

@@ -10,9 +10,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Literal
 from urllib.parse import parse_qs
+
+from tests.fakes.loopback import on_loopback
 
 TOKEN = "xoxb-test"
 Trouble = Literal["429", "500", "lost", "refused"]
@@ -92,16 +94,9 @@ class FakeSlack:
 def fake_slack() -> Iterator[FakeSlack]:
     """The server on a free port of localhost; its `url` is what `environment.slack_url` takes."""
     fake = FakeSlack()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(fake))
-    server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}/api/"
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05), daemon=True)
-    thread.start()
-    try:
+    with on_loopback(_handler(fake), fake) as address:
+        fake.url = f"http://{address}/api/"
         yield fake
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _handler(fake: FakeSlack) -> type[BaseHTTPRequestHandler]:
