@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 import kills_stock  # noqa: E402
 from kills_jobs import job_subjects  # noqa: E402
 from kills_lineage import Kill, Outcome, Planner, Subject, Tally, run  # noqa: E402
+from kills_local import LocalSubject  # noqa: E402
 from kills_night import MODULES  # noqa: E402
 from kills_page import show, write_page  # noqa: E402
 from kills_rollout import RolloutSubject  # noqa: E402
@@ -124,6 +125,7 @@ def measure(folder: Path, chosen: argparse.Namespace, console: Console) -> Tally
         found: list[Subject] = [
             *subjects(template, folder / "base", service=service),
             *job_subjects(template, folder / "base"),
+            LocalSubject(template=template, base=folder / "base"),
             RolloutSubject(template=template, base=folder / "base"),
         ]
         wanted = [one for one in found if not chosen.only or one.name in chosen.only]

@@ -50,6 +50,35 @@ def arm(at: int | None, told: Path) -> Armed:
     return armed
 
 
+def arm_wrapper(at: int | None, told: Path) -> Armed:
+    """Arms the process of a job on this machine that starts the driver and writes down how it ended."""
+    from filelock import FileLock
+
+    armed = Armed(at=at, told=told)
+    armed.around(FileLock, "acquire", "the job's lock is taken")
+    _files(armed)
+    arm_processes(armed)
+    return armed
+
+
+def arm_driver(at: int | None, told: Path) -> Armed:
+    """Arms a driver in a process that has imported no more than it needs."""
+    armed = Armed(at=at, told=told)
+    _lake(armed)
+    _files(armed)
+    return armed
+
+
+def arm_processes(armed: Armed) -> None:
+    """Processes that it starts, and those that it kills."""
+    import subprocess
+
+    import psutil
+
+    armed.around(subprocess.Popen, "__init__", "a process is started")
+    armed.around(psutil.Process, "kill", "a process is killed")
+
+
 def _lake(armed: Armed) -> None:
     from deltalake import DeltaTable
 

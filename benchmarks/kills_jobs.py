@@ -24,8 +24,10 @@ from kills_template import Child, Template
 from pressrun.compute import run as running
 from pressrun.compute.connect import open_platform
 from pressrun.compute.order import WorkOrder
+from pressrun.compute.platform import ComputePlatform
 from pressrun.compute.run import StepJob, run_elsewhere
 from pressrun.compute.uploads import Uploads
+from pressrun.config.environment import Environment
 from pressrun.config.spark import Spark
 from pressrun.driver import run as run_order
 from pressrun.sampling import sample
@@ -90,29 +92,40 @@ def attempt(*, home: str, platform: str, address: str, told: str, at: int | None
     """One try of a sample whose Spark job runs on the platform, as `SparkStageOperator` makes it."""
     armed = arm(at, Path(told))
     armed.around(Uploads, "put", "an upload")
+    environment = job_home(home, {"kind": platform, **PLATFORMS[platform]})
+    there = open_platform(environment, Clients(address=address))
+    if careless == "no token":
+        be_careless(there)
+    run_on(there, environment)
+
+
+def job_home(home: str, platform: dict[str, Any]) -> Environment:
+    spark = Spark.model_validate({"engine": "spark", "platform": platform})
+    return tasting_environment(Path(home)).model_copy(update={"spark": spark})
+
+
+def run_on(there: ComputePlatform, environment: Environment, *, poll_seconds: float = 0.05) -> None:
+    """The sample of the second night by a job on the platform, to its end."""
     vars(running).update(_LEASE=timedelta(seconds=0.3), _LOOK_AGAIN=0.05)
-    spark = Spark.model_validate({"engine": "spark", "platform": {"kind": platform, **PLATFORMS[platform]}})
-    environment = tasting_environment(Path(home)).model_copy(update={"spark": spark})
     step = Step(key=key_of("sample"), pipeline=night_pipeline(), environment=environment, lake=open_lake(environment))
     ingested = step.lake.finished(key_of("ingest"))
     assert ingested is not None
-    there = open_platform(environment, Clients(address=address))
-    if careless == "no token":
-        _be_careless(there)
     run_elsewhere(
         lambda: StepJob.of(step, stage="sample", upstream=[ingested], platform=there),
         lambda: sample(step, ingested),
-        poll_seconds=0.05,
+        poll_seconds=poll_seconds,
     )
 
 
-def _be_careless(platform: Any) -> None:
+def be_careless(platform: Any) -> None:
     """A platform that is asked for another job by each try."""
     submit = platform.submit
-    platform.submit = lambda request, token: submit(
-        json.loads(json.dumps(request).replace(token, f"pressrun-{uuid4().hex}")), token
-    )
-    platform.find = lambda token: None
+
+    def another(request: Any, token: str) -> Any:
+        other = f"pressrun-{uuid4().hex}"
+        return submit(json.loads(json.dumps(request).replace(token, other)), other)
+
+    platform.submit = another
 
 
 def drive(*, order: str, told: str, at: int | None, folder: str) -> None:

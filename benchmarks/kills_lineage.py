@@ -37,16 +37,28 @@ class InJob:
     boundary: int
 
 
-Kill = At | After | InJob
+@dataclass(frozen=True, kw_only=True)
+class AfterInJob:
+    """A kill from outside of one process of the job, so many seconds after that process has begun."""
+
+    part: str
+    seconds: float
+
+
+Kill = At | After | InJob | AfterInJob
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unharmed:
-    """The boundaries of a run that nobody kills, in their order, those of its job, and how long it took."""
+    """The boundaries of a run that nobody kills, in their order, those of its job, and how long it took.
+
+    `parts`: the processes of its job that are killed from outside, too.
+    """
 
     boundaries: tuple[str, ...]
     seconds: float
     in_job: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -69,7 +81,7 @@ class World(Protocol):
     """One lineage's home and services."""
 
     def attempt(self, number: int, kill: Kill | None) -> Child:
-        """Begins a try, which dies by itself where `kill` is At or InJob."""
+        """Begins a try, which dies by itself where `kill` is At; kills in the job are the world's to see to."""
         ...
 
     def killed_in_job(self) -> list[str]:
@@ -167,6 +179,8 @@ class Planner:
         one = self._unharmed[name]
         if self._random.random() < 0.3:
             return After(seconds=self._random.uniform(0, one.seconds))
+        if one.parts and self._random.random() < 0.4:
+            return AfterInJob(part=self._random.choice(one.parts), seconds=self._random.uniform(0, one.seconds))
         if one.in_job and self._random.random() < 0.2:
             return InJob(boundary=self._random.randrange(len(one.in_job)))
         return At(boundary=self._random.randrange(len(one.boundaries)))

@@ -25,11 +25,12 @@ NEWSROOM = Newsroom(seed=3, articles_per_night=60)
 DAG, FIRST, SECOND = "topics_retrain", "night-1", "night-2"
 STAGES = ("ingest", "sample", "label", "train", "gate", "drift")
 MODULES = (
-    "kills_night", "kills_jobs", "kills_rollout", "pressrun.ingest", "pressrun.sampling", "pressrun.sampling.duck",
-    "pressrun.labeling", "pressrun.labeling.llm", "pydantic_ai.models.openai", "pressrun.training", "pressrun.gates",
-    "pressrun.drift", "pressrun.rollout", "mlflow", "mlflow.store.tracking.sqlalchemy_store", "boto3",
-    "botocore.httpsession", "matplotlib.backends.backend_agg", "matplotlib.figure", "mpl_toolkits.mplot3d", "duckdb",
-    "google.cloud.dataproc_v1", "grpc", "alembic.command", "kills_warm",
+    "kills_night", "kills_jobs", "kills_local", "kills_rollout", "pressrun.ingest", "pressrun.sampling",
+    "pressrun.sampling.duck", "pressrun.labeling", "pressrun.labeling.llm", "pydantic_ai.models.openai",
+    "pressrun.training", "pressrun.gates", "pressrun.drift", "pressrun.rollout", "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store", "boto3", "botocore.httpsession", "matplotlib.backends.backend_agg",
+    "matplotlib.figure", "mpl_toolkits.mplot3d", "duckdb", "google.cloud.dataproc_v1", "grpc", "alembic.command",
+    "kills_warm",
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 from kills_jobs import JobSubject, job_subjects
 from kills_lineage import At, InJob, Outcome, Subject, run
+from kills_local import LocalSubject
 from kills_night import MODULES
 from kills_rollout import RolloutSubject
 from kills_stages import StageSubject, labeling_service, subjects
@@ -68,7 +69,7 @@ def all_killed(found: Sequence[Subject], folder: Path, *, share: int) -> list[Ou
         return [outcome for outcomes in many for outcome in outcomes]
 
 
-def at(subject: StageSubject | JobSubject, boundary: str, folder: Path) -> Outcome:
+def at(subject: StageSubject | JobSubject | LocalSubject, boundary: str, folder: Path) -> Outcome:
     """A lineage that is killed at the first boundary of that name."""
     passed = subject.unharmed(folder / "unharmed").boundaries
     return run(subject, [At(boundary=passed.index(boundary))], folder / "lineage")
@@ -82,7 +83,8 @@ def test_a_stage_that_is_killed_anywhere_loses_and_doubles_nothing(nights: Night
 
 
 def test_a_job_whose_try_or_driver_is_killed_runs_once_and_leaves_its_rows_once(nights: Nights, tmp_path: Path) -> None:
-    found = job_subjects(nights.template, nights.base)
+    here = LocalSubject(template=nights.template, base=nights.base)
+    found: list[Subject] = [here, *job_subjects(nights.template, nights.base)]
     outcomes = all_killed(found, tmp_path, share=SHARE // 2)
     assert [one for one in outcomes if one.wrong] == []
     assert sum(len(one.kills) for one in outcomes) == (SHARE // 2 + 1) * len(found)
@@ -110,4 +112,12 @@ def test_a_stage_whose_retry_takes_it_for_done_is_counted_as_lost(nights: Nights
 def test_a_platform_without_its_token_is_counted_as_started_twice(nights: Nights, tmp_path: Path) -> None:
     careless = JobSubject("emr_serverless", template=nights.template, base=nights.base, careless="no token")
     outcome = at(careless, "after a request to the platform", tmp_path)
+    assert outcome.started_twice == 1
+
+
+def test_a_driver_on_this_machine_that_starts_beside_another_is_counted_as_started_twice(
+    nights: Nights, tmp_path: Path
+) -> None:
+    careless = LocalSubject(template=nights.template, base=nights.base, careless="no token")
+    outcome = at(careless, "after a process is started", tmp_path)
     assert outcome.started_twice == 1
