@@ -184,8 +184,8 @@ class Bench:
         rate = self._rate(entry, server, repeat)
         alone, others_alone = self._point(entry, server, rate)
         memory = server.memory_mb()
-        with self._disturbed(entry, server, disturbance, cable) as hostile:
-            began, grown = hostile.told["open"], server.memory_mb() - memory
+        with self._disturbed(entry, server, disturbance, cable) as (hostile, most):
+            began, grown = hostile.told["open"], most - memory
             beside, others = self._point(entry, server, rate, hostile=hostile)
             held = _held(server.port) if cable else hostile.told["open"]
         if not beside.answers:
@@ -202,15 +202,16 @@ class Bench:
     @contextlib.contextmanager
     def _disturbed(
         self, entry: Entry, server: Server, disturbance: Disturbance, cable: Network | None
-    ) -> Iterator[Hostile]:
+    ) -> Iterator[tuple[Hostile, float]]:
+        """The hostile clients, set up, and the most memory in MB that the server had meanwhile."""
         order = order_of(entry, disturbance, host=OUTSIDE if cable else HOST, port=server.port)
         hostile = Hostile(order, self._logs / "hostile-clients.log", cable.prefix if cable else ())
         try:
-            _settle(server)
+            most = _settle(server)
             if cable:
                 cable.cut()
                 hostile.kill()
-            yield hostile
+            yield hostile, most
         finally:
             hostile.kill()
 
@@ -250,14 +251,16 @@ def order_of(entry: Entry, disturbance: Disturbance, *, host: str, port: int) ->
     )  # fmt: skip
 
 
-def _settle(server: Server) -> None:
-    """Waits until what the hostile clients asked at first is done, but not for those who keep a server busy."""
-    end = time.monotonic() + _SETTLE_SECONDS
+def _settle(server: Server) -> float:
+    """The most memory, in MB, while what the hostile clients asked at first is done; some keep a server busy longer."""
+    most, end = server.memory_mb(), time.monotonic() + _SETTLE_SECONDS
     while time.monotonic() < end:
         before = server.cpu_seconds()
         time.sleep(_LOOK_EVERY)
+        most = max(most, server.memory_mb())
         if server.cpu_seconds() - before < _QUIET * _LOOK_EVERY:
-            return
+            break
+    return most
 
 
 def _held(port: int) -> int:

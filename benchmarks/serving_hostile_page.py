@@ -61,8 +61,9 @@ def summary(records: Sequence[Record]) -> dict[str, Any]:
 
 
 def kilobytes(records: Sequence[Record], peer: str, disturbance: Disturbance) -> float | None:
-    grown = values(records, "grown_mb", point="pair", peer=peer, disturbance=disturbance.name)
-    return round(1024 * median(grown) / disturbance.count, 2) if grown else None
+    """What the server's memory grew by, over the connections that there were then."""
+    pairs = matching(records, point="pair", peer=peer, disturbance=disturbance.name)
+    return round(1024 * median(one["grown_mb"] / max(1, one["began"]) for one in pairs), 2) if pairs else None
 
 
 def ratio_rows(records: Sequence[Record]) -> Rows:

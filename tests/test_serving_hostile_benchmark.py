@@ -27,7 +27,8 @@ PEERS = ("pressrun", "mosec", "fastapi")
 def pair(peer: str, disturbance: str, repeat: int, alone: float, beside: float, **other: Any) -> dict[str, Any]:
     seen = {"p50": 1.0, "p999": 9.0, "errors": 0, "busy": 0.2}
     about = {"point": "pair", "peer": peer, "disturbance": disturbance, "repeat": repeat, "rate": 100.0}
-    measured = {"answered": 1.0, "grown_mb": 100.0, "held": 10_000, "others": 0.0, "hostile": {"busy": 0.1}}
+    connected = {"grown_mb": 100.0, "began": 10_000, "held": 10_000}
+    measured = {**connected, "answered": 1.0, "others": 0.0, "hostile": {"busy": 0.1}}
     return {**about, **measured, "alone": {**seen, "p99": alone}, "beside": {**seen, "p99": beside}, **other}
 
 
