@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 
 from pressrun.bundle.errors import BundleError
 from pressrun.bundle.folder import read_folder
-from pressrun.bundle.inputs import Batch, Pairs
+from pressrun.bundle.inputs import Batch, Pairs, parts
 from pressrun.bundle.manifest import Input, Manifest
 from pressrun.bundle.memory import refuse_more
 from pressrun.bundle.models import Lightgbm, Linear, Scores, softmax
@@ -53,10 +53,10 @@ class Bundle:
         it is another or has another width.
         """
         self._refuse_other(batch)
-        parts = [self._scores(part) for part in _parts(batch)]
-        if not parts:
+        found = [self._scores(part) for part in parts(batch, _BATCH)]
+        if not found:
             return np.zeros((0, self.width))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     @cached_property
     def width(self) -> int:
@@ -120,16 +120,6 @@ def _kind(batch: Batch) -> Input:
     if isinstance(batch, np.ndarray):
         return "columns"
     return "text_pair" if isinstance(batch, Pairs) else "article_text"
-
-
-def _parts(batch: Batch) -> Iterator[Batch]:
-    if len(batch) <= _BATCH:
-        if len(batch):
-            yield batch
-        return
-    for start in range(0, len(batch), _BATCH):
-        end = start + _BATCH
-        yield batch.part(start, end) if isinstance(batch, Pairs) else batch[start:end]
 
 
 def load_bundle(folder: str | Path, *, digest: str | None = None, threads: int = 1) -> Bundle:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,3 +30,13 @@ class Pairs:
 
 Columns: TypeAlias = NDArray[np.float64]
 Batch: TypeAlias = Sequence[str] | Columns | Pairs
+
+
+def parts(batch: Batch, most: int) -> Iterator[Batch]:
+    """The batch in order, `most` rows at a time; nothing of an empty one."""
+    if 0 < len(batch) <= most:
+        yield batch
+        return
+    for start in range(0, len(batch), most):
+        end = start + most
+        yield batch.part(start, end) if isinstance(batch, Pairs) else batch[start:end]

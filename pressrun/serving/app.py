@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -78,8 +78,8 @@ class App:
             "/v2": self._server,
             "/v2/models": self._models,
             "/metrics": self._counts,
-            "/openapi.json": self._openapi,
-            "/docs": self._docs,
+            "/openapi.json": cache(self._openapi),
+            "/docs": cache(self._docs),
         }
         posts: dict[str, tuple[Hosted, bool]] = {}
         for name, one in models.items():
@@ -105,7 +105,7 @@ class App:
         path, method = scope.path, scope.method
         found = self._posts.get(path) if method == "POST" else None
         if found is None:
-            reply = self._looked_up(path, method)
+            reply = self.looked_up(path, method)
         else:
             reply = await (self._traced_post if self._traced else self._post)(path, *found, scope.headers, proto)
         body = reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
@@ -113,7 +113,8 @@ class App:
         with suppress(ProtocolClosed):
             proto.response_bytes(reply.status, list(reply.headers), body)
 
-    def _looked_up(self, path: str, method: str) -> Reply:
+    def looked_up(self, path: str, method: str) -> Reply:
+        """The answer to all that is no question to a model."""
         path = path.rstrip("/") or "/"
         if method in ("GET", "HEAD") and path in self._gets:
             return self._gets[path]()
@@ -215,7 +216,7 @@ class App:
         return Reply(status=200, body=openapi.metadata(one))
 
     def _openapi(self) -> Reply:
-        return Reply(status=200, body=openapi.document(self._host.models))
+        return Reply(status=200, body=_encode(openapi.document(self._host.models)))
 
     def _docs(self) -> Reply:
         return Reply(status=200, body=openapi.page(self._host.models), headers=_HTML)

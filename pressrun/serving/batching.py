@@ -19,12 +19,13 @@ from itertools import accumulate, chain
 import numpy as np
 
 from pressrun.bundle import Batch, Pairs
+from pressrun.bundle.inputs import parts
 from pressrun.serving.errors import DeadlinePassed, Overloaded
 
 Score = Callable[[Batch], np.ndarray]
 INLINE_SECONDS = 0.003
 MOST_ROWS = 256
-"""Rows scored at once: a request that comes meanwhile waits for all of them."""
+"""Rows scored at once: whoever comes meanwhile waits for all of them."""
 _WEIGHT = 0.2
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,12 @@ class Batcher:
         self.pending, self.batched = 0, _ignore
 
     async def scores(self, batch: Batch, *, until: float = math.inf) -> np.ndarray:
-        """The model's answer to each row, (n, k). Raises Overloaded, DeadlinePassed and what the model raises."""
+        """The model's answer to each row, (n, k). Raises Overloaded, DeadlinePassed and what the model raises.
+
+        A request of more rows than a batch holds waits its turn for each part: others pass between them.
+        """
+        if len(batch) > self._most_rows:
+            return np.concatenate([await self.scores(part, until=until) for part in parts(batch, self._most_rows)])
         if self.pending >= self._depth:
             raise Overloaded(
                 f"{self.pending} requests are waiting, the most this server takes", retry_after=self._retry_after()

@@ -121,15 +121,19 @@ def _paired(queries: Sequence[str], found: Sequence[str]) -> Pairs:
 
 def _columns(inputs: Sequence[Tensor], tail: Tail, signature: Signature) -> np.ndarray:
     names = signature.columns or ()
+    # Reading numbers that are refused then would hold everybody up for as long as answering does.
+    for one in inputs:
+        _refuse_rows(one.shape)
     if len(inputs) == 1 and len(inputs[0].shape) == 2:
-        found = numbers(inputs[0], tail)
-    else:
-        found = _by_name({one.name: numbers(one, tail) for one in inputs}, names, len(inputs))
-    if found.shape[1] != len(names):
-        raise BadRequest(f"a row has {len(names)} columns, got {found.shape[1]}: {_some(names)}")
-    if not 1 <= len(found) <= MAX_COLUMN_ROWS:
-        raise BadRequest(f"a request holds 1 to {MAX_COLUMN_ROWS} rows, got {len(found)}")
-    return found
+        if inputs[0].shape[1] != len(names):
+            raise BadRequest(f"a row has {len(names)} columns, got {inputs[0].shape[1]}: {_some(names)}")
+        return numbers(inputs[0], tail)
+    return _by_name({one.name: numbers(one, tail) for one in inputs}, names, len(inputs))
+
+
+def _refuse_rows(shape: Sequence[int]) -> None:
+    if shape and not 1 <= shape[0] <= MAX_COLUMN_ROWS:
+        raise BadRequest(f"a request holds 1 to {MAX_COLUMN_ROWS} rows, got {shape[0]}")
 
 
 def _by_name(given: Mapping[str, np.ndarray], names: Sequence[str], inputs: int) -> np.ndarray:

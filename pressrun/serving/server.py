@@ -33,6 +33,7 @@ _LEAVE_SECONDS = 0.3
 # request: Traefik keeps them for 90 s, load balancers of clouds for 60.
 _HTTP1 = HTTP1Settings(header_read_timeout=120_000)
 _BACKLOG = 2048
+_OWN_FILES = 256
 # Requests leave no cycles behind, but many objects live while many are under way: looking through them at every 700th,
 # as Python does by itself, takes a twentieth of the time.
 _COLLECT_AT = 50_000
@@ -114,6 +115,12 @@ def _begin(parent: int | None) -> bool:
     return tracing.export("pressrun-server")
 
 
+def _connections() -> int:
+    """How many may be open: what the process may have, less its own files. By itself granian takes as many as wait to
+    be accepted, and idle ones would then keep everybody else out."""
+    return max(_BACKLOG, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_FILES)
+
+
 def _log_in(spool: Path | str | None, server_id: str) -> PredictionLog | None:
     return PredictionLog(Path(spool), server_id=server_id) if spool else None
 
@@ -135,7 +142,7 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = Server(
         app, address=host, port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False, backlog=_BACKLOG,
-        http1_settings=_HTTP1,
+        backpressure=_connections(), http1_settings=_HTTP1,
     )  # fmt: skip
     serving = asyncio.create_task(server.serve())
     ticking = asyncio.create_task(_tick(log))

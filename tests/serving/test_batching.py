@@ -78,15 +78,18 @@ def test_what_is_slow_is_scored_off_the_loop_and_what_is_quick_on_it() -> None:
     assert threading.get_ident() not in slow.threads
 
 
-def test_a_batch_holds_no_more_rows_than_it_may_but_one_request_is_never_split() -> None:
+def test_a_batch_holds_no_more_rows_than_it_may_and_a_large_request_lets_others_pass_between_its_parts() -> None:
     engine = Engine()
 
     async def act() -> None:
         batcher = Batcher(engine.score, most_rows=3)
-        await asyncio.gather(*(batcher.scores(["x"] * rows) for rows in (2, 2, 5, 1)))
+        large = [f"{'x' * row}" for row in range(1, 8)]
+        others = (["ab", "ab"], ["abc", "abc"])
+        found = await asyncio.gather(batcher.scores(large), *(batcher.scores(one) for one in others))
+        assert [scores.ravel().tolist() for scores in found] == [[1, 2, 3, 4, 5, 6, 7], [2, 2], [3, 3]]
 
     run(act)
-    assert [len(batch) for batch in engine.batches] == [2, 2, 5, 1]
+    assert [len(batch) for batch in engine.batches] == [3, 2, 2, 3, 1]
 
 
 def test_a_request_that_the_model_cannot_bear_fails_alone() -> None:

@@ -15,7 +15,7 @@ import pytest
 from tests.serving.running import Running, running
 
 pytestmark = pytest.mark.timeout(300)
-IDLE = 2_000
+IDLE = 5_000
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 BODY = b'{"text": "World news"}'
 

@@ -53,6 +53,14 @@ def test_title_and_body_become_texts_with_the_ids_of_the_parameters() -> None:
     assert (found.article_ids, found.impression_ids) == (["x", "y"], ["i", "i"])
 
 
+@pytest.mark.parametrize(("shape", "said"), [([5000, 2], "1 to 4096 rows, got 5000"), ([2, 5], "2 columns, got 5")])
+def test_columns_of_another_shape_are_refused_before_their_numbers_are_read(shape: list[int], said: str) -> None:
+    """Reading them would hold everybody up for as long as answering does."""
+    request = {"inputs": [rows(1, 2, shape=shape, data="nothing that could be read")]}
+    with pytest.raises(BadRequest, match=said):
+        read(request, COLUMNS)
+
+
 def test_columns_come_as_one_tensor_or_as_one_each_in_any_order_and_type() -> None:
     whole = read({"inputs": [rows(1, 2.5, 3, 4)]}, COLUMNS)
     apart = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from collections.abc import Iterator
@@ -9,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
+import pressrun.bundle
+from pressrun.serving import openapi
+from pressrun.serving.app import App
+from pressrun.serving.hosting import Host, Placed
+from pressrun.serving.metrics import Metrics
 from tests.collector import collector
 from tests.serving.running import Running, infer
+from tests.serving.stub_bundle import StubBundle, write_stub
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -155,3 +162,23 @@ def test_it_tells_of_itself_in_json_where_logs_are_gathered(tmp_path: Path, capf
     running.end()
     told = [json.loads(line) for line in capfd.readouterr().err.splitlines() if line.startswith("{")]
     assert any(line["level"] == "error" and "not logged until" in line["message"] for line in told)
+
+
+def test_what_it_tells_of_itself_is_made_once_and_anew_when_models_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Made for each who asks, it would keep the models' clients waiting."""
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", StubBundle)
+    host, made = Host(metrics=Metrics()), list[int]()
+    monkeypatch.setattr(openapi, "document", lambda models: made.append(len(models)) or {"paths": sorted(models)})
+
+    async def act() -> None:
+        app = App(host)
+        for version, told in (("1", "topics"), ("2", "mood")):
+            placed = Placed(bundle=write_stub(tmp_path / version), model=told, version=version)
+            host.serve([host.load(placed)])
+            answers = [app.looked_up("/openapi.json", "GET").body for _ in range(3)]
+            assert answers == [b'{"paths":["%b"]}' % told.encode()] * 3
+
+    asyncio.run(act())
+    assert made == [1, 1]
