@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pandas as pd
 import pytest
+from onnx import helper, numpy_helper
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer
 
@@ -20,6 +23,7 @@ from pressrun.bundle.hashed_ngrams import HashedNgrams
 from pressrun.bundle.mlflow_flavor import _load_pyfunc
 from pressrun.bundle.models import Lightgbm, Linear
 from pressrun.bundle.tfidf import Tfidf
+from pressrun.bundle.transformer import Transformer
 from tests.bundle import made
 
 NAMES = [f"column_{place}" for place in range(6)]
@@ -141,6 +145,38 @@ def test_a_transformer_reranks_pairs(tmp_path: Path) -> None:
     assert not np.allclose(bundle.scores(pairs), bundle.scores(swapped))
     with pytest.raises(ValueError, match="5 queries for 4 texts"):
         Pairs(queries=TEXTS, texts=TEXTS[:4])
+
+
+def test_sums_and_normalizations_run_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one operator they take onnxruntime several times as long."""
+    optimized = tmp_path / "optimized.onnx"
+
+    def options() -> onnxruntime.SessionOptions:
+        given = plain()
+        given.optimized_model_filepath = str(optimized)
+        return given
+
+    graph = made.graph()
+    graph.graph.node.extend(
+        [
+            helper.make_node("Exp", ["states"], ["others"]),
+            helper.make_node("Add", ["states", "others"], ["sum"]),
+            helper.make_node("LayerNormalization", ["sum", "ones", "ones"], ["end"]),
+        ]
+    )
+    graph.graph.initializer.append(numpy_helper.from_array(np.ones(4, np.float32), "ones"))
+    graph.graph.output[0].name = "end"
+    plain, content = onnxruntime.SessionOptions, graph.SerializeToString()
+    onnxruntime.InferenceSession(content, options(), providers=["CPUExecutionProvider"])
+    assert "SkipLayerNormalization" in _operators(optimized)
+    monkeypatch.setattr(onnxruntime, "SessionOptions", options)
+    Transformer(graph=content, tokenizer=made.tokenizer(), pooling="mean").decisions(TEXTS)
+    assert "SkipLayerNormalization" not in _operators(optimized)
+    assert "LayerNormalization" in _operators(optimized)
+
+
+def _operators(file: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(file).graph.node}
 
 
 @pytest.mark.parametrize("batch", [TEXTS, np.zeros((2, 5)), Pairs(queries=TEXTS, texts=TEXTS)])

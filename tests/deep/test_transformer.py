@@ -163,6 +163,16 @@ def test_a_model_that_no_bundle_can_hold_is_refused_before_it_is_trained(
     assert recorder.heard == []
 
 
+def test_gelu_is_one_operator_in_every_precision(fitted: tuple[Fitted, Recorder, FineTuned]) -> None:
+    """Written out it takes several passes over the widest states."""
+    reference = fitted[0].reference
+    assert reference is not None
+    for content in (reference.answers.__self__.graph, fitted[0].model.graph):
+        found = [node.op_type for node in onnx.load_from_string(content).graph.node]
+        assert found.count("Gelu") == 2
+        assert "Erf" not in found
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
