@@ -103,7 +103,7 @@ def _runs(pid: int, created: float) -> bool:
 
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
-        return process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
