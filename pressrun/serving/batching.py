@@ -20,7 +20,7 @@ import numpy as np
 
 from pressrun.bundle import Batch, Pairs
 from pressrun.bundle.inputs import parts
-from pressrun.serving.errors import DeadlinePassed, Overloaded
+from pressrun.serving.errors import BadRequest, DeadlinePassed, Overloaded
 
 Score = Callable[[Batch], np.ndarray]
 INLINE_SECONDS = 0.003
@@ -56,6 +56,8 @@ class Batcher:
 
         A request of more rows than a batch holds waits its turn for each part: others pass between them.
         """
+        if not len(batch):
+            raise BadRequest("a request holds at least one row")
         if len(batch) > self._most_rows:
             return np.concatenate([await self.scores(part, until=until) for part in parts(batch, self._most_rows)])
         if self.pending >= self._depth:
@@ -93,16 +95,21 @@ class Batcher:
             self._busy = False
             return
         rows = sum(work.rows for work in works)
-        if rows * self._seconds_a_row <= INLINE_SECONDS:
-            _answer(works, self._tried(works, rows))
-            self._go_on()
-            return
-        running = asyncio.get_running_loop().run_in_executor(self._thread, self._tried, works, rows)
-        running.add_done_callback(lambda done: self._finished(works, done))
+        try:
+            if rows * self._seconds_a_row > INLINE_SECONDS:
+                running = asyncio.get_running_loop().run_in_executor(self._thread, self._tried, works, rows)
+                running.add_done_callback(lambda done: self._finished(works, done))
+                return
+            found: Sequence[np.ndarray | Exception] = self._tried(works, rows)
+        except Exception as error:
+            # Whatever it is, the next ones are scored: a batcher that is stuck looks ready and answers nobody.
+            found = [error] * len(works)
+        _answer(works, found)
+        self._go_on()
 
     def _finished(self, works: Sequence[Work], done: asyncio.Future[list[np.ndarray | Exception]]) -> None:
-        if not done.cancelled():
-            _answer(works, done.result())
+        error = RuntimeError("the server leaves") if done.cancelled() else done.exception()
+        _answer(works, [error] * len(works) if isinstance(error, Exception) else done.result())
         self._go_on()
 
     def _go_on(self) -> None:
@@ -121,7 +128,9 @@ class Batcher:
                 continue
             if work.until < now:
                 late = (now - work.until) * 1000
-                work.answer.set_exception(DeadlinePassed(f"its deadline passed {late:.0f} ms ago; it was not scored"))
+                work.answer.set_exception(
+                    DeadlinePassed(f"its deadline passed {late:.0f} ms ago; no more work is spent on it")
+                )
                 continue
             works.append(work)
             rows += work.rows

@@ -122,29 +122,37 @@ def _paired(queries: Sequence[str], found: Sequence[str]) -> Pairs:
 def _columns(inputs: Sequence[Tensor], tail: Tail, signature: Signature) -> np.ndarray:
     names = signature.columns or ()
     # Reading numbers that are refused then would hold everybody up for as long as answering does.
-    for one in inputs:
-        _refuse_rows(one.shape)
     if len(inputs) == 1 and len(inputs[0].shape) == 2:
-        if inputs[0].shape[1] != len(names):
-            raise BadRequest(f"a row has {len(names)} columns, got {inputs[0].shape[1]}: {_some(names)}")
+        rows, width = inputs[0].shape
+        if width != len(names):
+            raise BadRequest(f"a row has {len(names)} columns, got {width}: {_some(names)}")
+        _refuse_rows(rows)
         return numbers(inputs[0], tail)
-    return _by_name({one.name: numbers(one, tail) for one in inputs}, names, len(inputs))
-
-
-def _refuse_rows(shape: Sequence[int]) -> None:
-    if shape and not 1 <= shape[0] <= MAX_COLUMN_ROWS:
-        raise BadRequest(f"a request holds 1 to {MAX_COLUMN_ROWS} rows, got {shape[0]}")
-
-
-def _by_name(given: Mapping[str, np.ndarray], names: Sequence[str], inputs: int) -> np.ndarray:
-    """One tensor a column, in any order."""
-    missing, strange = [name for name in names if name not in given], sorted(set(given) - set(names))
-    if missing or strange or len(given) != inputs:
-        raise BadRequest(f"one input a column is read, each once; missing: {_some(missing)}; unknown: {_some(strange)}")
-    sizes = {len(column.ravel()) for column in given.values()}
+    _refuse_names([one.name for one in inputs], names)
+    sizes = {_rows_of_column(one) for one in inputs}
     if len(sizes) != 1:
         raise BadRequest(f"columns must have the same number of rows, got {sorted(sizes)}")
-    return np.column_stack([given[name].ravel() for name in names])
+    _refuse_rows(*sizes)
+    found = {one.name: numbers(one, tail).ravel() for one in inputs}
+    return np.column_stack([found[name] for name in names])
+
+
+def _refuse_rows(rows: int) -> None:
+    if not 1 <= rows <= MAX_COLUMN_ROWS:
+        raise BadRequest(f"a request holds 1 to {MAX_COLUMN_ROWS} rows, got {rows}")
+
+
+def _rows_of_column(tensor: Tensor) -> int:
+    if len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1):
+        return tensor.shape[0]
+    raise BadRequest(f"column {tensor.name[:40]}: shape must be [rows] or [rows, 1], got {str(tensor.shape)[:40]}")
+
+
+def _refuse_names(given: Sequence[str], names: Sequence[str]) -> None:
+    """Unless each column is there once, in any order."""
+    missing, strange = [name for name in names if name not in set(given)], sorted(set(given) - set(names))
+    if missing or strange or len(given) != len(names):
+        raise BadRequest(f"one input a column is read, each once; missing: {_some(missing)}; unknown: {_some(strange)}")
 
 
 def _named(inputs: Sequence[Tensor], tail: Tail, names: Sequence[str]) -> dict[str, list[str]]:
@@ -154,6 +162,8 @@ def _named(inputs: Sequence[Tensor], tail: Tail, names: Sequence[str]) -> dict[s
             raise BadRequest(f"unknown input {tensor.name[:40]!r}; known: {', '.join(names)}")
         if tensor.name in found:
             raise BadRequest(f"input {tensor.name} is given twice")
+        if tensor.shape and tensor.shape[0] > MAX_BATCH:
+            raise BadRequest(f"a request holds 1 to {MAX_BATCH} texts, got {tensor.shape[0]}")
         found[tensor.name] = texts(tensor, tail)
     return found
 
@@ -189,14 +199,17 @@ def _plain_columns(document: Mapping[str, Any], signature: Signature) -> np.ndar
     names, given = signature.columns or (), document.get("columns")
     if not isinstance(given, dict):
         raise BadRequest(f'give {{"columns": {{"name": number, ...}}}} with {_some(names)}')
-    values = {name: np.array([_number(value, name)]) for name, value in given.items()}
-    return _by_name(values, names, len(values))
+    _refuse_names(list(given), names)
+    return np.array([[_number(given[name], name) for name in names]])
 
 
 def _number(value: Any, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRequest(f"column {name[:40]} must be a number, got {type(value).__name__}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise BadRequest(f"column {name[:40]} is too large for a number of 64 bits") from None
 
 
 def _binary(request: InferRequest) -> frozenset[str] | bool:
@@ -212,8 +225,8 @@ def _timeout(given: Any) -> float | None:
     """Microseconds, as Triton's scheduling policy has them."""
     if given is None or given == 0:
         return None
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise BadRequest("timeout must be microseconds, a whole number above 0")
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 < given < 2**63:
+        raise BadRequest("timeout must be microseconds, a whole number above 0 and below 2^63")
     return given / 1e6
 
 

@@ -23,6 +23,8 @@ _NUMBERS = {
     "UINT64": "<u8", "UINT32": "<u4", "UINT16": "<u2", "UINT8": "u1",
 }  # fmt: skip
 _FEW = 256
+_MOST_BYTES = 64
+"""Of a number in JSON, with the blanks of who writes each on a line of its own."""
 _LENGTH = struct.Struct("<I")
 _flat_numbers = msgspec.json.Decoder(list[float])
 _rows_of_numbers = msgspec.json.Decoder(list[list[float]])
@@ -93,6 +95,9 @@ def bytes_of(values: Sequence[str] | NDArray[Any], datatype: str) -> bytes:
 
 
 def _decoded_numbers(tensor: Tensor, size: int) -> list[Any]:
+    given = memoryview(tensor.data).nbytes
+    if given > _MOST_BYTES * (size + _FEW):
+        raise BadRequest(f"input {_short(tensor.name)} has {given} bytes for {size} values; is its shape right?")
     if tensor.datatype == "BOOL":
         values: list[Any] = _first(tensor, _flat_booleans)
     else:

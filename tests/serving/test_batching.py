@@ -13,7 +13,7 @@ import pytest
 
 from pressrun.bundle import Pairs
 from pressrun.serving.batching import Batcher, merged
-from pressrun.serving.errors import DeadlinePassed, Overloaded
+from pressrun.serving.errors import BadRequest, DeadlinePassed, Overloaded
 
 
 class Engine:
@@ -116,7 +116,7 @@ def test_no_work_is_spent_on_a_request_whose_deadline_has_passed_or_whose_client
         await asyncio.sleep(0.01)
         gone.cancel()
         await asyncio.gather(first, in_time)
-        with pytest.raises(DeadlinePassed, match="it was not scored"):
+        with pytest.raises(DeadlinePassed, match="no more work is spent on it"):
             await late
         assert batcher.pending == 0
 
@@ -134,6 +134,31 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
             await batcher.scores(["c"])
         assert (refused.value.status, refused.value.retry_after) == (429, 1)
         await asyncio.gather(*waiting)
+
+    run(act)
+
+
+def test_nothing_that_is_submitted_or_raised_keeps_the_next_ones_from_being_scored() -> None:
+    """A batcher that is stuck would be ready for ever and answer nobody."""
+
+    def fails(rows: int, seconds: float) -> None:
+        raise ZeroDivisionError
+
+    async def act() -> None:
+        for seconds in (0.0001, 0.05):
+            batcher = Batcher(Engine().score)
+            batcher.measured(1, seconds)
+            with pytest.raises(BadRequest, match="at least one row"):
+                await batcher.scores([])
+            counted, batcher.batched = batcher.batched, fails
+            with pytest.raises(ZeroDivisionError):
+                await batcher.scores(["a"])
+            batcher.batched = counted
+            assert (await batcher.scores(["ab"])).item() == 2
+            batcher.close()
+            with pytest.raises(RuntimeError):
+                await batcher.scores(["a"])
+            assert batcher.pending == 0
 
     run(act)
 

@@ -61,6 +61,36 @@ def test_columns_of_another_shape_are_refused_before_their_numbers_are_read(shap
         read(request, COLUMNS)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        ([[1, 0], [1, 0]], r"shape must be \[rows\] or \[rows, 1\], got \[1, 0\]"),
+        ([[100, 200], [100, 200]], r"got \[100, 200\]"),
+        ([[2], [3]], r"the same number of rows, got \[2, 3\]"),
+        ([[0], [0]], "1 to 4096 rows, got 0"),
+        ([[4097], [4097]], "1 to 4096 rows, got 4097"),
+        ([[], []], "got \\[\\]"),
+        ([[-1], [-1]], "1 to 4096 rows, got -1"),
+    ],
+)
+def test_a_column_by_itself_is_a_row_of_numbers_each(shapes: list[list[int]], said: str) -> None:
+    inputs = [tensor(n, datatype="FP64", shape=shape) for n, shape in zip(("age", "views"), shapes, strict=True)]
+    with pytest.raises(BadRequest, match=said):
+        read({"inputs": inputs}, COLUMNS)
+
+
+def test_more_data_than_its_shape_can_need_is_refused_unread() -> None:
+    with pytest.raises(BadRequest, match=r"has 2000\d bytes for 2 values"):
+        read({"inputs": [rows(*[1.0] * 4000, shape=[1, 2])]}, COLUMNS)
+
+
+def test_what_no_number_can_hold_is_told() -> None:
+    with pytest.raises(BadRequest, match="column age is too large"):
+        read_plain({"columns": {"age": 10**400, "views": 1}}, COLUMNS)
+    with pytest.raises(BadRequest, match="timeout must be microseconds"):
+        read({"inputs": [tensor("text", "a")], "parameters": {"timeout": 10**400}})
+
+
 def test_columns_come_as_one_tensor_or_as_one_each_in_any_order_and_type() -> None:
     whole = read({"inputs": [rows(1, 2.5, 3, 4)]}, COLUMNS)
     apart = [
@@ -102,7 +132,8 @@ def test_binary_tensors_are_read_in_the_order_of_the_inputs() -> None:
         ({"inputs": [tensor("title", "a", shape=[2])]}, r"shape \[2\] has 2 values, got 1"),
         ({"inputs": [tensor("title", "a", shape=[-1])]}, "shape must be"),
         ({"inputs": [tensor("title", "a", shape=[])]}, "shape must be"),
-        ({"inputs": [tensor("title", "a", shape=[10**6, 10**6])]}, "values, at the most"),
+        ({"inputs": [tensor("title", "a", shape=[1, 10**7])]}, "values, at the most"),
+        ({"inputs": [tensor("title", "a", shape=[10**6])]}, "1 to 256 texts, got 1000000"),
         ({"inputs": [tensor("title", 1)]}, "Expected `str`, got `int`"),
         ({"inputs": [tensor("title", "a", datatype="FP32")]}, "datatype BYTES"),
         ({"inputs": [{"name": "title", "datatype": "BYTES", "shape": [1]}]}, "has no data"),
