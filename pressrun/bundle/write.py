@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def write_bundle(
 
     `slope` calibrates a classification's probabilities; only LightGBM's own may go without. `columns` names the numbers
     of an input of columns. `memory` is how many bytes the loaded model may take. Raises BundleError for parts that do
-    not go together.
+    not go together, and leaves nothing of them behind.
     """
     parts = [*steps, *([model.tokenizer] if isinstance(model, Transformer) else []), model]
     written = _apart([_written(part) for part in parts])
@@ -77,8 +78,9 @@ def write_bundle(
         calibration=None if slope is None else Softmax(slope=slope).model_dump(),
         files={name: _file(content).model_dump() for name, content in files.items()},
     )
-    _put(Path(folder), {**files, MANIFEST: manifest.canonical()})
-    return load_bundle(folder, digest=manifest.digest)
+    with _taken_back_where_refused(Path(folder)) as put:
+        put({**files, MANIFEST: manifest.canonical()})
+        return load_bundle(folder, digest=manifest.digest)
 
 
 def _manifest(**parts: Any) -> Manifest:
@@ -109,12 +111,34 @@ def _apart(written: Sequence[tuple[Spec, dict[str, bytes]]]) -> list[tuple[Spec,
     return apart
 
 
-def _put(folder: Path, files: Mapping[str, bytes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
+@contextmanager
+def _taken_back_where_refused(folder: Path) -> Iterator[Callable[[Mapping[str, bytes]], None]]:
+    """What puts files into the folder; where anything raises, they go again, and the folders that were made for them.
+
+    Raises FileExistsError for a folder that is not empty.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; a bundle is written once into a folder of its own")
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    made: list[Path] = []
+
+    def put(files: Mapping[str, bytes]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            with (folder / name).open("xb") as file:  # never another's, who began at the same time
+                made.append(folder / name)
+                file.write(content)
+
+    try:
+        yield put
+    except BaseException:
+        # The reason of the refusal is worth more than that of what cannot be taken back.
+        with suppress(OSError):
+            for path in made:
+                path.unlink(missing_ok=True)
+            for place in missing:
+                place.rmdir()
+        raise
 
 
 def _file(content: bytes) -> File:

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pressrun.bundle import Bundle, BundleError, load_bundle
+from pressrun.bundle import Bundle, BundleError, load_bundle, write_bundle
 from pressrun.bundle.mlflow_flavor import _load_pyfunc
+from pressrun.bundle.models import Linear
 
 Write = Callable[..., Bundle]
 
@@ -126,3 +127,28 @@ def test_serving_needs_no_scikit_learn(write: Write, tmp_path: Path) -> None:
         "assert not {'sklearn', 'lightgbm', 'pandas', 'mlflow'} & set(sys.modules), 'heavy import'"
     )
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "bundle")], check=True, timeout=120)
+
+
+def too_wide() -> Linear:
+    """For more columns than the steps of the small model have."""
+    return Linear(coefficients=np.ones((2, 3), dtype=np.float32), intercept=np.zeros(2, dtype=np.float32))
+
+
+def test_what_was_refused_leaves_nothing_behind_and_may_be_written_again(write: Write, tmp_path: Path) -> None:
+    steps = write("kept").steps
+    for folder in ("new/below/bundle", "beside"):
+        with pytest.raises(BundleError):
+            write_bundle(tmp_path / folder, name="topics", labels=["a", "b"], steps=steps, model=too_wide(), slope=1.0)
+    assert [place.name for place in tmp_path.iterdir()] == ["kept"]
+    assert write("new/below/bundle").name == "topics"
+
+
+def test_what_was_there_before_a_refusal_stays(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    steps = write("full").steps
+    with pytest.raises(BundleError):
+        write_bundle(tmp_path / "empty", name="topics", labels=["a", "b"], steps=steps, model=too_wide(), slope=1.0)
+    assert list((tmp_path / "empty").iterdir()) == []
+    with pytest.raises(FileExistsError, match="not empty"):
+        write("full")
+    assert load_bundle(tmp_path / "full").name == "topics"
