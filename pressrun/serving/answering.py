@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from pressrun.serving.errors import BadRequest
 from pressrun.serving.protocol import Identity, parameters
 from pressrun.serving.reading import Inference
 from pressrun.serving.tensors import BINARY_SIZE, bytes_of
@@ -46,6 +47,13 @@ def outputs_of(task: str, labels: Sequence[str], scores: np.ndarray) -> list[Out
     return [Output(name="scores", datatype="FP64", shape=[rows], values=scores.ravel())]
 
 
+def refuse_unknown(task: str, wanted: frozenset[str] | None) -> None:
+    """Raises BadRequest for an output that no model of that task has."""
+    known = {"classification": ("label", "probabilities"), "embedding": ("embedding",)}.get(task, ("scores",))
+    if wanted is not None and (unknown := sorted(wanted.difference(known))):
+        raise BadRequest(f"unknown output {unknown[0][:40]!r}; this model answers {', '.join(known)}")
+
+
 def described(task: str, labels: Sequence[str], width: int) -> list[dict[str, Any]]:
     """The outputs in a model's metadata."""
     made = outputs_of(task, labels, np.zeros((1, width)))
@@ -59,6 +67,8 @@ def render(
     told: list[dict[str, Any]] = []
     behind: list[bytes] = []
     for one in outputs:
+        if inference.outputs is not None and one.name not in inference.outputs:
+            continue
         entry: dict[str, Any] = {"name": one.name, "datatype": one.datatype, "shape": one.shape}
         more: dict[str, Any] = {"labels": one.labels} if one.labels else {}
         if inference.binary is True or (inference.binary and one.name in inference.binary):

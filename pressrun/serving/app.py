@@ -119,7 +119,11 @@ class App:
         if method in ("GET", "HEAD") and path in self._gets:
             return self._gets[path]()
         if path in self._posts or path in self._gets:
-            return _error(405, f"{path} does not take {method}")
+            allowed = "POST" if path in self._posts else "GET, HEAD"
+            if method == "POST" and path in self._posts:
+                return _error(404, f"it is {path} here, without the slash")
+            refusal = _error(405, f"{path} takes {allowed}, not {method}")
+            return refusal._replace(headers=(*refusal.headers, ("allow", allowed)))
         return _error(404, f"no such path; this server has {', '.join(self._host.models) or 'no model'}, see /docs")
 
     async def _traced_post(self, path: str, hosted: Hosted, plain: bool, headers: Any, proto: Any) -> Reply:
@@ -144,6 +148,8 @@ class App:
             reply = await self._infer(hosted, plain, who, call, inference)
         except Refused as error:
             reply = _refused(error)
+            if error.status == 400 and headers.get("content-encoding", "identity") != "identity":
+                reply = _error(415, "bodies are read as they are; send it without Content-Encoding")
         except Exception:
             _log.exception("a request could not be answered")
             reply = _error(500, "the model could not answer; the server's log has the reason")
@@ -159,16 +165,22 @@ class App:
         return reply
 
     async def _infer(self, hosted: Hosted, plain: bool, who: Identity, call: Call, inference: Inference) -> Reply:
-        if call.seconds is not None and (inference.seconds is None or call.seconds < inference.seconds):
-            inference = msgspec.structs.replace(inference, seconds=call.seconds)
+        task, given = hosted.bundle.manifest.task, (call.seconds, inference.seconds)
+        answering.refuse_unknown(task, inference.outputs)
+        if seconds := [one for one in given if one is not None]:
+            # Whoever asked began to wait when the request began to come.
+            left = max(0.0, min(seconds) - (time.perf_counter() - call.started))
+            inference = msgspec.structs.replace(inference, seconds=left)
         scored = await hosted.answer(inference)
         request_id, labels = call.request_id or inference.request_id or new_request_id(), hosted.bundle.labels
         self._keep(hosted, call, request_id, inference, scored)
         hosted.metrics.described(scored.features)
         if (call.arm, call.generation) != (who.arm, who.generation):
             who = replace(who, arm=call.arm, generation=call.generation)
-        task = hosted.bundle.manifest.task
         if plain:
+            if labels:
+                best = scored.scores.argmax(axis=1).tolist()
+                hosted.metrics.predicted(arm=call.arm, labels=[labels[place] for place in best])
             return Reply(status=200, body=answering.plain(who, request_id, task, labels, scored.scores))
         outputs = answering.outputs_of(task, labels, scored.scores)
         if labels:

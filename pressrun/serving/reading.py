@@ -33,12 +33,14 @@ class Signature(Protocol):
 
 
 class Inference(msgspec.Struct, kw_only=True, dict=True):
-    """A checked request: at least one row. Ids are the client's; `binary` names the outputs wanted as bytes."""
+    """A checked request: at least one row. Ids are the client's; `outputs` are the names that it wants, None all, and
+    `binary` those wanted as bytes."""
 
     batch: Batch
     request_id: str | None = None
     article_ids: Sequence[str | None] = ()
     impression_ids: Sequence[str | None] = ()
+    outputs: frozenset[str] | None = None
     binary: frozenset[str] | bool = False
     seconds: float | None = None
 
@@ -70,6 +72,7 @@ def read_inference(request: InferRequest, tail: Tail, signature: Signature) -> I
         request_id=_id(request.id, "id"),
         article_ids=_ids(given, "article_id", rows),
         impression_ids=_ids(given, "impression_id", rows),
+        outputs=None if request.outputs is None else frozenset(one.name for one in request.outputs),
         binary=_binary(request),
         seconds=_timeout(given.get("timeout")),
     )

@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from pressrun.serving.swapping import Swapper
 
 DRAIN_SECONDS = 10.0
 _LEAVE_SECONDS = 0.3
+_LET_GO_SECONDS = 2.0
 # It runs while a kept connection is idle as well, and who closes one that its gateway still means to use loses a
 # request: Traefik keeps them for 90 s, load balancers of clouds for 60.
 _HTTP1 = HTTP1Settings(header_read_timeout=120_000)
@@ -63,9 +65,9 @@ def serve(
     `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; with `durable`
     nothing is answered that is not logged, and `privacy` says what of it is dropped or hashed. `digest` is what the
     bundle must be, `limits` what its requests may take, `parent` the process to die with, `controller` who says what to
-    shadow. Raises BundleError, and WrongModel when the bundle has another digest.
+    shadow. Raises BundleError, AddressTaken, and WrongModel when the bundle has another digest.
     """
-    traced = _begin(parent)
+    traced = _begin(parent, host, port)
     models = Host(metrics=Metrics(), limits=limits or Limits())
     placed = Placed(bundle=Path(bundle_folder), model=model, version=version, digest=digest)
     models.models = {model: models.load(placed, arm=arm, generation=generation)}
@@ -88,9 +90,9 @@ def serve_models(
 ) -> None:
     """Serves all models that `file` names, and those that it names next: see `pressrun.serving.swapping`.
 
-    The other arguments are those of `serve`. Raises ModelsFileError, BundleError and WrongModel.
+    The other arguments are those of `serve`. Raises ModelsFileError, BundleError, AddressTaken and WrongModel.
     """
-    traced = _begin(parent)
+    traced = _begin(parent, host, port)
     models = Host(metrics=Metrics(), limits=limits or Limits())
     log = _log_in(spool, server_id or f"models-{uuid4().hex[:12]}")
 
@@ -104,15 +106,33 @@ def serve_models(
     uvloop.run(run())
 
 
-def _begin(parent: int | None) -> bool:
-    """Whether answers are traced."""
+class AddressTaken(Exception):
+    """Somebody listens there already; another port helps, or ending whoever it is."""
+
+
+def _begin(parent: int | None, host: str, port: int) -> bool:
+    """Whether answers are traced. Raises AddressTaken."""
+    _refuse_taken(host, port)
     if parent is not None:
         die_with_parent(parent)
+    # To a server of one bundle it means nothing, and to one that is still loading not yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # A connection is a file; what most shells allow, 1,024, is less than one gateway may hold open.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.set_threshold(_COLLECT_AT)
     return tracing.export("pressrun-server")
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Granian shares an address with whoever asks for it: a forgotten server would answer every other request."""
+    for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        with socket.socket(family, kind, number) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                raise AddressTaken(f"{host}:{port} cannot be had ({error.strerror}); give another --port") from None
 
 
 def _connections() -> int:
@@ -154,10 +174,16 @@ async def _run(
         server.stop()  # type: ignore[no-untyped-call]
     for task in (ticking, stopped, following):
         task.cancel()
-    await serving
-    models.close()
+    done, _ = await asyncio.wait({serving}, timeout=_LET_GO_SECONDS)
     if log is not None:
         log.close()
+    if not done:
+        # Who has sent half a request, or reads no answer, would hold this until somebody kills it.
+        _log.warning("some clients hold on to their connections; this leaves without them")
+        logging.shutdown()
+        os._exit(0)
+    await serving
+    models.close()
 
 
 async def _drain(app: App, models: Host) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +20,10 @@ from pressrun.serving import openapi
 from pressrun.serving.app import App
 from pressrun.serving.hosting import Host, Placed
 from pressrun.serving.metrics import Metrics
+from pressrun.serving.records import DEADLINE
+from pressrun.serving.server import AddressTaken, serve
 from tests.collector import collector
-from tests.serving.running import Running, infer
+from tests.serving.running import Running, infer, running
 from tests.serving.stub_bundle import StubBundle, write_stub
 
 pytestmark = pytest.mark.timeout(300)
@@ -103,7 +110,7 @@ def test_an_answer_belongs_to_the_trace_of_whoever_asked_and_tells_nothing_of_th
 
 def test_the_first_deadline_counts_and_a_request_past_it_is_not_scored(server: Running) -> None:
     status, answer = server.ask("/predict", b'{"text": "late"}', **{"x-envoy-expected-rq-timeout-ms": "0"})
-    assert (status, "was not scored" in answer["error"]) == (504, True)
+    assert (status, "no more work is spent" in answer["error"]) == (504, True)
     body = json.loads(infer("Sports in time"))
     body["parameters"]["timeout"] = 30_000_000
     assert server.ask("/v2/models/topics/infer", json.dumps(body).encode())[0] == 200
@@ -182,3 +189,69 @@ def test_what_it_tells_of_itself_is_made_once_and_anew_when_models_change(
 
     asyncio.run(act())
     assert made == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"POST /predict HT",
+        b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{",
+        b"GET /docs HTTP/1.1\r\nhost: x\r\n\r\n" * 3000,
+    ],
+    ids=["half a head", "half a body", "answers that are not read"],
+)
+def test_a_client_that_does_not_let_go_cannot_keep_it_from_leaving(tmp_path: Path, sent: bytes) -> None:
+    """Kubernetes waits for 30 seconds, and then the log's last segment stays open."""
+    spool = tmp_path / "spool"
+    with running(tmp_path) as server:
+        assert server.ask("/predict", b'{"text": "Sports"}')[0] == 200
+        with socket.create_connection(("127.0.0.1", server.port), timeout=2) as client:
+            with suppress(TimeoutError):
+                client.sendall(sent)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(20) == 0
+        assert [segment.suffix for segment in spool.iterdir()] == [".jsonl"]
+
+
+def test_a_second_server_on_the_same_port_is_refused(server: Running, tmp_path: Path) -> None:
+    with pytest.raises(AddressTaken, match=f"{server.port} cannot be had"):
+        serve(tmp_path, port=server.port, model="topics", version="1")
+
+
+def test_outputs_that_were_asked_for_are_answered_alone_and_unknown_ones_refused(server: Running) -> None:
+    def ask(name: str) -> tuple[int, dict[str, Any]]:
+        request = {**json.loads(infer("Sports")), "outputs": [{"name": name}]}
+        return server.ask("/v2/models/topics/infer", json.dumps(request).encode())
+
+    status, answer = ask("label")
+    assert (status, [one["name"] for one in answer["outputs"]]) == (200, ["label"])
+    assert ask("nope") == (400, {"error": "unknown output 'nope'; this model answers label, probabilities"})
+
+
+def test_a_deadline_counts_from_the_request_s_beginning(server: Running) -> None:
+    body = b'{"text": "Sports"}'
+    head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\nconnection: close\r\n%b: 200\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+        client.sendall(head % (len(body), DEADLINE.encode()) + body[:5])
+        time.sleep(0.5)
+        client.sendall(body[5:])
+        assert client.recv(4096).startswith(b"HTTP/1.1 504")
+
+
+def test_rows_are_counted_by_label_however_they_were_asked_for(server: Running) -> None:
+    counted = r'pressrun_predictions_total{[^}]*label="Business"[^}]*} ([0-9.]+)'
+
+    def count() -> float:
+        return sum(map(float, re.findall(counted, server.ask("/metrics")[1])))
+
+    before = count()
+    assert server.ask("/predict", b'{"text": "Business"}')[0] == 200
+    assert server.ask("/v2/models/topics/infer", infer("Business"))[0] == 200
+    assert count() == before + 2
+
+
+def test_what_it_cannot_do_is_told(server: Running) -> None:
+    assert server.ask("/predict/", b"{}") == (404, {"error": "it is /predict here, without the slash"})
+    assert server.ask("/predict")[1]["error"] == "/predict takes POST, not GET"
+    status, answer = server.ask("/predict", b"\x1f\x8b\x00", **{"content-encoding": "gzip"})
+    assert (status, answer["error"]) == (415, "bodies are read as they are; send it without Content-Encoding")
