@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 _PLAN = "PRESSRUN_KILLS"
+_MOST_WAIT = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,10 @@ def driver(plan: Plan, order: str) -> int:
     arm_driver(plan.driver, told)
     from pressrun import driver as real
 
+    end = time.monotonic() + _MOST_WAIT
     while plan.waits and not plan.looked_at(folder.name).exists():
+        if time.monotonic() > end:
+            raise SystemExit("nobody looked at this job: whoever was to is gone")
         time.sleep(0.01)
     read = real._order
     vars(real)["_order"] = lambda file, variable: _on_duckdb(read(file, variable))
