@@ -35,7 +35,9 @@ class Bodies:
         assert reading is not None
         self._watch(reading)
         try:
-            return bytes(await proto()) if length is not None and length <= MAX_BODY else await _streamed(proto)
+            if length is not None and length <= MAX_BODY:
+                return bytes(await proto())
+            return await _streamed(proto, at_least=length or 0, chunked="transfer-encoding" in headers)
         except asyncio.CancelledError as error:
             if error.args != (_LATE,):
                 raise
@@ -65,14 +67,19 @@ class Bodies:
         self._watched = False
 
 
-async def _streamed(proto: Any) -> bytes:
-    parts, received = bytearray(), 0
+async def _streamed(proto: Any, *, at_least: int, chunked: bool) -> bytes:
+    parts, received, ends = bytearray(), 0, 0
     async for part in proto:
         received += len(part)
+        ends += not part
         if received > READ_TO_REFUSE:
             raise _too_large()
         if received <= MAX_BODY:
             parts += part
+    # granian tells the end by an empty part, and what cut the body short by one more. HTTP/2 has no chunks, but its
+    # clients may send an empty part of their own.
+    if received < at_least or (chunked and ends > 1):
+        raise ClientGone("the body broke off before its end, or trailers follow it, which are not taken")
     if received > MAX_BODY:
         raise _too_large()
     return bytes(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import socket
 import time
@@ -12,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from pressrun.serving.bodies import MAX_BODY
 from tests.serving.running import Running, running
 
 pytestmark = pytest.mark.timeout(300)
 IDLE = 5_000
 HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 BODY = b'{"text": "World news"}'
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+WHOLE = b"%x\r\n%b\r\n" % (len(BODY), BODY)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +36,12 @@ def connected(server: Running, seconds: float = 30) -> socket.socket:
 
 def status(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1])
+
+
+def counted(server: Running, status: str) -> float:
+    """How many requests have been answered so."""
+    series = rf'^pressrun_requests_total{{.*status="{status}".*}} (\S+)$'
+    return sum(map(float, re.findall(series, server.ask("/metrics")[1], re.MULTILINE)))
 
 
 def healthy(server: Running) -> None:
@@ -55,6 +65,55 @@ def test_a_client_that_leaves_in_the_midst_of_its_body_is_no_failure_of_the_serv
             gone.sendall(HEAD + b"content-length: 5000\r\n\r\n{")
     healthy(server)
     assert 'status="500"' not in server.ask("/metrics")[1]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        CHUNKED + WHOLE,
+        CHUNKED + WHOLE + b"5\r\n{",
+        CHUNKED + WHOLE + b"ZZ\r\n",
+        HEAD + b"content-length: %d\r\n\r\n" % (MAX_BODY + 1) + BODY,
+    ],
+    ids=["no last chunk", "half a chunk", "no chunk", "less than its length"],
+)
+def test_a_body_that_breaks_off_is_never_taken_as_whole(server: Running, sent: bytes) -> None:
+    """What came of it may well be whole by itself."""
+    before = counted(server, "499")
+    with connected(server) as gone:
+        gone.sendall(sent)
+        gone.shutdown(socket.SHUT_WR)
+        answer = gone.recv(4096)
+    assert not answer or status(answer) == 499
+    end = time.monotonic() + 10
+    while counted(server, "499") == before:
+        assert time.monotonic() < end, "its client's leaving is not counted"
+        time.sleep(0.05)
+    healthy(server)
+
+
+def test_chunks_are_put_together_however_small_they_are_and_whenever_they_come(server: Running) -> None:
+    with connected(server) as client:
+        client.sendall(CHUNKED)
+        for byte in b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n":
+            client.sendall(bytes([byte]))
+            time.sleep(0.002)
+        assert status(client.recv(4096)) == 200
+
+
+def test_trailers_are_refused_since_they_look_like_a_body_that_breaks_off(server: Running) -> None:
+    with connected(server) as client:
+        client.sendall(CHUNKED + WHOLE + b"0\r\nx-sum: 1\r\n\r\n")
+        answer = client.recv(4096)
+    assert status(answer) == 499
+    assert b"trailers" in answer
+
+
+def test_chunks_that_are_too_many_are_told_so(server: Running) -> None:
+    with connected(server) as client:
+        client.sendall(CHUNKED + (b"100000\r\n%b\r\n" % bytes(2**20)) * (MAX_BODY // 2**20 + 1) + b"0\r\n\r\n")
+        assert status(client.recv(4096)) == 413
+    healthy(server)
 
 
 def test_a_client_that_closes_its_side_is_answered_or_let_go_and_never_kept_waiting(server: Running) -> None:
