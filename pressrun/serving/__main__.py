@@ -3,40 +3,67 @@
 from __future__ import annotations
 
 import argparse
+import http.client
+import logging
 import os
-from typing import Any
+import re
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
 
-from pressrun.serving.hosting import Limits
+from pressrun.bundle.errors import BundleError
+from pressrun.bundle.folder import read_folder
+from pressrun.serving.hosting import Limits, WrongModel
 from pressrun.serving.records import FIELDS, HASHABLE, Privacy
-from pressrun.serving.server import serve, serve_models
+from pressrun.serving.server import AddressTaken, serve, serve_models
+from pressrun.serving.swapping import ModelsFileError, read_models
 from pressrun.serving.telling import set_up_logging
 
+NO_VERSION = "0"
+"""Of a bundle that no registry has numbered, here and in `pressrun serve`."""
+# As in a models file: names stand in paths, metrics and pages.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_OF_ONE_BUNDLE = ("bundle", "model", "version", "digest", "arm", "generation", "controller")
+_ASK_SECONDS = 0.2
+_log = logging.getLogger("pressrun.serving")
 
-def main() -> None:
-    given = vars(_parser().parse_args())
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, which a supervisor shows as the last words of a server."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = _parser()
+    given = vars(parser.parse_args(arguments))
     set_up_logging(given.pop("log_format"))
-    place = {name: given.pop(name) for name in ("host", "port")}
-    limits = Limits(**{name: given.pop(name) for name in ("depth", "cached", "threads", "body_seconds")})
-    common = {"limits": limits, "durable": given.pop("log") == "durable", "privacy": _privacy(given)}
-    bundle, file = given.pop("bundle"), given.pop("models")
-    if file:
-        both = {name: given[name] for name in ("spool", "server_id", "parent")}
-        serve_models(file, **place, **common, **both)
-    else:
-        serve(bundle, **place, **common, **given)
+    by_file = given["models"] is not None
+    try:
+        place = {name: given.pop(name) for name in ("host", "port")}
+        limits = Limits(**{name: given.pop(name) for name in ("depth", "cached", "threads", "body_seconds")})
+        common = {"limits": limits, "durable": given.pop("log") == "durable", "privacy": _privacy(given)}
+        _refuse_spool(given["spool"])
+        (_serve_file if by_file else _serve_bundle)(given, place, common)
+    except argparse.ArgumentError as error:
+        parser.error(str(error))
+    except (AddressTaken, BundleError, ModelsFileError, WrongModel) as error:
+        parser.error(_blamed(error, by_file=by_file))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="pressrun.serving", description="Serves one model version, or a file's models."
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="pressrun.serving", description="Serves one model version, or a file's models.")
     which = parser.add_argument_group("what is served")
     which.add_argument("bundle", nargs="?", help="the folder of one model's bundle")
     which.add_argument("--models", help="a file that names models instead; it may change while they are served")
-    for name in ("model", "version", "digest"):
-        which.add_argument(f"--{name}")
+    which.add_argument("--model", type=_name, help="the name in paths and metrics; the bundle's own by itself")
+    which.add_argument("--version", type=_name, help=f"of the model; {NO_VERSION} by itself")
+    which.add_argument("--digest", help="what the bundle must be; any by itself")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--port", type=_port, required=True)
     parser.add_argument("--depth", type=int, default=Limits.depth, help="requests of a model that wait or run")
     parser.add_argument("--cached", type=int, default=Limits.cached, help="answers of a model that are kept")
     parser.add_argument("--threads", type=int, default=Limits.threads, help="that compute one batch of a transformer")
@@ -51,16 +78,111 @@ def _parser() -> argparse.ArgumentParser:
     log.add_argument("--server-id", help="the source of the log's rows")
     log.add_argument("--log-format", choices=("text", "json"), default="text", help="of what the process itself tells")
     rollout = parser.add_argument_group("its place in a rollout")
-    rollout.add_argument("--arm", default="champion")
-    rollout.add_argument("--generation", type=int, default=0)
+    rollout.add_argument("--arm", help="champion (by itself), baseline or candidate")
+    rollout.add_argument("--generation", type=int, help="of the rollout that started it; 0 by itself")
     rollout.add_argument("--controller", help="who says what to shadow")
     rollout.add_argument("--parent", type=int, help="the process to die with")
     return parser
 
 
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:100]!r} is no name: give 1 to 100 letters, digits, _, . and -, a letter or digit first"
+        )
+    return text
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} is no port: give 1 to 65535")
+    return int(text)
+
+
 def _privacy(given: dict[str, Any]) -> Privacy:
     drop, hashed = frozenset(given.pop("log_drop")), frozenset(given.pop("log_hash"))
-    return Privacy(drop=drop, hashed=hashed, key=os.environ.get("PRESSRUN_LOG_KEY", "").encode())
+    try:
+        return Privacy(drop=drop, hashed=hashed, key=os.environ.get("PRESSRUN_LOG_KEY", "").encode())
+    except ValueError as error:
+        raise _wrong("--log-hash", str(error)) from error
+
+
+def _refuse_spool(spool: str | None) -> None:
+    if spool is None:
+        return
+    try:
+        Path(spool).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _wrong("--spool", f"{spool} is no folder: {error.strerror}; give one that may be written") from error
+
+
+def _serve_bundle(given: dict[str, Any], place: dict[str, Any], common: dict[str, Any]) -> None:
+    del given["models"]
+    bundle = given.pop("bundle")
+    if bundle is None:
+        raise _wrong("bundle", "nothing to serve: give a bundle's folder (docs/bundles.md makes one), or --models FILE")
+    if not Path(bundle).is_dir():
+        raise _wrong("bundle", f"{bundle} is no folder: make a bundle there, or fetch one, as docs/bundles.md shows")
+    given["model"] = given["model"] or read_folder(Path(bundle))[0].name
+    for name, usual in (("version", NO_VERSION), ("arm", "champion"), ("generation", 0)):
+        given[name] = usual if given[name] is None else given[name]
+    _tell_when_ready(**place, models=f"{given['model']} v{given['version']}")
+    serve(bundle, **place, **common, **given)
+
+
+def _serve_file(given: dict[str, Any], place: dict[str, Any], common: dict[str, Any]) -> None:
+    file, both = given.pop("models"), {name: given.pop(name) for name in ("spool", "server_id", "parent")}
+    if silenced := [name if name == "bundle" else f"--{name}" for name in _OF_ONE_BUNDLE if given[name] is not None]:
+        raise _wrong(
+            "--models", f"not allowed with {', '.join(silenced)}: the file says what is served; give one or the other"
+        )
+    models = ", ".join(f"{one.model} v{one.version}" for one in read_models(Path(file)))
+    _tell_when_ready(**place, models=models)
+    serve_models(file, **place, **common, **both)
+
+
+def _wrong(option: str, reason: str) -> argparse.ArgumentError:
+    return argparse.ArgumentError(None, f"argument {option}: {reason}")
+
+
+def _blamed(error: Exception, *, by_file: bool) -> str:
+    """The error with the option that it comes of and, where it says no remedy itself, where to read on."""
+    match error:
+        case AddressTaken():
+            return f"argument --port: {error}"
+        case WrongModel():
+            return f"argument {'--models' if by_file else '--digest'}: {error}"
+        case BundleError():
+            return (
+                f"argument {'--models' if by_file else 'bundle'}: {error}; see docs/bundles.md, make or fetch it anew"
+            )
+        case _:
+            return f"argument --models: {error}; docs/serving.md shows such a file"
+
+
+def _tell_when_ready(*, host: str, port: int, models: str) -> None:
+    """One line once it answers: whoever started it by hand learns where to go."""
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def ask() -> None:
+        # Not at once: an address that somebody else has is refused first.
+        time.sleep(_ASK_SECONDS)
+        while not _is_ready(host, port):
+            time.sleep(_ASK_SECONDS)
+        _log.info("serving %s on %s; to try it: %s/docs", models, address, address)
+
+    threading.Thread(target=ask, name="tell-when-ready", daemon=True).start()
+
+
+def _is_ready(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=2.0)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 if __name__ == "__main__":
