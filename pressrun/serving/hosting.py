@@ -30,8 +30,8 @@ class WrongModel(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a model may take (requests that wait or run, answers that are kept, threads that compute one batch), and a
-    client (seconds in which a request's body must come)."""
+    """What a model may take (requests that wait or run, rows whose answers are kept, threads that compute one batch),
+    and a client (seconds in which a request's body must come)."""
 
     depth: int = 512
     cached: int = 0
@@ -67,7 +67,7 @@ class Hosted:
         if self.cache is None:
             return self._scored(inference, await self.batcher.scores(inference.batch, until=until))
         key = "".join(inference.digests).encode()
-        scored, found = await self.cache.get(key, lambda: self._worked_out(inference, until))
+        scored, found = await self.cache.get(key, lambda: self._worked_out(inference, until), until=until)
         self.metrics.cached(found)
         return scored
 
@@ -76,7 +76,8 @@ class Hosted:
         return max(self.under_way, self.batcher.pending)
 
     async def _worked_out(self, inference: Inference, until: float) -> Scored:
-        return self._scored(inference, await self.batcher.scores(inference.batch, until=until))
+        # What is kept must not hold the whole batch that it was scored in.
+        return self._scored(inference, (await self.batcher.scores(inference.batch, until=until)).copy())
 
     def _scored(self, inference: Inference, scores: np.ndarray) -> Scored:
         return Scored(scores=scores, features=scoring.features_of(self.bundle, inference.batch))
@@ -107,7 +108,7 @@ class Host:
         batcher.measured(*scoring.warm_up(bundle))
         counts = self.metrics.of(identity, waiting=lambda: batcher.pending)
         batcher.batched = counts.batched
-        cache = Cache[Scored](self.limits.cached) if self.limits.cached else None
+        cache = Cache[Scored](self.limits.cached, rows=lambda kept: len(kept.scores)) if self.limits.cached else None
         return Hosted(identity=identity, bundle=bundle, batcher=batcher, cache=cache, metrics=counts)
 
     def serve(self, models: Iterable[Hosted]) -> None:

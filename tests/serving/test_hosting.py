@@ -8,12 +8,15 @@ import time
 import weakref
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import pressrun.bundle
-from pressrun.serving.hosting import Host, Placed
+from pressrun.serving.errors import DeadlinePassed
+from pressrun.serving.hosting import Host, Limits, Placed
 from pressrun.serving.metrics import Metrics
 from pressrun.serving.reading import Inference
+from pressrun.serving.scoring import Scored
 from tests.serving.stub_bundle import StubBundle, write_stub
 
 
@@ -60,3 +63,36 @@ async def _swapped_and_freed(folder: Path) -> None:
     while gone() is not None:
         assert time.monotonic() < end, "the model is still held"
         await asyncio.sleep(0.02)
+
+
+def test_with_a_cache_each_client_has_its_own_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", StubBundle)
+
+    async def act() -> None:
+        host = Host(metrics=Metrics(), limits=Limits(cached=10))
+        hosted = host.load(Placed(bundle=write_stub(tmp_path), model="topics", version="1"))
+        asked = Inference(batch=["Sports"])
+        late, patient = await asyncio.gather(
+            hosted.answer(msgspec.structs.replace(asked, seconds=-1.0)), hosted.answer(asked), return_exceptions=True
+        )
+        assert isinstance(late, DeadlinePassed)
+        assert isinstance(patient, Scored)
+
+    asyncio.run(act())
+
+
+def test_a_cache_keeps_rows_and_nothing_of_the_batch_that_they_were_scored_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", StubBundle)
+
+    async def act() -> None:
+        host = Host(metrics=Metrics(), limits=Limits(cached=4))
+        hosted = host.load(Placed(bundle=write_stub(tmp_path), model="topics", version="1"))
+        assert hosted.cache is not None
+        answers = await asyncio.gather(*(hosted.answer(Inference(batch=[text])) for text in "abc"))
+        assert [answer.scores.base for answer in answers] == [None] * 3
+        await hosted.answer(Inference(batch=list("def")))
+        assert len(hosted.cache) == 2
+
+    asyncio.run(act())
