@@ -16,10 +16,16 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 _ID: Object = {"anyOf": [{"type": "string", "maxLength": MAX_ID}, {"type": "integer"}]}
+_IDS: Object = {"anyOf": [*_ID["anyOf"], {"type": "array", "items": _ID}], "description": "one, or one a row"}
+_NUMBERS = ("FP64", "FP32", "FP16", "INT64", "INT32", "INT16", "INT8", "UINT64", "UINT32", "UINT16", "UINT8", "BOOL")
+_BINARY = "application/octet-stream"
+_EACH_SHOWN = 16
+"""More columns than these are shown as one tensor only: an example of each by its name would fill the page."""
 _REFUSED = {
     "400": "The request is not as this page says.",
     "408": "The body did not come in time.",
     "413": "The body is too large.",
+    "415": "The body has a Content-Encoding; it is read as it comes.",
     "429": "Too many requests wait, or answers cannot be logged: try again after Retry-After seconds.",
     "500": "The model could not answer; the server's log has the reason.",
     "504": "The deadline passed before the request's turn came; it was not scored.",
@@ -56,7 +62,9 @@ def document(models: Mapping[str, Hosted]) -> Object:
     for place, (name, one) in enumerate(models.items()):
         paths[f"/v2/models/{name}"] = _get(f"What {name} reads and answers", "200")
         paths[f"/v2/models/{name}/ready"] = _get(f"Whether {name} takes requests", "200", "503")
-        paths[f"/v2/models/{name}/infer"] = {"post": _post(f"Scores rows with {name}", _infer_schema(one))}
+        paths[f"/v2/models/{name}/infer"] = {
+            "post": _with_binary(_post(f"Scores rows with {name}", _infer_schema(one)))
+        }
         paths[f"/predict/{name}"] = {"post": _post(f"Scores with {name}, for people", _plain_schema(one))}
         if place == 0:
             paths["/predict"] = {"post": _post(f"The same as /predict/{name}", _plain_schema(one))}
@@ -76,7 +84,7 @@ def _section(name: str, one: Hosted) -> str:
     labels = f"<p>Labels: {html.escape(', '.join(one.bundle.labels[:50]))}</p>" if one.bundle.labels else ""
     return _MODEL.format(
         name=html.escape(name), facts=html.escape(facts), labels=labels, plain=_textarea(_plain_example(one)),
-        infer=_textarea(_infer_example(one)),
+        infer=_textarea(_infer_examples(one)[0]),
     )  # fmt: skip
 
 
@@ -110,27 +118,81 @@ def _post(summary: str, schema: Object) -> Object:
     return {"summary": summary, "requestBody": body, "responses": {"200": answered, **refused}}
 
 
+def _with_binary(post: Object) -> Object:
+    """The protocol's extension: the JSON, then the bytes of the tensors that say binary_data_size, in their order."""
+    length = {
+        "name": "Inference-Header-Content-Length",
+        "in": "header",
+        "description": "Of a body with binary tensors: how many of its bytes are the JSON, which comes first.",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+    post["parameters"] = [length]
+    post["requestBody"]["content"][_BINARY] = {"schema": {"type": "string", "format": "binary"}}
+    post["responses"]["200"]["content"][_BINARY] = {}
+    return post
+
+
 def _infer_schema(one: Hosted) -> Object:
-    columns = one.bundle.manifest.columns
-    rows = MAX_COLUMN_ROWS if columns else MAX_BATCH
-    value: Object = {"type": "number"} if columns else {"type": "string"}
-    names = ["features"] if columns else [entry["name"] for entry in _inputs(one.bundle.manifest.input, 0)]
-    tensor = {
+    given = {"article_id": _IDS, "impression_id": _IDS}
+    timeout = {"type": "integer", "minimum": 0, "description": "microseconds"}
+    wanted = {
         "type": "object",
-        "required": ["name", "datatype", "shape", "data"],
+        "required": ["name"],
         "properties": {
-            "name": {"enum": names},
-            "datatype": {"enum": ["FP64", "FP32"] if columns else ["BYTES"]},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2},
-            "data": {"type": "array", "items": value, "maxItems": rows * (len(columns) if columns else 1)},
+            "name": {"enum": [output["name"] for output in metadata(one)["outputs"]]},
+            "parameters": {"type": "object", "properties": {"binary_data": {"type": "boolean"}}},
         },
     }
-    inputs = {"type": "array", "items": tensor, "minItems": 1, "maxItems": len(names)}
+    parameters = {**given, "timeout": timeout, "binary_data_output": {"type": "boolean"}}
     return {
         "type": "object",
         "required": ["inputs"],
-        "properties": {"id": _ID, "inputs": inputs, "parameters": {"type": "object"}},
-        "example": _infer_example(one),
+        "properties": {
+            "id": _ID,
+            "inputs": _inputs_schema(one),
+            "outputs": {"type": "array", "items": wanted, "description": "all without it"},
+            "parameters": {"type": "object", "properties": parameters},
+        },
+        "examples": _infer_examples(one),
+    }
+
+
+def _inputs_schema(one: Hosted) -> Object:
+    manifest = one.bundle.manifest
+    if manifest.columns:
+        wide = len(manifest.columns)
+        whole = _tensor({"type": "string"}, MAX_COLUMN_ROWS * wide, f"[rows, {wide}]", numbers=True)
+        each = _tensor({"enum": list(manifest.columns)}, MAX_COLUMN_ROWS, "[rows]", numbers=True)
+        return {"anyOf": [_some(whole, 1, 1), _some(each, wide, wide)]}
+    if manifest.input == "text_pair":
+        return _some(_tensor({"enum": ["query", "text"]}, MAX_BATCH, "[rows]; of query also [1]"), 2, 2)
+    text, parts = (_tensor({"enum": names}, MAX_BATCH, "[rows]") for names in (["text"], ["title", "body"]))
+    return {"anyOf": [_some(text, 1, 1), _some(parts, 1, 2)]}
+
+
+def _some(items: Object, least: int, most: int) -> Object:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
+
+
+def _tensor(name: Object, most: int, shape: str, *, numbers: bool = False) -> Object:
+    """An input with its data, flat or in rows, or with how many bytes behind the JSON are its own."""
+    value: Object = {"type": ["number", "boolean"] if numbers else "string"}
+    rows = {"type": "array", "items": value}
+    size = {"type": "integer", "minimum": 0, "description": "its bytes behind the JSON, instead of data"}
+    return {
+        "type": "object",
+        "required": ["name", "datatype", "shape"],
+        "properties": {
+            "name": name,
+            "datatype": {"enum": list(_NUMBERS) if numbers else ["BYTES"]},
+            "shape": {**_some({"type": "integer", "minimum": 0}, 1, 2), "description": shape},
+            "data": {"type": "array", "items": {"anyOf": [value, rows]}, "maxItems": most},
+            "parameters": {"type": "object", "properties": {"binary_data_size": size}},
+        },
+        "anyOf": [
+            {"required": ["data"]},
+            {"required": ["parameters"], "properties": {"parameters": {"required": ["binary_data_size"]}}},
+        ],
     }
 
 
@@ -139,21 +201,35 @@ def _plain_schema(one: Hosted) -> Object:
     ids = {"id": _ID, "article_id": _ID, "impression_id": _ID}
     text = {"type": "string"}
     if manifest.columns:
-        given: Object = {"columns": {"type": "object", "properties": {n: {"type": "number"} for n in manifest.columns}}}
-        required = ["columns"]
+        names = list(manifest.columns)
+        numbers = {"properties": {name: {"type": "number"} for name in names}, "additionalProperties": False}
+        given: Object = {"columns": {"type": "object", "required": names, **numbers}}
+        rule: Object = {"required": ["columns"]}
     elif manifest.input == "text_pair":
-        given, required = {"query": text, "texts": {"type": "array", "items": text, "maxItems": MAX_BATCH}}, ["query"]
+        given = {"query": text, "texts": {"type": "array", "items": text, "minItems": 1, "maxItems": MAX_BATCH}}
+        rule = {"required": ["query", "texts"]}
     else:
-        given, required = {"title": text, "body": text, "text": text}, []
-    return {"type": "object", "required": required, "properties": {**given, **ids}, "example": _plain_example(one)}
+        given = {"title": text, "body": text, "text": text}
+        rule = {
+            "anyOf": [{"required": [name]} for name in given],
+            "description": "title and body, or one of them, or text alone",
+        }
+    return {"type": "object", **rule, "properties": {**given, **ids}, "examples": [_plain_example(one)]}
 
 
-def _infer_example(one: Hosted) -> Object:
+def _infer_examples(one: Hosted) -> list[Object]:
     manifest = one.bundle.manifest
     if manifest.columns:
         wide = len(manifest.columns)
-        return {"inputs": [{"name": "features", "datatype": "FP64", "shape": [1, wide], "data": [0.0] * wide}]}
-    given = {"query": "rates", "text": "Markets rise"} if manifest.input == "text_pair" else {"text": "Markets rise"}
+        whole = {"name": "features", "datatype": "FP64", "shape": [1, wide], "data": [0.0] * wide}
+        each = [{"name": name, "datatype": "FP64", "shape": [1], "data": [0.0]} for name in manifest.columns]
+        return [{"inputs": [whole]}, *([{"inputs": each}] if wide <= _EACH_SHOWN else [])]
+    if manifest.input == "text_pair":
+        return [_texts(query="interest rates", text="Markets rise")]
+    return [_texts(text="Markets rise"), _texts(title="Markets rise", body="The central bank holds its rates.")]
+
+
+def _texts(**given: str) -> Object:
     return {"inputs": [{"name": n, "datatype": "BYTES", "shape": [1], "data": [v]} for n, v in given.items()]}
 
 
@@ -173,15 +249,21 @@ _MODEL = """
 <h3>POST /v2/models/{name}/infer</h3><form data-path="/v2/models/{name}/infer"><textarea rows="3">{infer}</textarea>
 <button>Try it</button><pre></pre></form></section>"""
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Pressrun model server</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">
 <style>body{{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:52rem;padding:0 1rem;color:#222}}
-textarea{{width:100%;font:14px monospace;box-sizing:border-box}}pre{{background:#f4f4f2;padding:.5rem;overflow:auto}}
+textarea{{width:100%;font:14px monospace;box-sizing:border-box;max-height:70vh}}
+pre{{background:#f4f4f2;padding:.5rem;overflow:auto}}
 pre:empty{{display:none}}button{{font:inherit}}h3{{font:600 15px monospace;margin-bottom:.2rem}}</style>
 <h1>Pressrun model server</h1>
 <p>It speaks the <a href="https://github.com/open-inference/open-inference-protocol">Open Inference Protocol v2</a>, in
 JSON or with binary tensors. <a href="/openapi.json">openapi.json</a> · <a href="/metrics">metrics</a></p>{models}
 <h2>OpenAPI</h2><details><summary>the whole document</summary><pre>{document}</pre></details>
-<script>for (const form of document.querySelectorAll("form")) form.onsubmit = async (event) => {{
+<script>for (const area of document.querySelectorAll("textarea")) {{
+  const grow = () => {{ area.style.height = "auto"; area.style.height = area.scrollHeight + 2 + "px"; }};
+  area.oninput = grow;
+  grow();
+}}
+for (const form of document.querySelectorAll("form")) form.onsubmit = async (event) => {{
   event.preventDefault();
   const shown = form.querySelector("pre");
   try {{
