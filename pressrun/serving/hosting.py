@@ -75,6 +75,10 @@ class Hosted:
     def pending(self) -> int:
         return max(self.under_way, self.batcher.pending)
 
+    def close(self) -> None:
+        """Nothing is asked any more; also of one that was loaded and never served."""
+        self.batcher.close()
+
     async def _worked_out(self, inference: Inference, until: float) -> Scored:
         # What is kept must not hold the whole batch that it was scored in.
         return self._scored(inference, (await self.batcher.scores(inference.batch, until=until)).copy())
@@ -93,6 +97,10 @@ class Host:
     changed: Callable[[], None] = lambda: None
     _leaving: dict[asyncio.Task[None], Hosted] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # What is loaded and never served is none of it, and is not held by its counts.
+        self.metrics.count_waiting(lambda: [(one.identity, one.batcher.pending) for one in self._all()])
+
     def load(self, placed: Placed, *, arm: str = "champion", generation: int = 0) -> Hosted:
         """The model, loaded, verified and warm. Raises BundleError and WrongModel."""
         bundle: Scorer = bundles.load_bundle(placed.bundle, threads=self.limits.threads)
@@ -106,7 +114,7 @@ class Host:
         # The function is looked up at each call, so that a test can put another in its place.
         batcher = Batcher(lambda batch: scoring.score(bundle, batch), depth=self.limits.depth)
         batcher.measured(*scoring.warm_up(bundle))
-        counts = self.metrics.of(identity, waiting=lambda: batcher.pending)
+        counts = self.metrics.of(identity)
         batcher.batched = counts.batched
         cache = Cache[Scored](self.limits.cached, rows=lambda kept: len(kept.scores)) if self.limits.cached else None
         return Hosted(identity=identity, bundle=bundle, batcher=batcher, cache=cache, metrics=counts)
@@ -121,11 +129,14 @@ class Host:
 
     @property
     def pending(self) -> int:
-        return sum(one.pending for one in (*self.models.values(), *self._leaving.values()))
+        return sum(one.pending for one in self._all())
 
     def close(self) -> None:
         for one in self.models.values():
-            one.batcher.close()
+            one.close()
+
+    def _all(self) -> Iterable[Hosted]:
+        return (*self.models.values(), *self._leaving.values())
 
     def _known_as(self) -> set[tuple[str, str]]:
         return {(one.identity.model, one.identity.version) for one in self.models.values()}
@@ -139,7 +150,7 @@ class Host:
         # A request that has been routed here counts before its body has come.
         while gone.pending:  # noqa: ASYNC110 -- polled for as long as its last requests take
             await asyncio.sleep(0.02)
-        gone.batcher.close()
+        gone.close()
         if (gone.identity.model, gone.identity.version) not in self._known_as():
             gone.metrics.forget()
         _log.info("%s v%s is no longer served", gone.identity.model, gone.identity.version)

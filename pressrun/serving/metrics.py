@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from pressrun.agreement import Compared
 from pressrun.serving.protocol import Identity
-from pressrun.serving.tallies import Durations, Tally
+from pressrun.serving.tallies import Durations, Tally, Told
 
 M = TypeVar("M", Counter, Histogram)
 _LABELS = ("model", "version", "arm")
@@ -38,7 +39,7 @@ class Metrics:
         self.rows = tally("pressrun_predictions", "Rows scored.", (*_LABELS, "label"))
         self.unlogged = counter("pressrun_predictions_unlogged", "Rows scored that could not be logged.", _LABELS)
         self.features = tally("pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"))
-        self.waiting = Gauge("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
+        self.waiting = Told("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
         self.batch_rows = histogram("pressrun_batch_rows", "Rows scored at once.", _LABELS[:2], buckets=_ROWS)
         self.batch_seconds = histogram(
             "pressrun_batch_seconds", "Seconds to score a batch.", _LABELS[:2], buckets=BUCKETS
@@ -53,10 +54,15 @@ class Metrics:
             "pressrun_shadow_pairs", "Answers compared with another arm's.", (*_SHADOW, "agree", "declined")
         )
         self._series: dict[int, set[tuple[Counter | Histogram, tuple[str, ...]]]] = {}
+        self._models: dict[tuple[str, str], set[tuple[Any, tuple[str, ...]]]] = defaultdict(set)
 
-    def of(self, identity: Identity, *, waiting: Callable[[], int] = lambda: 0) -> ModelMetrics:
-        """What is counted of one model; `waiting` tells how many of its requests wait or run."""
-        return ModelMetrics(self, identity, waiting)
+    def of(self, identity: Identity) -> ModelMetrics:
+        """What is counted of one model. It has no series before something is."""
+        return ModelMetrics(self, identity)
+
+    def count_waiting(self, tell: Callable[[], Iterable[tuple[Identity, int]]]) -> None:
+        """`tell` says, whenever somebody looks, how many requests of each model wait or run."""
+        self.waiting.tell = lambda: (((one.model, one.version, one.arm), number) for one, number in tell())
 
     def swapped(self, *, outcome: str) -> None:
         self.swaps.labels(outcome).inc()
@@ -74,6 +80,18 @@ class Metrics:
     def render(self) -> bytes:
         return generate_latest(self.registry)
 
+    def child(self, who: tuple[str, str], counted: Any, *labels: str) -> Any:
+        """The series, which goes with its model's version."""
+        self._models[who].add((counted, labels))
+        return counted.labels(*labels)
+
+    def forget(self, who: tuple[str, str]) -> None:
+        """The series of a model's version go with it: a server outlives many."""
+        for series in (self.requests, self.seconds, self.rows):
+            series.forget(*who)
+        for counted, labels in self._models.pop(who, ()):
+            counted.remove(*labels)
+
     def _of(self, counted: M, rollout: int, *more: str) -> M:
         """The rollout's series. A server outlives many rollouts: series of those before the last one are dropped."""
         labels = (str(rollout), *more)
@@ -87,12 +105,10 @@ class Metrics:
 class ModelMetrics:
     """What is counted of one model version. Series are looked up once: a request has microseconds."""
 
-    def __init__(self, all_of: Metrics, identity: Identity, waiting: Callable[[], int]) -> None:
+    def __init__(self, all_of: Metrics, identity: Identity) -> None:
         self._all, self._who = all_of, (identity.model, identity.version)
         self._identity = identity
-        self._made: set[tuple[Any, tuple[str, ...]]] = set()
-        self._child: Callable[..., Any] = lru_cache(maxsize=4096)(self._new_child)
-        self._child(all_of.waiting, *self._who, identity.arm).set_function(waiting)
+        self._child: Callable[..., Any] = lru_cache(maxsize=4096)(partial(all_of.child, self._who))
 
     def answered(self, *, arm: str, shadow: bool, status: int, seconds: float) -> None:
         who = (*self._who, arm)
@@ -125,13 +141,4 @@ class ModelMetrics:
         self._child(self._all.cached, *self._who, result).inc()
 
     def forget(self) -> None:
-        """Its series go with it: a server outlives many models."""
-        for series in (self._all.requests, self._all.seconds, self._all.rows):
-            series.forget(*self._who)
-        for counted, labels in self._made:
-            counted.remove(*labels)
-        self._made.clear()
-
-    def _new_child(self, counted: Any, *labels: str) -> Any:
-        self._made.add((counted, labels))
-        return counted.labels(*labels)
+        self._all.forget(self._who)

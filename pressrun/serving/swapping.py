@@ -116,7 +116,22 @@ class Swapper:
         _log.info("serving %s", ", ".join(f"{one.model} v{one.version}" for one in loaded))
 
     def _loaded(self, wanted: tuple[Placed, ...]) -> dict[Placed, Hosted]:
-        return {placed: self._serving.get(placed) or self._host.load(placed) for placed in wanted}
+        """All that is wanted; what serves already is not loaded again. Where one fails, none is left loaded."""
+        loaded = dict[Placed, Hosted]()
+        try:
+            for placed in wanted:
+                loaded[placed] = self._serving.get(placed) or self._host.load(placed)
+        except BaseException:
+            self._let_go(loaded)
+            raise
+        return loaded
+
+    def _let_go(self, loaded: dict[Placed, Hosted]) -> None:
+        for placed, one in loaded.items():
+            if self._serving.get(placed) is not one:
+                one.close()
+        # Who keeps the error, as a log's handler may, keeps the frame that holds these.
+        loaded.clear()
 
     def _put(self, loaded: dict[Placed, Hosted]) -> None:
         self._serving = loaded

@@ -7,11 +7,11 @@ the server's one event loop, made into the library's families when somebody look
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
@@ -62,4 +62,21 @@ class Durations(Collector):
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
         for labels, (*counts, total) in self._counts.items():
             family.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), sum_value=total)
+        yield family
+
+
+class Told(Collector):
+    """A gauge of what `tell` says when somebody looks; what it tells twice of the same labels is added up."""
+
+    def __init__(self, name: str, told: str, labels: Sequence[str], *, registry: CollectorRegistry) -> None:
+        self._name, self._told, self._labels = name, told, labels
+        self.tell: Callable[[], Iterable[tuple[tuple[str, ...], int]]] = tuple
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        family, numbers = GaugeMetricFamily(self._name, self._told, labels=self._labels), Counter[tuple[str, ...]]()
+        for labels, number in self.tell():
+            numbers[labels] += number
+        for labels, number in numbers.items():
+            family.add_metric(labels, number)
         yield family

@@ -96,3 +96,39 @@ def test_a_cache_keeps_rows_and_nothing_of_the_batch_that_they_were_scored_in(
         assert len(hosted.cache) == 2
 
     asyncio.run(act())
+
+
+def test_what_is_loaded_and_never_served_leaves_the_counts_of_what_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", StubBundle)
+    host = Host(metrics=Metrics())
+    first = host.load(Placed(bundle=write_stub(tmp_path / "a"), model="topics", version="1"))
+    first.batcher.pending = 7
+    host.models = {"topics": first}
+    before = host.metrics.render()
+    for version in ("1", "2"):
+        host.load(Placed(bundle=write_stub(tmp_path / "b"), model="topics", version=version)).close()
+    assert b'pressrun_pending_requests{arm="champion",model="topics",version="1"} 7.0' in before
+    assert host.metrics.render() == before
+
+
+def test_what_was_counted_goes_with_its_version_though_it_was_loaded_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", StubBundle)
+
+    async def act() -> None:
+        host = Host(metrics=Metrics())
+        for folder, version in (("a", "1"), ("b", "1"), ("c", "2")):
+            one = host.load(Placed(bundle=write_stub(tmp_path / folder), model="topics", version=version))
+            host.serve([one])
+            await one.answer(Inference(batch=["Sports"]))
+            one.metrics.unlogged(arm=folder, rows=1)
+        end = time.monotonic() + 10
+        while b'version="1"' in host.metrics.render():
+            assert time.monotonic() < end, host.metrics.render().decode()
+            await asyncio.sleep(0.02)
+        assert b'pressrun_batch_rows_count{model="topics",version="2"} 1.0' in host.metrics.render()
+
+    asyncio.run(act())

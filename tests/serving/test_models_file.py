@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import re
 import signal
 import socket
 import threading
 import time
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pressrun.serving.hosting import Placed
-from pressrun.serving.swapping import ModelsFileError, read_models, write_models
+import pressrun.bundle
+from pressrun.serving.hosting import Host, Placed
+from pressrun.serving.metrics import Metrics
+from pressrun.serving.swapping import ModelsFileError, Swapper, read_models, write_models
 from tests.serving.running import Running, infer, running
 from tests.serving.stub_bundle import StubBundle, write_stub
 
@@ -149,3 +155,39 @@ def test_a_wrong_file_is_told_by_file_key_and_reason(tmp_path: Path, content: st
     file.write_text(content)
     with pytest.raises(ModelsFileError, match=says):
         read_models(file)
+
+
+def test_what_was_loaded_of_a_file_that_is_refused_is_freed_at_once(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that names one wrong model may be tried again every minute."""
+    made = list[weakref.ref[StubBundle]]()
+
+    def load(folder: Path, threads: int = 1) -> StubBundle:
+        bundle = StubBundle(folder, threads)
+        made.append(weakref.ref(bundle))
+        return bundle
+
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", load)
+    host = Host(metrics=Metrics())
+
+    async def act() -> None:
+        swapper = Swapper(host, file)
+        swapper.begin()
+        for version in ("2", "3", "4"):
+            nowhere = Placed(bundle=tmp_path / "nowhere", model="mood", version="8")
+            write_models(file, (placed(tmp_path, "topics", version), nowhere))
+            await swapper.swap()
+        assert {name: one.identity.version for name, one in host.models.items()} == {"topics": "1", "mood": "7"}
+        assert set(re.findall(r'model="(.+)",version="(.+)"', host.metrics.render().decode())) == {
+            ("topics", "1"),
+            ("mood", "7"),
+        }
+        assert host.metrics.registry.get_sample_value("pressrun_swaps_total", {"outcome": "refused"}) == 3
+
+    gc.disable()
+    try:
+        asyncio.run(act())
+        assert [one() is not None for one in made] == [True, True, False, False, False]
+    finally:
+        gc.enable()
