@@ -153,4 +153,5 @@ class Host:
         gone.close()
         if (gone.identity.model, gone.identity.version) not in self._known_as():
             gone.metrics.forget()
-        _log.info("%s v%s is no longer served", gone.identity.model, gone.identity.version)
+        who = gone.identity
+        _log.info("%s v%s (%s) is no longer served", who.model, who.version, who.digest[:12])

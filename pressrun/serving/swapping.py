@@ -1,7 +1,8 @@
 """Which models a process serves, by a file that may change: a new version is verified and warm before it serves.
 
 The file is JSON: {"models": [{"model": "topics", "version": "4", "bundle": "topics-4", "digest": "…"}]}; a relative
-bundle is beside it. Replace the file whole (write another, then rename it), or change it and send SIGHUP.
+bundle is beside it. Replace the file whole (write another, then rename it), or change it, or a bundle in its folder,
+and send SIGHUP.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import asyncio
 import json
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pressrun.bundle import BundleError
+from pressrun.bundle.folder import MAX_MANIFEST_BYTES
+from pressrun.bundle.manifest import MANIFEST, parse_manifest
 from pressrun.serving.hosting import Host, Hosted, Placed
 
 LOOK_SECONDS = 1.0
@@ -111,6 +116,10 @@ class Swapper:
             self._host.metrics.swapped(outcome="refused")
             _log.error("the models of %s are not served, the old ones stay: %s", self._file, error)
             return
+        if list(loaded.items()) == list(self._serving.items()):
+            self._host.metrics.swapped(outcome="unchanged")
+            _log.info("the models of %s are unchanged", self._file)
+            return
         self._put(loaded)
         self._host.metrics.swapped(outcome="served")
         _log.info("serving %s", ", ".join(f"{one.model} v{one.version}" for one in loaded))
@@ -120,11 +129,21 @@ class Swapper:
         loaded = dict[Placed, Hosted]()
         try:
             for placed in wanted:
-                loaded[placed] = self._serving.get(placed) or self._host.load(placed)
+                loaded[placed] = self._stays(placed) or self._host.load(placed)
         except BaseException:
             self._let_go(loaded)
             raise
         return loaded
+
+    def _stays(self, placed: Placed) -> Hosted | None:
+        """What serves already, unless another bundle has taken the place of its own."""
+        one = self._serving.get(placed)
+        if one is None:
+            return None
+        there = _digest_in(placed.bundle)
+        if there is None:
+            _log.warning("%s v%s is served on, but its bundle %s has gone", placed.model, placed.version, placed.bundle)
+        return one if there in (None, one.identity.digest) else None
 
     def _let_go(self, loaded: dict[Placed, Hosted]) -> None:
         for placed, one in loaded.items():
@@ -144,3 +163,15 @@ class Swapper:
         except OSError:
             return None
         return (found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+def _digest_in(bundle: Path) -> str | None:
+    """Of what lies there now, by its manifest; "" where loading it will say what is wrong, None where nothing lies."""
+    manifest = bundle / MANIFEST
+    if not os.path.lexists(manifest):
+        return None
+    if manifest.is_symlink() or not manifest.is_file():
+        return ""
+    with suppress(OSError, BundleError), manifest.open("rb") as file:
+        return parse_manifest(file.read(MAX_MANIFEST_BYTES + 1)).digest
+    return ""

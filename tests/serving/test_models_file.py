@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import threading
@@ -15,9 +17,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pressrun.bundle
+from pressrun.bundle import write_bundle
+from pressrun.bundle.models import Linear
+from pressrun.bundle.tfidf import Tfidf
 from pressrun.serving.hosting import Host, Placed
 from pressrun.serving.metrics import Metrics
 from pressrun.serving.swapping import ModelsFileError, Swapper, read_models, write_models
@@ -191,3 +197,91 @@ def test_what_was_loaded_of_a_file_that_is_refused_is_freed_at_once(
         assert [one() is not None for one in made] == [True, True, False, False, False]
     finally:
         gc.enable()
+
+
+def bundle_of(folder: Path, slope: float) -> str:
+    """A real bundle in the place of whatever is there; its digest."""
+    tfidf = Tfidf(vocabulary={"goal": 0, "shares": 1}, idf=np.array([1.0, 1.5]))
+    model = Linear(coefficients=np.eye(2, dtype=np.float32), intercept=np.zeros(2, dtype=np.float32))
+    shutil.rmtree(folder, ignore_errors=True)
+    return write_bundle(
+        folder, name="topics", labels=["Sports", "Business"], steps=[tfidf], model=model, slope=slope
+    ).digest
+
+
+class Swapped:
+    """A file of one real bundle, named without its digest, and what swaps come to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle, self.host = folder / "topics", Host(metrics=Metrics())
+        self.first = bundle_of(self.bundle, 2.0)
+        file = folder / "models.json"
+        write_models(file, (Placed(bundle=self.bundle, model="topics", version="7"),))
+        self._swapper = Swapper(self.host, file)
+        self._swapper.begin()
+
+    async def swap(self) -> str:
+        """The digest that is served afterwards."""
+        await self._swapper.swap()
+        return self.host.models["topics"].identity.digest
+
+    def count(self, outcome: str) -> float:
+        return self.host.metrics.registry.get_sample_value("pressrun_swaps_total", {"outcome": outcome}) or 0
+
+
+def test_a_bundle_that_was_replaced_in_its_folder_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def act() -> None:
+        swapped = Swapped(tmp_path)
+        second = bundle_of(swapped.bundle, 3.0)
+        assert swapped.first != await swapped.swap() == second
+        assert (swapped.count("served"), swapped.count("unchanged")) == (1, 0)
+
+    with caplog.at_level("INFO"):
+        asyncio.run(act())
+    assert "serving topics v7" in caplog.text
+
+
+def test_what_is_served_already_is_told_as_unchanged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def act() -> None:
+        swapped = Swapped(tmp_path)
+        before = swapped.host.models["topics"]
+        bundle_of(swapped.bundle, 2.0)
+        await swapped.swap()
+        assert swapped.host.models["topics"] is before
+        assert (swapped.count("served"), swapped.count("unchanged")) == (0, 1)
+
+    with caplog.at_level("INFO"):
+        asyncio.run(act())
+    assert "serving topics" not in caplog.text
+    assert "unchanged" in caplog.text
+
+
+def test_a_model_whose_bundle_has_gone_is_served_on_and_it_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def act() -> None:
+        swapped = Swapped(tmp_path)
+        shutil.rmtree(swapped.bundle)
+        assert await swapped.swap() == swapped.first
+        assert swapped.count("unchanged") == 1
+
+    asyncio.run(act())
+    (told,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "topics v7" in told.getMessage()
+    assert str(tmp_path / "topics") in told.getMessage()
+
+
+@pytest.mark.parametrize("spoiled", ["{", None], ids=["no manifest", "no plain file"])
+def test_a_bundle_that_was_replaced_by_a_wrong_one_is_refused(tmp_path: Path, spoiled: str | None) -> None:
+    async def act() -> None:
+        swapped = Swapped(tmp_path)
+        manifest = swapped.bundle / "bundle.json"
+        manifest.unlink()
+        if spoiled is None:
+            os.mkfifo(manifest)  # reading it would wait for ever
+        else:
+            manifest.write_text(spoiled)
+        assert await swapped.swap() == swapped.first
+        assert swapped.count("refused") == 1
+
+    asyncio.run(act())
