@@ -22,6 +22,7 @@ MOST_ROLLOUTS = 2
 _FINE = tuple(round(0.001 * 1.18**step, 6) for step in range(57))
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024, 4096)
+_UNLOGGED = "Rows scored that could not be logged: answered all the same, or refused where the log is to be durable."
 
 
 class Metrics:
@@ -37,7 +38,7 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self.rows = tally("pressrun_predictions", "Rows scored.", (*_LABELS, "label"))
-        self.unlogged = counter("pressrun_predictions_unlogged", "Rows scored that could not be logged.", _LABELS)
+        self.unlogged = counter("pressrun_predictions_unlogged", _UNLOGGED, _LABELS)
         self.features = tally("pressrun_feature_rows", "Articles by feature.", ("generation", "feature", "zero"))
         self.waiting = Told("pressrun_pending_requests", "Requests waiting.", _LABELS, registry=self.registry)
         self.batch_rows = histogram("pressrun_batch_rows", "Rows scored at once.", _LABELS[:2], buckets=_ROWS)
@@ -45,7 +46,7 @@ class Metrics:
             "pressrun_batch_seconds", "Seconds to score a batch.", _LABELS[:2], buckets=BUCKETS
         )
         self.cached = counter("pressrun_cache", "Requests by whether the answer was known.", (*_LABELS[:2], "result"))
-        self.swaps = counter("pressrun_swaps", "Models put in another's place, and those refused.", ("outcome",))
+        self.swaps = counter("pressrun_swaps", "Times that the models file was read, by what came of it.", ("outcome",))
         self._shadowed = counter("pressrun_shadow_requests", "Shadow requests sent.", (*_SHADOW, "outcome"))
         self._shadow_seconds = histogram(
             "pressrun_shadow_seconds", "Seconds to a shadow request's answer.", _SHADOW, buckets=_FINE
@@ -120,7 +121,7 @@ class ModelMetrics:
             self._all.rows.counts[*self._who, arm, label] += 1
 
     def unlogged(self, *, arm: str, rows: int) -> None:
-        """Counts what the table `predictions` will lack."""
+        """Counts what could not be logged, whether it was answered or refused for that."""
         self._child(self._all.unlogged, *self._who, arm).inc(rows)
 
     def described(self, features: Sequence[Mapping[str, float]]) -> None:

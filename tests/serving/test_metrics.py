@@ -64,3 +64,11 @@ def test_answers_are_told_as_any_prometheus_histogram_is_and_go_with_their_model
     assert counts.registry.get_sample_value("pressrun_requests_total", told) == 1
     mine.forget()
     assert "topics" not in counts.render().decode()
+
+
+def test_rows_that_were_not_logged_are_told_of_as_answered_or_refused() -> None:
+    """Where the log is durable they were not answered, so the table of predictions lacks nothing."""
+    told = next(
+        line for line in Metrics().render().decode().splitlines() if "HELP pressrun_predictions_unlogged" in line
+    )
+    assert "answered all the same, or refused" in told
