@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import pytest
 
 import pressrun.bundle
+from pressrun.serving import scoring
 from pressrun.serving.errors import DeadlinePassed
 from pressrun.serving.hosting import Host, Limits, Placed
 from pressrun.serving.metrics import Metrics
@@ -132,3 +135,25 @@ def test_what_was_counted_goes_with_its_version_though_it_was_loaded_twice(
         assert b'pressrun_batch_rows_count{model="topics",version="2"} 1.0' in host.metrics.render()
 
     asyncio.run(act())
+
+
+def test_a_large_request_is_described_off_the_loop_and_a_small_one_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pressrun.bundle, "load_bundle", StubBundle)
+    threads = dict[int, int]()
+
+    def described(bundle: object, batch: Sequence[str]) -> list[dict[str, float]]:
+        threads[len(batch)] = threading.get_ident()
+        return [{"length": float(len(text))} for text in batch]
+
+    async def act() -> None:
+        hosted = Host(metrics=Metrics()).load(Placed(bundle=write_stub(tmp_path / "1"), model="topics", version="1"))
+        monkeypatch.setattr(scoring, "features_of", described)
+        for rows in (1, 200):
+            found = await hosted.answer(Inference(batch=["Sports"] * rows))
+            assert found.features == [{"length": 6.0}] * rows
+
+    asyncio.run(act())
+    assert threads[1] == threading.get_ident()
+    assert threads[200] != threading.get_ident()
