@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import http.client
-import logging
 import os
 import re
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +14,7 @@ from pressrun.bundle.folder import read_folder
 from pressrun.serving.hosting import Limits, WrongModel
 from pressrun.serving.records import FIELDS, HASHABLE, Privacy
 from pressrun.serving.server import AddressTaken, serve, serve_models
-from pressrun.serving.swapping import ModelsFileError, read_models
+from pressrun.serving.swapping import ModelsFileError
 from pressrun.serving.telling import set_up_logging
 
 NO_VERSION = "0"
@@ -26,8 +22,6 @@ NO_VERSION = "0"
 # As in a models file: names stand in paths, metrics and pages.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _OF_ONE_BUNDLE = ("bundle", "model", "version", "digest", "arm", "generation", "controller")
-_ASK_SECONDS = 0.2
-_log = logging.getLogger("pressrun.serving")
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,7 +59,7 @@ def _parser() -> Parser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, required=True)
     parser.add_argument("--depth", type=int, default=Limits.depth, help="requests of a model that wait or run")
-    parser.add_argument("--cached", type=int, default=Limits.cached, help="answers of a model that are kept")
+    parser.add_argument("--cached", type=int, default=Limits.cached, help="rows whose answers are kept")
     parser.add_argument("--threads", type=int, default=Limits.threads, help="that compute one batch of a transformer")
     parser.add_argument("--body-seconds", type=float, default=Limits.body_seconds, help="in which a body must come")
     log = parser.add_argument_group("the prediction log")
@@ -126,7 +120,6 @@ def _serve_bundle(given: dict[str, Any], place: dict[str, Any], common: dict[str
     given["model"] = given["model"] or read_folder(Path(bundle))[0].name
     for name, usual in (("version", NO_VERSION), ("arm", "champion"), ("generation", 0)):
         given[name] = usual if given[name] is None else given[name]
-    _tell_when_ready(**place, models=f"{given['model']} v{given['version']}")
     serve(bundle, **place, **common, **given)
 
 
@@ -136,8 +129,6 @@ def _serve_file(given: dict[str, Any], place: dict[str, Any], common: dict[str, 
         raise _wrong(
             "--models", f"not allowed with {', '.join(silenced)}: the file says what is served; give one or the other"
         )
-    models = ", ".join(f"{one.model} v{one.version}" for one in read_models(Path(file)))
-    _tell_when_ready(**place, models=models)
     serve_models(file, **place, **common, **both)
 
 
@@ -158,31 +149,6 @@ def _blamed(error: Exception, *, by_file: bool) -> str:
             )
         case _:
             return f"argument --models: {error}; docs/serving.md shows such a file"
-
-
-def _tell_when_ready(*, host: str, port: int, models: str) -> None:
-    """One line once it answers: whoever started it by hand learns where to go."""
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-    def ask() -> None:
-        # Not at once: an address that somebody else has is refused first.
-        time.sleep(_ASK_SECONDS)
-        while not _is_ready(host, port):
-            time.sleep(_ASK_SECONDS)
-        _log.info("serving %s on %s; to try it: %s/docs", models, address, address)
-
-    threading.Thread(target=ask, name="tell-when-ready", daemon=True).start()
-
-
-def _is_ready(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=2.0)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pressrun.serving.swapping import Swapper
 DRAIN_SECONDS = 10.0
 _LEAVE_SECONDS = 0.3
 _LET_GO_SECONDS = 2.0
+_SETTLED_SECONDS = 0.2
 # It runs while a kept connection is idle as well, and who closes one that its gateway still means to use loses a
 # request: Traefik keeps them for 90 s, load balancers of clouds for 60.
 _HTTP1 = HTTP1Settings(header_read_timeout=120_000)
@@ -165,6 +166,7 @@ async def _run(
         backpressure=_connections(), http1_settings=_HTTP1,
     )  # fmt: skip
     serving = asyncio.create_task(server.serve())
+    asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _tell_where, serving, models, host, port)
     ticking = asyncio.create_task(_tick(log))
     stopped = asyncio.create_task(stop.wait())
     following = asyncio.create_task(follow() if follow else stop.wait())
@@ -184,6 +186,15 @@ async def _run(
         os._exit(0)
     await serving
     models.close()
+
+
+def _tell_where(serving: asyncio.Task[None], models: Host, host: str, port: int) -> None:
+    """Whoever started it by hand learns where to go."""
+    if serving.done():
+        return
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    named = ", ".join(f"{one.identity.model} v{one.identity.version}" for one in models.models.values())
+    _log.info("serving %s on %s; to try it: %s/docs", named, address, address)
 
 
 async def _drain(app: App, models: Host) -> None:
