@@ -14,6 +14,8 @@ from typing import Any, Protocol
 from kills_template import Child
 
 MOST_TRIES = 8
+# From outside, of each process of a job that is struck at all: some come when it has ended.
+_STRIKES = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,13 +155,17 @@ class Planner:
         self._weights = [len(one.boundaries) / (0.5 + one.seconds) for one in unharmed.values()]
 
     def every(self) -> list[tuple[str, list[Kill]]]:
-        """A lineage for each boundary of each subject; a half of them are killed in their retry as well."""
+        """A lineage for each boundary of each subject, and some for each process of its job that is killed from outside.
+
+        A half of them are killed in their retry as well.
+        """
         found = [
             (name, [kill, *self._more(name)])
             for name, one in self._unharmed.items()
             for kill in [
                 *(At(boundary=at) for at in range(len(one.boundaries))),
                 *(InJob(boundary=at) for at in range(len(one.in_job))),
+                *(self._struck(one, part) for part in one.parts for _ in range(_STRIKES)),
             ]
         ]
         self._random.shuffle(found)
@@ -180,10 +186,13 @@ class Planner:
         if self._random.random() < 0.3:
             return After(seconds=self._random.uniform(0, one.seconds))
         if one.parts and self._random.random() < 0.4:
-            return AfterInJob(part=self._random.choice(one.parts), seconds=self._random.uniform(0, one.seconds))
+            return self._struck(one, self._random.choice(one.parts))
         if one.in_job and self._random.random() < 0.2:
             return InJob(boundary=self._random.randrange(len(one.in_job)))
         return At(boundary=self._random.randrange(len(one.boundaries)))
+
+    def _struck(self, one: Unharmed, part: str) -> AfterInJob:
+        return AfterInJob(part=part, seconds=self._random.uniform(0, one.seconds))
 
 
 @dataclass
