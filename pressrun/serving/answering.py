@@ -47,10 +47,10 @@ def outputs_of(task: str, labels: Sequence[str], scores: np.ndarray) -> list[Out
     return [Output(name="scores", datatype="FP64", shape=[rows], values=scores.ravel())]
 
 
-def refuse_unknown(task: str, wanted: frozenset[str] | None) -> None:
+def refuse_unknown(task: str, wanted: frozenset[str]) -> None:
     """Raises BadRequest for an output that no model of that task has."""
     known = {"classification": ("label", "probabilities"), "embedding": ("embedding",)}.get(task, ("scores",))
-    if wanted is not None and (unknown := sorted(wanted.difference(known))):
+    if unknown := sorted(wanted.difference(known)):
         raise BadRequest(f"unknown output {unknown[0][:40]!r}; this model answers {', '.join(known)}")
 
 

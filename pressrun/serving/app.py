@@ -165,12 +165,11 @@ class App:
         return reply
 
     async def _infer(self, hosted: Hosted, plain: bool, who: Identity, call: Call, inference: Inference) -> Reply:
-        task, given = hosted.bundle.manifest.task, (call.seconds, inference.seconds)
-        answering.refuse_unknown(task, inference.outputs)
-        if seconds := [one for one in given if one is not None]:
-            # Whoever asked began to wait when the request began to come.
-            left = max(0.0, min(seconds) - (time.perf_counter() - call.started))
-            inference = msgspec.structs.replace(inference, seconds=left)
+        task = hosted.bundle.manifest.task
+        if inference.outputs is not None:
+            answering.refuse_unknown(task, inference.outputs)
+        if call.seconds is not None or inference.seconds is not None:
+            inference = msgspec.structs.replace(inference, seconds=_left(call, inference))
         scored = await hosted.answer(inference)
         request_id, labels = call.request_id or inference.request_id or new_request_id(), hosted.bundle.labels
         self._keep(hosted, call, request_id, inference, scored)
@@ -235,6 +234,12 @@ class App:
 
     def _counts(self) -> Reply:
         return Reply(status=200, body=self._host.metrics.render(), headers=_TEXT)
+
+
+def _left(call: Call, inference: Inference) -> float:
+    """Seconds to the first deadline; whoever asked began to wait when the request began to come."""
+    seconds = min(one for one in (call.seconds, inference.seconds) if one is not None)
+    return max(0.0, seconds - (time.perf_counter() - call.started))
 
 
 def _read(hosted: Hosted, plain: bool, headers: Any, body: bytes) -> Inference:

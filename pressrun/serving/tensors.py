@@ -95,13 +95,11 @@ def bytes_of(values: Sequence[str] | NDArray[Any], datatype: str) -> bytes:
 
 
 def _decoded_numbers(tensor: Tensor, size: int) -> list[Any]:
-    given = memoryview(tensor.data).nbytes
-    if given > _MOST_BYTES * (size + _FEW):
-        raise BadRequest(f"input {_short(tensor.name)} has {given} bytes for {size} values; is its shape right?")
+    most = _MOST_BYTES * (size + _FEW)
     if tensor.datatype == "BOOL":
-        values: list[Any] = _first(tensor, _flat_booleans)
+        values: list[Any] = _first(tensor, _flat_booleans, most=most)
     else:
-        values = _first(tensor, _flat_numbers, _rows_of_numbers)
+        values = _first(tensor, _flat_numbers, _rows_of_numbers, most=most)
     if values and isinstance(values[0], list):
         values = [value for row in values for value in row]
     _check_size(tensor, size, len(values))
@@ -113,10 +111,15 @@ def _decoded_texts(tensor: Tensor) -> list[str]:
     return [text for row in values for text in row] if values and isinstance(values[0], list) else values
 
 
-def _first(tensor: Tensor, *decoders: msgspec.json.Decoder[Any]) -> Any:
-    """What the first decoder that fits makes of the data."""
-    if not memoryview(tensor.data).nbytes:
+def _first(tensor: Tensor, *decoders: msgspec.json.Decoder[Any], most: float = math.inf) -> Any:
+    """What the first decoder that fits makes of the data, which has at the most `most` bytes."""
+    given = memoryview(tensor.data).nbytes
+    if not given:
         raise BadRequest(f"input {_short(tensor.name)} has no data; give a list, or {BINARY_SIZE} and the bytes")
+    if given > most:
+        raise BadRequest(
+            f"input {_short(tensor.name)} has {given} bytes for {_short(tensor.shape)}; is its shape right?"
+        )
     problem = ""
     for decoder in decoders:
         try:
