@@ -155,21 +155,18 @@ class Planner:
         self._weights = [len(one.boundaries) / (0.5 + one.seconds) for one in unharmed.values()]
 
     def every(self) -> list[tuple[str, list[Kill]]]:
-        """A lineage for each boundary of each subject, and some for each process of its job that is killed from outside.
+        """A lineage for each boundary of each subject, some for each process of its job that is killed from outside.
 
         A half of them are killed in their retry as well.
         """
-        found = [
-            (name, [kill, *self._more(name)])
-            for name, one in self._unharmed.items()
-            for kill in [
-                *(At(boundary=at) for at in range(len(one.boundaries))),
-                *(InJob(boundary=at) for at in range(len(one.in_job))),
-                *(self._struck(one, part) for part in one.parts for _ in range(_STRIKES)),
-            ]
-        ]
+        found = [(name, [kill, *self._more(name)]) for name, one in self._unharmed.items() for kill in self._first(one)]
         self._random.shuffle(found)
         return found
+
+    def _first(self, one: Unharmed) -> Iterator[Kill]:
+        yield from (At(boundary=at) for at in range(len(one.boundaries)))
+        yield from (InJob(boundary=at) for at in range(len(one.in_job)))
+        yield from (self._struck(one, part) for part in one.parts for _ in range(_STRIKES))
 
     def further(self) -> Iterator[tuple[str, list[Kill]]]:
         """Lineages without end: killed up to three times, some of them from outside."""
