@@ -153,7 +153,8 @@ def _rows_of_column(tensor: Tensor) -> int:
 
 def _refuse_names(given: Sequence[str], names: Sequence[str]) -> None:
     """Unless each column is there once, in any order."""
-    missing, strange = [name for name in names if name not in set(given)], sorted(set(given) - set(names))
+    there = set(given)
+    missing, strange = [name for name in names if name not in there], sorted(there.difference(names))
     if missing or strange or len(given) != len(names):
         raise BadRequest(f"one input a column is read, each once; missing: {_some(missing)}; unknown: {_some(strange)}")
 
