@@ -77,7 +77,7 @@ class Batcher:
             self.pending -= 1
 
     def measured(self, rows: int, seconds: float) -> None:
-        """What a batch took: it decides where the next one is scored."""
+        """What a batch took of a processor: it decides where the next one is scored."""
         took = seconds / rows
         self._seconds_a_row = (1 - _WEIGHT) * self._seconds_a_row + _WEIGHT * took if self._seconds_a_row else took
 
@@ -138,7 +138,7 @@ class Batcher:
 
     def _tried(self, works: Sequence[Work], rows: int) -> list[np.ndarray | Exception]:
         """Each request's scores, or why there are none. One that the model cannot bear does not fail the others."""
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.thread_time()
         try:
             scores = self._score(merged([work.batch for work in works]))
         except Exception as error:
@@ -146,7 +146,8 @@ class Batcher:
                 return [error]
             return [found for work in works for found in self._tried([work], work.rows)]
         seconds = time.perf_counter() - began
-        self.measured(rows, seconds)
+        # Of the engine's thread its own work alone: what it waits for the event loop's would keep it there for good.
+        self.measured(rows, time.thread_time() - worked)
         self.batched(rows, seconds)
         if len(works) == 1:
             return [scores]

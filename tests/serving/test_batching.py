@@ -27,10 +27,17 @@ class Engine:
     def score(self, batch: Any) -> np.ndarray:
         self.batches.append(list(batch))
         self.threads.add(threading.get_ident())
-        time.sleep(self._seconds)
+        _work(self._seconds)
         if "bad" in batch:
             raise ValueError("the model cannot bear this")
         return np.array([[float(len(text))] for text in batch])
+
+
+def _work(seconds: float) -> None:
+    """Keeps a processor busy, and lets others have it now and then."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        time.sleep(0)
 
 
 def run(act: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -170,3 +177,23 @@ def test_batches_of_each_kind_keep_their_order() -> None:
     both = merged([np.array([[1.0]]), np.array([[2.0], [3.0]])])
     assert isinstance(both, np.ndarray)
     assert both.tolist() == [[1.0], [2.0], [3.0]]
+
+
+def test_a_quick_engine_whose_thread_had_to_wait_is_scored_on_the_loop_again() -> None:
+    """While it waited for the event loop it worked on nothing, and it would wait there again."""
+    engine = Engine()
+
+    def waits(batch: Any) -> np.ndarray:
+        time.sleep(0.02)
+        return engine.score(batch)
+
+    async def act() -> None:
+        batcher = Batcher(waits)
+        batcher.measured(1, 0.01)
+        for _ in range(20):
+            await batcher.scores(["a"])
+        engine.threads.clear()
+        await batcher.scores(["a"])
+
+    run(act)
+    assert engine.threads == {threading.get_ident()}
