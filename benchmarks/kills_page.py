@@ -91,13 +91,13 @@ then lose the answer to a submit or list a new job late. What they start is the 
 order and the fenced lake, in a process of its own that is killed as well; DuckDB stands in for Spark there. Where a
 driver dies the job has failed, and one job of the next generation follows, which is no second start.
 
-On this machine, `local`, nothing is faked: the platform starts its own process, the wrapper, which starts the driver,
-each a new Python, and whatever starts or kills a process passes a boundary before and after. Try, wrapper and driver
-die each by itself, at their boundaries and, from outside, at random moments; the wrapper around taking the job's lock,
-noting itself, starting the driver and noting how that ended. In half of the lineages the driver waits until somebody
-looks at the job; in the others it goes on, and may have written everything before the next try begins. A driver itself
-notes when it starts, and counts as started twice where its job had one before, whatever became of that, or where
-another job's driver still runs or was noted as a success.
+On this machine, `local`, no service is faked: the platform starts a process of its own, the wrapper, which starts the
+driver, each a new Python, DuckDB in Spark's place there, too. Starting or killing a process is a boundary as well. Try,
+wrapper and driver die each by itself, at their boundaries and, from outside, at random moments; the wrapper around
+taking the job's lock, noting itself, starting the driver and noting how that ended. In about half of the lineages the
+driver waits until somebody looks at the job; in the others it goes on, and may have written everything before the next
+try begins. A driver itself notes when it starts, and counts as started twice where its job had one before, whatever
+became of that, or where another job's driver still runs or was noted as a success.
 
 The rollout is a home's first one, with the real supervisor and servers that start at once; where the supervisor is
 killed, the next one is started beside the servers that it left. Traffic under faults has a page of its own: [rollout
