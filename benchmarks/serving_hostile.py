@@ -17,7 +17,6 @@ import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -37,6 +36,7 @@ from serving_entries import Entry  # noqa: E402
 from serving_hostile_kinds import DISTURBANCES, IDLE, Disturbance, Order, body_of  # noqa: E402
 from serving_hostile_network import INSIDE, OUTSIDE, Network, NoNetwork, network  # noqa: E402
 from serving_hostile_page import show, summary, write_page  # noqa: E402
+from serving_hostile_process import Hostile  # noqa: E402
 from serving_load import Load, Seen  # noqa: E402
 from serving_process import (  # noqa: E402
     GENERATOR_CORE,
@@ -55,7 +55,7 @@ KIND = "gbdt"
 LARGE = {"pressrun": "/docs", "mosec": "/metrics", "fastapi": "/openapi.json"}
 EVERYWHERE = "0.0.0.0"  # noqa: S104 -- what vanishes comes from a network of its own
 # A server that does less than this share of a second's work has nothing left of what its new clients asked at first.
-_QUIET, _LOOK_EVERY, _SETTLE_SECONDS, _END_SECONDS = 0.1, 0.5, 20.0, 60.0
+_QUIET, _LOOK_EVERY, _SETTLE_SECONDS = 0.1, 0.5, 20.0
 # Beside the connections, files that a process has open.
 _MORE_FILES = 500
 
@@ -73,50 +73,6 @@ class Sizes:
 
 
 QUICK = Sizes(repeats=1, seconds=3.0, warm_up=1.0, peak_seconds=2.0)
-
-
-class Hostile:
-    """A hostile process that is set up; `told` is what came of it once it has ended."""
-
-    def __init__(self, order: Order, log: Path, prefix: Sequence[str] = ()) -> None:
-        """Raises RuntimeError when it cannot be set up."""
-        with log.open("wb") as complaints:
-            self._process = subprocess.Popen(
-                [*prefix, sys.executable, str(ROOT / "benchmarks" / "serving_hostile_clients.py")],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, text=True,
-            )  # fmt: skip
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._in, self._out, self._log = self._process.stdin, self._process.stdout, log
-        try:
-            self._in.write(order.line())
-            self._in.flush()
-            self.told = self._said()
-        except BaseException:
-            self.kill()
-            raise
-
-    def _said(self) -> dict[str, Any]:
-        line = self._out.readline()
-        if not line:
-            complaint = self._log.read_text(encoding="utf-8", errors="replace")[-500:]
-            raise RuntimeError(f"the hostile clients ended before their time: {complaint}")
-        return dict(json.loads(line))
-
-    def end(self) -> dict[str, Any]:
-        """What came of it; of those that have vanished nothing comes any more."""
-        if self._process.poll() is None:
-            self._in.close()
-            self.told = self._said()
-            self._process.wait(_END_SECONDS)
-        return self.told
-
-    def kill(self) -> None:
-        with contextlib.suppress(OSError):
-            self._in.close()
-        self._process.kill()
-        self._process.wait()
-        self._out.close()
 
 
 class Bench:
