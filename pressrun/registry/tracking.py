@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,12 +17,15 @@ from pressrun.registry.errors import RegistryError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput
 
 STEP_TAG = "pressrun.step_key"
 ALREADY_THERE = "RESOURCE_ALREADY_EXISTS"
+_REFUSED = "BAD_REQUEST"
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 _LOGIN = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 _SECONDS_TO_ANSWER = 5.0
+_LOOKS = 5
 
 
 def connect(environment: Environment) -> MlflowClient:
@@ -95,6 +98,23 @@ def open_run(environment: Environment, *, experiment: str, step_key: str, tags: 
     runs = client.search_runs([where], filter_string=wanted, max_results=1)
     run = runs[0] if runs else client.create_run(where, tags=marks, run_name=tags.get("mlflow.runName"))
     return str(run.info.run_id)
+
+
+def log_inputs(client: MlflowClient, run_id: str, datasets: Sequence[DatasetInput]) -> None:
+    """Tells MLflow what the run has read.
+
+    MLflow looks which datasets it knows and inserts the others; where a run beside this one was quicker it refuses
+    them all. At the next look it sees those, so a few looks are enough. Raises MlflowException when it goes on.
+    """
+    from mlflow.exceptions import MlflowException
+
+    for looks_left in reversed(range(_LOOKS)):
+        try:
+            client.log_inputs(run_id, datasets=list(datasets))
+            break
+        except MlflowException as error:
+            if not looks_left or error.error_code != _REFUSED or "datasets" not in str(error):
+                raise
 
 
 def _created(client: MlflowClient, experiment: str, environment: Environment) -> str:

@@ -11,7 +11,7 @@ from sklearn.metrics import confusion_matrix, f1_score, log_loss
 
 from pressrun.lake.types import DatasetRef
 from pressrun.registry import EXAMPLES_TAG, keep_settings
-from pressrun.registry.tracking import answering, connect, open_run
+from pressrun.registry.tracking import answering, connect, log_inputs, open_run
 from pressrun.step import Step
 from pressrun.training.learn import Learned
 
@@ -31,7 +31,7 @@ def report(
         run_id = open_run(step.environment, experiment=step.pipeline.model, step_key=str(step.key), tags=tags)
         client.log_batch(run_id, metrics=_metrics(learned), params=parameters)
         client.set_tag(run_id, EXAMPLES_TAG, examples.model_dump_json())
-        client.log_inputs(run_id, datasets=_inputs(inputs))
+        log_inputs(client, run_id, _inputs(inputs))
         keep_settings(step.environment, run_id, step.pipeline.model_dump(mode="json"))
         client.log_figure(run_id, confusion_picture(learned), "confusion_matrix.png")
         client.set_terminated(run_id)

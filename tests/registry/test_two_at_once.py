@@ -1,4 +1,4 @@
-"""Two runs that register their first model at once: both find no experiment and no model, and one of them makes it."""
+"""Two runs that tell MLflow of the same thing at once: both find that it is not there, and one of them makes it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput
+from sqlalchemy import Engine, event
 
 from pressrun.config.environment import Environment
 from pressrun.registry.models import _ensure_model
-from pressrun.registry.tracking import connect, open_run
+from pressrun.registry.tracking import connect, log_inputs, open_run
 
 
 def test_an_experiment_that_another_run_has_made_meanwhile_is_used(
@@ -36,3 +38,23 @@ def test_a_model_that_another_run_has_made_meanwhile_is_used(
     _ensure_model(client, "topics")
     monkeypatch.undo()
     assert [model.name for model in client.search_registered_models()] == ["topics"]
+
+
+def test_a_dataset_that_another_run_has_logged_meanwhile_is_used(environment: Environment) -> None:
+    first, second = (open_run(environment, experiment="topics", step_key=key, tags={}) for key in ("one", "two"))
+    client = connect(environment)
+    articles = [DatasetInput(Dataset(name="articles", digest="ec3e", source_type="pressrun", source="{}"))]
+    overtaken = iter([True])
+
+    def first_gets_ahead(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.startswith("INSERT INTO datasets") and next(overtaken, False):
+            log_inputs(client, first, articles)
+
+    event.listen(Engine, "before_cursor_execute", first_gets_ahead)
+    try:
+        log_inputs(client, second, articles)
+    finally:
+        event.remove(Engine, "before_cursor_execute", first_gets_ahead)
+    assert next(overtaken, None) is None
+    for run in (first, second):
+        assert [one.dataset.name for one in client.get_run(run).inputs.dataset_inputs] == ["articles"]
