@@ -50,4 +50,5 @@ DeclaredStep: TypeAlias = Tfidf | CenteredEmbeddings | HashedNgrams
 
 def features(steps: Sequence[DeclaredStep], texts: Sequence[str]) -> sparse.csr_matrix:
     """The steps' outputs side by side, (n, sum of dimensions)."""
-    return sparse.hstack([step.transform(texts) for step in steps], format="csr")
+    found = [step.transform(texts) for step in steps]
+    return found[0] if len(found) == 1 else sparse.hstack(found, format="csr")

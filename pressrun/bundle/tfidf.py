@@ -6,10 +6,10 @@ Fixed options: lowercase, token_pattern `(?u)\\b\\w\\w+\\b`, smooth idf, rows sc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ _WORD = re.compile(r"\w\w+")
 MAX_CHARACTERS = 100_000
 """A longer text is read by its beginning, so that one article cannot hold a server up."""
 _SHORT = 10_000
+_UNKNOWN = -1
 
 
 def words(text: str) -> Sequence[str]:
@@ -37,8 +38,11 @@ _remembered = lru_cache(maxsize=64)(_found)
 
 def ngrams(tokens: Sequence[str], shortest: int, longest: int) -> Iterator[str]:
     """Runs of `shortest` to `longest` tokens, joined by a space."""
-    for size in range(shortest, longest + 1):
-        yield from map(" ".join, zip(*(tokens[start:] for start in range(size)), strict=False))
+    return chain.from_iterable(_runs(tokens, size) for size in range(shortest, longest + 1))
+
+
+def _runs(tokens: Sequence[str], size: int) -> Iterable[str]:
+    return tokens if size == 1 else map(" ".join, zip(*(tokens[start:] for start in range(size)), strict=False))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,23 +60,14 @@ class Tfidf:
 
     def transform(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """(n, d) rows of length one; a text with no known n-gram is a row of zeros."""
-        found = [self._columns(text) for text in texts]
-        ends = np.cumsum([0, *map(len, found)])
-        columns = np.fromiter(chain.from_iterable(found), dtype=np.int32, count=ends[-1])
-        rows = sparse.csr_matrix((np.ones(len(columns)), columns, ends), shape=(len(texts), self.dimensions))
-        rows.sum_duplicates()
-        self._weigh(rows)
-        return rows
-
-    def _columns(self, text: str) -> list[int]:
-        """The column of each known n-gram of a text, with repeats."""
-        grams = ngrams(words(text), *self.ngram_range)
-        return [column for column in map(self.vocabulary.get, grams) if column is not None]
-
-    def _weigh(self, rows: sparse.csr_matrix) -> None:
-        """Turns counts into weights, in place."""
-        if self.sublinear_tf:
-            rows.data = np.log(rows.data) + 1
-        rows.data *= self.idf[rows.indices]
-        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-        rows.data /= np.sqrt(np.bincount(row, weights=rows.data**2, minlength=rows.shape[0]))[row]
+        tokens, (shortest, longest) = [words(text) for text in texts], self.ngram_range
+        grams = chain.from_iterable(ngrams(one, shortest, longest) for one in tokens)
+        lengths = [sum(max(0, len(one) - size + 1) for size in range(shortest, longest + 1)) for one in tokens]
+        columns = np.fromiter(map(self.vocabulary.get, grams, repeat(_UNKNOWN)), dtype=np.int64, count=sum(lengths))
+        places = np.repeat(np.arange(len(texts)) * self.dimensions, lengths) + columns
+        cells, counts = np.unique(places[columns != _UNKNOWN], return_counts=True)
+        row, column = np.divmod(cells, self.dimensions)
+        weights = self.idf[column] * (np.log(counts) + 1 if self.sublinear_tf else counts)
+        weights /= np.sqrt(np.bincount(row, weights=weights**2, minlength=len(texts)))[row]
+        ends = np.searchsorted(row, np.arange(len(texts) + 1)).astype(np.int32)
+        return sparse.csr_matrix((weights, column.astype(np.int32), ends), shape=(len(texts), self.dimensions))
