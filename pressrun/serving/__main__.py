@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -39,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         place = {name: given.pop(name) for name in ("host", "port")}
         limits = Limits(**{name: given.pop(name) for name in ("depth", "cached", "threads", "body_seconds")})
+        _refuse_unlogged(given)
         common = {"limits": limits, "durable": given.pop("log") == "durable", "privacy": _privacy(given)}
         _refuse_spool(given["spool"])
         (_serve_file if by_file else _serve_bundle)(given, place, common)
@@ -91,6 +92,15 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
         raise argparse.ArgumentTypeError(f"{text[:100]!r} is no port: give 1 to 65535")
     return int(text)
+
+
+def _refuse_unlogged(given: Mapping[str, Any]) -> None:
+    """What says how to log says that somebody relies on a log."""
+    asked = {
+        "--log durable": given["log"] == "durable", "--log-drop": given["log_drop"], "--log-hash": given["log_hash"]
+    }  # fmt: skip
+    if not given["spool"] and (silent := [option for option, there in asked.items() if there]):
+        raise _wrong("--spool", f"missing, so nothing is logged, for {', '.join(silent)}: add --spool FOLDER")
 
 
 def _privacy(given: dict[str, Any]) -> Privacy:

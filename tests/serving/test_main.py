@@ -102,12 +102,32 @@ def test_what_cannot_be_served_is_told_by_its_option(
         "--digest: ": [bundle, "--digest=00"],
         "--models: nowhere": ["--models=nowhere"],
         f"--models: {file}: ": [f"--models={file}"],
-        "--log-hash: fields are hashed with a key": [bundle, "--log-hash=article_id"],
+        "--log-hash: fields are hashed with a key": [bundle, "--log-hash=article_id", f"--spool={tmp_path / 'spool'}"],
         "--spool: ": [bundle, f"--spool={file}"],
     }.items():
         assert f"error: argument {option}" in refused(capsys, port, *arguments)
     for wrong in ("0", "65536", "http"):
         assert "argument --port" in refused(capsys, bundle, f"--port={wrong}")
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [("--log=durable",), ("--log-hash=article_id",), ("--log-drop=scores",), ("--log-drop=scores", "--log=durable")],
+)
+def test_what_says_how_to_log_is_refused_where_nothing_is_logged(
+    silent: Sequence[str], tmp_path: Path, served: list[dict[str, Any]], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Whoever asks for a durable log and gets none learns it on the day that the rows are wanted."""
+    monkeypatch.setenv("PRESSRUN_LOG_KEY", "a key of the newsroom's own")
+    topics(tmp_path / "bundle")
+    said = refused(capsys, str(tmp_path / "bundle"), "--port=1", *silent)
+    assert "argument --spool" in said
+    assert all(option.partition("=")[0] in said for option in silent)
+    assert served == []
+    main([str(tmp_path / "bundle"), "--port=1", "--log=best-effort"])
+    main([str(tmp_path / "bundle"), "--port=1", f"--spool={tmp_path / 'spool'}", *silent])
+    assert len(served) == 2
 
 
 def test_it_tells_once_where_it_serves_what(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
