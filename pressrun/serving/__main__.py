@@ -13,7 +13,7 @@ from pressrun.bundle.errors import BundleError
 from pressrun.bundle.folder import read_folder
 from pressrun.serving.hosting import Limits, WrongModel
 from pressrun.serving.records import FIELDS, HASHABLE, Privacy
-from pressrun.serving.server import AddressTaken, serve, serve_models
+from pressrun.serving.server import AddressTaken, NoSuchHost, serve, serve_models
 from pressrun.serving.swapping import ModelsFileError
 from pressrun.serving.telling import set_up_logging
 
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (_serve_file if by_file else _serve_bundle)(given, place, common)
     except argparse.ArgumentError as error:
         parser.error(str(error))
-    except (AddressTaken, BundleError, ModelsFileError, WrongModel) as error:
+    except (AddressTaken, NoSuchHost, BundleError, ModelsFileError, WrongModel) as error:
         parser.error(_blamed(error, by_file=by_file))
 
 
@@ -151,6 +151,8 @@ def _blamed(error: Exception, *, by_file: bool) -> str:
     match error:
         case AddressTaken():
             return f"argument --port: {error}"
+        case NoSuchHost():
+            return f"argument --host: {error}"
         case WrongModel():
             return f"argument {'--models' if by_file else '--digest'}: {error}"
         case BundleError():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
@@ -37,6 +38,7 @@ _SETTLED_SECONDS = 0.2
 _HTTP1 = HTTP1Settings(header_read_timeout=120_000)
 _BACKLOG = 2048
 _OWN_FILES = 256
+_HOSTS = "give 0.0.0.0 for all of this machine's addresses, or one of them"
 # Requests leave no cycles behind, but many objects live while many are under way: looking through them at every 700th,
 # as Python does by itself, takes a twentieth of the time.
 _COLLECT_AT = 50_000
@@ -66,7 +68,7 @@ def serve(
     `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; with `durable`
     nothing is answered that is not logged, and `privacy` says what of it is dropped or hashed. `digest` is what the
     bundle must be, `limits` what its requests may take, `parent` the process to die with, `controller` who says what to
-    shadow. Raises BundleError, AddressTaken, and WrongModel when the bundle has another digest.
+    shadow. Raises BundleError, AddressTaken, NoSuchHost, and WrongModel when the bundle has another digest.
     """
     traced = _begin(parent, host, port)
     models = Host(metrics=Metrics(), limits=limits or Limits())
@@ -91,7 +93,7 @@ def serve_models(
 ) -> None:
     """Serves all models that `file` names, and those that it names next: see `pressrun.serving.swapping`.
 
-    The other arguments are those of `serve`. Raises ModelsFileError, BundleError, AddressTaken and WrongModel.
+    The other arguments are those of `serve`, and what it raises as well. Raises ModelsFileError.
     """
     traced = _begin(parent, host, port)
     models = Host(metrics=Metrics(), limits=limits or Limits())
@@ -111,8 +113,12 @@ class AddressTaken(Exception):
     """Somebody listens there already; another port helps, or ending whoever it is."""
 
 
+class NoSuchHost(Exception):
+    """It is no address of this machine; another helps."""
+
+
 def _begin(parent: int | None, host: str, port: int) -> bool:
-    """Whether answers are traced. Raises AddressTaken."""
+    """Whether answers are traced. Raises AddressTaken and NoSuchHost."""
     _refuse_taken(host, port)
     if parent is not None:
         die_with_parent(parent)
@@ -127,13 +133,23 @@ def _begin(parent: int | None, host: str, port: int) -> bool:
 
 def _refuse_taken(host: str, port: int) -> None:
     """Granian shares an address with whoever asks for it: a forgotten server would answer every other request."""
-    for family, kind, number, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, number, _, address in _addresses(host, port):
         with socket.socket(family, kind, number) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(address)
             except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise NoSuchHost(f"{host} is no address of this machine; {_HOSTS}") from None
                 raise AddressTaken(f"{host}:{port} cannot be had ({error.strerror}); give another --port") from None
+
+
+def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
+    try:
+        return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except (OSError, UnicodeError) as error:  # the latter for what no name can be, as a..b
+        reason = getattr(error, "strerror", None) or "no name of a host"
+        raise NoSuchHost(f"{host} cannot be resolved ({reason}); {_HOSTS}") from None
 
 
 def _connections() -> int:

@@ -130,6 +130,15 @@ def test_what_says_how_to_log_is_refused_where_nothing_is_logged(
     assert len(served) == 2
 
 
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a..b", "192.0.2.1"])
+def test_a_host_that_is_none_of_this_machine_s_is_told_by_its_option(
+    host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics(tmp_path / "bundle")
+    said = refused(capsys, str(tmp_path / "bundle"), "--port=1", f"--host={host}")
+    assert f"argument --host: {host} " in said
+
+
 def test_it_tells_once_where_it_serves_what(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file, _ = models_file(tmp_path)
     with running(tmp_path, models=file, program=REAL) as server:
