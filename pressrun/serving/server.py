@@ -152,6 +152,12 @@ def _addresses(host: str, port: int) -> list[tuple[Any, ...]]:
         raise NoSuchHost(f"{host} cannot be resolved ({reason}); {_HOSTS}") from None
 
 
+def _address(host: str, port: int) -> str:
+    """Granian takes no names. Of a name's addresses that of IPv4: who connects by the name tries it as well."""
+    *_, address = min(_addresses(host, port), key=lambda one: one[0] != socket.AF_INET)
+    return str(address[0])
+
+
 def _connections() -> int:
     """How many may be open: what the process may have, less its own files. By itself granian takes as many as wait to
     be accepted, and idle ones would then keep everybody else out."""
@@ -178,7 +184,7 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = Server(
-        app, address=host, port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False, backlog=_BACKLOG,
+        app, address=_address(host, port), port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False, backlog=_BACKLOG,
         backpressure=_connections(), http1_settings=_HTTP1,
     )  # fmt: skip
     serving = asyncio.create_task(server.serve())

@@ -218,6 +218,11 @@ def test_a_second_server_on_the_same_port_is_refused(server: Running, tmp_path: 
         serve(tmp_path, port=server.port, model="topics", version="1")
 
 
+def test_a_host_may_be_given_by_its_name(tmp_path: Path) -> None:
+    with running(tmp_path, "--host=localhost") as server:
+        assert server.ask("/predict", b'{"text": "Sports"}')[0] == 200
+
+
 def test_outputs_that_were_asked_for_are_answered_alone_and_unknown_ones_refused(server: Running) -> None:
     def ask(name: str) -> tuple[int, dict[str, Any]]:
         request = {**json.loads(infer("Sports")), "outputs": [{"name": name}]}
