@@ -184,8 +184,8 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = Server(
-        app, address=_address(host, port), port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False, backlog=_BACKLOG,
-        backpressure=_connections(), http1_settings=_HTTP1,
+        app, address=_address(host, port), port=port, interface=Interfaces.RSGI, websockets=False, log_enabled=False,
+        backlog=_BACKLOG, backpressure=_connections(), http1_settings=_HTTP1,
     )  # fmt: skip
     serving = asyncio.create_task(server.serve())
     asyncio.get_running_loop().call_later(_SETTLED_SECONDS, _tell_where, serving, models, host, port)
