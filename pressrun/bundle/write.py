@@ -40,6 +40,19 @@ from pressrun.bundle.vocabulary import dump_vocabulary
 Spec = PreprocessingStep | ModelSpec
 
 
+@contextmanager
+def _refused_by_name() -> Iterator[None]:
+    """What none can hold is told in one line, by its name and its rule."""
+    try:
+        yield
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        named, given = ".".join(map(str, wrong["loc"])), repr(wrong["input"])[:100]
+        said = f"{named}: {wrong['msg']}, given was {given}" if named else wrong["msg"]
+        raise BundleError(f"no bundle can hold this model: {said}") from error
+
+
+@_refused_by_name()
 def write_bundle(
     folder: str | Path,
     *,
@@ -84,12 +97,10 @@ def write_bundle(
 
 
 def _manifest(**parts: Any) -> Manifest:
-    try:
-        return Manifest.model_validate(parts)
-    except ValidationError as error:
-        raise BundleError(f"no bundle can hold this model: {error}") from error
+    return Manifest.model_validate(parts)
 
 
+@_refused_by_name()
 def stored(step: DeclaredStep) -> DeclaredStep:
     """The step as a bundle gives it back, in the digits that it keeps. Raises BundleError for what none can hold."""
     spec, files = _step(step)

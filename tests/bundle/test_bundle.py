@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 from pressrun.bundle import Bundle, BundleError, load_bundle, write_bundle
+from pressrun.bundle.hashed_ngrams import HashedNgrams
 from pressrun.bundle.mlflow_flavor import _load_pyfunc
 from pressrun.bundle.models import Linear
+from pressrun.bundle.preprocessing import DeclaredStep
+from pressrun.bundle.tfidf import Tfidf
+from pressrun.bundle.write import stored
 
 Write = Callable[..., Bundle]
 
@@ -52,6 +56,31 @@ def test_a_file_grown_beyond_its_size_is_refused(write: Write, tmp_path: Path) -
         file.write(b"x")
     with pytest.raises(BundleError, match="larger than"):
         load_bundle(tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("slope", [float("nan"), float("inf"), -float("inf"), 0.0, -1.0, 1e7, "steep"])
+def test_a_slope_that_calibrates_nothing_is_refused_by_its_name(write: Write, tmp_path: Path, slope: Any) -> None:
+    with pytest.raises(BundleError, match=r"^no bundle can hold this model: slope: .* (than|number)") as told:
+        write(slope=slope)
+    assert f"given was {slope!r}" in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("step", "named"),
+    [
+        (Tfidf(vocabulary={"goal": 0}, idf=np.ones(1), ngram_range=(0, 2)), r"ngrams\.0"),
+        (HashedNgrams(columns=0), "columns"),
+    ],
+)
+def test_a_step_that_none_can_hold_is_refused_by_the_name_of_what_is_wrong(
+    step: DeclaredStep, named: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleError, match=named):
+        stored(step)
+    with pytest.raises(BundleError, match=named):
+        write_bundle(tmp_path / "b", name="topics", labels=["a", "b"], steps=[step], model=too_wide(), slope=1.0)
 
 
 def test_an_unknown_file_is_refused(write: Write, tmp_path: Path) -> None:
