@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Thread
 
 from opentelemetry import context, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -20,6 +21,7 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _ENDPOINTS = (ENDPOINT, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 PARENT = "traceparent"
 _HEADERS = (PARENT, "tracestate")
+_LEAVE_SECONDS = 2.0
 _propagator = TraceContextTextMapPropagator()
 
 Value = str | bool | int | float
@@ -53,6 +55,19 @@ def _provide(service: str) -> None:
     provider = TracerProvider(resource=named)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
+
+
+def leave() -> None:
+    """Tells the collector what is left, for `_LEAVE_SECONDS` at most; nothing is exported afterwards.
+
+    By itself a provider does it as the process ends, and waits half a minute for a collector that is not there: none of
+    the SDK's settings bounds it, only each batch.
+    """
+    shut_down = getattr(trace.get_tracer_provider(), "shutdown", None)
+    if shut_down is not None:
+        telling = Thread(target=shut_down, name="last-spans", daemon=True)
+        telling.start()
+        telling.join(_LEAVE_SECONDS)
 
 
 @contextmanager

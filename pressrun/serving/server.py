@@ -201,6 +201,7 @@ async def _run(
     done, _ = await asyncio.wait({serving}, timeout=_LET_GO_SECONDS)
     if log is not None:
         log.close()
+    tracing.leave()
     if not done:
         # Who has sent half a request, or reads no answer, would hold this until somebody kills it.
         _log.warning("some clients hold on to their connections; this leaves without them")

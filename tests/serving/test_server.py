@@ -108,6 +108,23 @@ def test_an_answer_belongs_to_the_trace_of_whoever_asked_and_tells_nothing_of_th
     assert b"secret" not in resource.SerializeToString()
 
 
+@pytest.mark.parametrize("listens", [False, True], ids=["nobody listens", "nobody answers"])
+def test_a_collector_that_cannot_be_reached_does_not_keep_it_from_leaving(
+    listens: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself OpenTelemetry tries for ten seconds a batch, half a minute in all: as long as Kubernetes waits."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        if listens:
+            deaf.listen()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{deaf.getsockname()[1]}")
+        with running(tmp_path) as server:
+            assert server.ask("/predict", b'{"text": "Sports"}')[0] == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(6) == 0
+        assert [segment.suffix for segment in server.spool.iterdir()] == [".jsonl"]
+
+
 def test_the_first_deadline_counts_and_a_request_past_it_is_not_scored(server: Running) -> None:
     status, answer = server.ask("/predict", b'{"text": "late"}', **{"x-envoy-expected-rq-timeout-ms": "0"})
     assert (status, "no more work is spent" in answer["error"]) == (504, True)
