@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -32,6 +34,7 @@ HEADER_LENGTH = "inference-header-content-length"
 _JSON = (("content-type", "application/json"),)
 _TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
 _HTML = (("content-type", "text/html; charset=utf-8"),)
+_FEW_ROWS = 16
 _NOT_LOGGED = "predictions cannot be logged, so none are given; the server's log has the reason"
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -53,6 +56,11 @@ class Logging:
     durable: bool = False
     privacy: Privacy = field(default_factory=Privacy)
 
+    def write(self, hosted: Hosted, call: Call, request_id: str, inference: Inference, scored: Scored) -> None:
+        """Adds a row for each of the request's. Raises OSError, with none of them added."""
+        rows = rows_of(hosted.identity, call, request_id, inference, scored, hosted.bundle.labels)
+        self.log.write([self.privacy.kept(row) for row in rows])
+
 
 class App:
     """Answers the requests for a host's models. `draining` makes it unready while it goes on answering."""
@@ -62,6 +70,8 @@ class App:
     ) -> None:
         self.draining, self._host, self._logging, self._traced = False, host, logging, traced
         self._not_logged, self._bodies = "", Bodies(host.limits.body_seconds)
+        # One alone: each thread that computes keeps the loop waiting once more.
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log")
         self.shadow = self._shadow(controller) if controller else None
         self._gets: Mapping[str, Callable[[], Reply]] = {}
         self._posts: Mapping[str, tuple[Hosted, bool]] = {}
@@ -172,7 +182,7 @@ class App:
             inference = msgspec.structs.replace(inference, seconds=_left(call, inference))
         scored = await hosted.answer(inference)
         request_id, labels = call.request_id or inference.request_id or new_request_id(), hosted.bundle.labels
-        self._keep(hosted, call, request_id, inference, scored)
+        await self._keep(hosted, call, request_id, inference, scored)
         hosted.metrics.described(scored.features)
         if (call.arm, call.generation) != (who.arm, who.generation):
             who = replace(who, arm=call.arm, generation=call.generation)
@@ -187,20 +197,23 @@ class App:
         content, kind = answering.render(who, request_id, outputs, inference)
         return Reply(status=200, body=content, headers=kind)
 
-    def _keep(self, hosted: Hosted, call: Call, request_id: str, inference: Inference, scored: Scored) -> None:
+    async def _keep(self, hosted: Hosted, call: Call, request_id: str, inference: Inference, scored: Scored) -> None:
         """Logs the rows. Raises Overloaded where nothing may be answered that is not logged."""
         if self._logging is None:
             return
-        log, who = self._logging.log, hosted.identity
-        rows = rows_of(who, call, request_id, inference, scored, hosted.bundle.labels)
+        write = partial(self._logging.write, hosted, call, request_id, inference, scored)
         try:
-            log.write([self._logging.privacy.kept(row) for row in rows])
+            if inference.rows <= _FEW_ROWS:
+                write()
+            else:
+                # Thousands of rows take tens of milliseconds to make and write: meanwhile others are answered.
+                await asyncio.get_running_loop().run_in_executor(self._writer, write)
             self._not_logged = ""
         except OSError as error:
-            hosted.metrics.unlogged(arm=call.arm, rows=len(rows))
+            hosted.metrics.unlogged(arm=call.arm, rows=inference.rows)
             if self._not_logged != str(error):
                 self._not_logged = str(error)
-                _log.error("predictions are not logged until this is mended: %s (%s)", error, log.spool)
+                _log.error("predictions are not logged until this is mended: %s (%s)", error, self._logging.log.spool)
             if self._logging.durable:
                 raise Overloaded(_NOT_LOGGED, retry_after=5) from error
 

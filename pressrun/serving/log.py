@@ -7,7 +7,6 @@ nothing that it answered. Names are (server id, sequence): with them a segment i
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
+import msgspec
+
 OPEN = ".open"
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def segment_name(server_id: str, sequence: int) -> str:
@@ -39,9 +41,9 @@ class PredictionLog:
 
         Raises OSError, with none of them added.
         """
-        lines = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+        lines = _encode_lines(rows)
         with self._lock:
-            _append(self._file or self._start(), lines.encode())
+            _append(self._file or self._start(), lines)
             self._rows += len(rows)
             self._end_if_due()
 

@@ -61,8 +61,10 @@ class Privacy:
         if self.hashed and len(self.key) < 16:
             raise ValueError("fields are hashed with a key of 16 bytes at least: set PRESSRUN_LOG_KEY")
 
-    def kept(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def kept(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The row as it is written: a dropped field is null, a hashed one an HMAC-SHA-256 in hex."""
+        if not self.drop and not self.hashed:
+            return row
         return {name: self._field(name, value) for name, value in row.items()}
 
     def _field(self, name: str, value: Any) -> Any:
