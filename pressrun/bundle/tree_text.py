@@ -156,7 +156,11 @@ def _check_decisions(tree: Mapping[str, str], columns: int, categories: int, whe
     thresholds = _reals(tree["threshold"], "threshold", where)
     if kinds.min() < 0 or kinds.max() >= _KINDS_OF_DECISION:
         raise BundleError(f"{where}: decision_type is unknown")
-    _refuse_odd(thresholds, "threshold", where)
+    # Of numbers that are there, all are below infinity: LightGBM splits so by whether one is missing.
+    endless = np.isposinf(thresholds)
+    if endless.sum() != tree["threshold"].split(" ").count("inf"):
+        raise BundleError(f"{where}: threshold holds a number that is too large to be exact")
+    _refuse_odd(thresholds[~endless], "threshold", where)
     _check_categories(tree, thresholds[(kinds & _CATEGORICAL) > 0], categories, where)
 
 

@@ -101,6 +101,16 @@ def linear_trees() -> lightgbm.Booster:
     return lightgbm.train(settings, data, num_boost_round=4)
 
 
+def with_gaps() -> lightgbm.Booster:
+    """Regression over six columns, of which numbers are missing, which says something itself."""
+    random = np.random.default_rng(0)
+    values = columns()
+    gaps = random.random(values.shape) < 0.2
+    target = values[:, 0] + gaps[:, 1] + random.normal(0, 0.1, len(values))
+    data = lightgbm.Dataset(np.where(gaps, np.nan, values), target)
+    return lightgbm.train({"objective": "regression", "num_threads": 1, "verbose": -1}, data, num_boost_round=20)
+
+
 def stump() -> lightgbm.Booster:
     """Nothing to learn: trees of one leaf."""
     rows = np.zeros((50, 6))

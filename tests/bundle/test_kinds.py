@@ -41,7 +41,7 @@ def test_a_bundle_of_the_first_kind_keeps_its_digest(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("objective", [*ONE_NUMBER, "lambdarank", "rank_xendcg", "multiclass", "multiclassova"])
-@pytest.mark.parametrize("rows", [1, 2, 300])
+@pytest.mark.parametrize("rows", [1, 2, 4, 5, 300])
 def test_lightgbm_answers_bit_for_bit_as_its_booster(objective: str, rows: int) -> None:
     booster, values = made.booster(objective), made.columns(rows, seed=3)
     model = Lightgbm(text=booster.model_to_string())
@@ -50,6 +50,14 @@ def test_lightgbm_answers_bit_for_bit_as_its_booster(objective: str, rows: int) 
         raw = booster.predict(given, num_threads=1, raw_score=True)
         assert np.array_equal(model.predictions(given), expected.reshape(rows, -1))
         assert np.array_equal(model.decisions(given), raw.reshape(rows, -1))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 300])
+def test_lightgbm_answers_rows_with_gaps_bit_for_bit_as_its_booster(rows: int) -> None:
+    booster, values = made.with_gaps(), made.columns(rows, seed=3)
+    values[np.random.default_rng(4).random(values.shape) < 0.3] = np.nan
+    expected = booster.predict(values, num_threads=1).reshape(rows, -1)
+    assert np.array_equal(Lightgbm(text=booster.model_to_string()).predictions(values), expected)
 
 
 def test_lightgbm_answers_many_threads_at_once_as_it_answers_one() -> None:

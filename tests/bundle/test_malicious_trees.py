@@ -75,6 +75,7 @@ TEXTS: dict[str, tuple[Callable[[str], str], str]] = {
     "a_leaf_that_is_no_number": (number("leaf_value", 0, "nan"), "leaf_value"),
     "a_leaf_too_small_to_be_exact": (number("leaf_value", 0, "1e-320"), "leaf_value"),
     "a_threshold_too_large_to_be_a_number": (number("threshold", 0, "1e999"), "threshold"),
+    "a_threshold_that_nothing_is_above_or_below": (number("threshold", 0, "-inf"), "threshold"),
     "an_endless_leaf": (number("leaf_value", 0, "inf"), "leaf_value"),
     "a_threshold_that_is_no_number": (number("threshold", 0, "nan"), "threshold"),
     "numbers_missing": (line("threshold", "1.0"), "threshold"),
@@ -139,6 +140,12 @@ def test_malicious_linear_leaves_are_refused(tmp_path: Path, refused: Refused) -
 @pytest.mark.parametrize("objective", ["regression", "binary", "lambdarank", "multiclass", "multiclassova", "tweedie"])
 def test_what_lightgbm_writes_is_taken(objective: str) -> None:
     text = made.booster(objective).model_to_string()
+    assert text.startswith(checked(text))
+
+
+def test_splits_by_whether_a_number_is_missing_are_taken() -> None:
+    text = made.with_gaps().model_to_string()
+    assert re.search(r"^threshold=.*\binf\b", text, flags=re.MULTILINE)
     assert text.startswith(checked(text))
 
 
