@@ -7,6 +7,7 @@ nothing that it answered. Names are (server id, sequence): with them a segment i
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import msgspec
 
 OPEN = ".open"
 _encode_lines = msgspec.json.Encoder().encode_lines
+_log = logging.getLogger(__name__)
 
 
 def segment_name(server_id: str, sequence: int) -> str:
@@ -34,6 +36,7 @@ class PredictionLog:
         self._most_rows, self._most_seconds = most_rows, most_seconds
         self._lock = Lock()
         self._file: BinaryIO | None = None
+        self._at = spool
         self._sequence, self._rows, self._since = 0, 0, 0.0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -43,7 +46,7 @@ class PredictionLog:
         """
         lines = _encode_lines(rows)
         with self._lock:
-            _append(self._file or self._start(), lines)
+            _append(self._opened(), lines)
             self._rows += len(rows)
             self._end_if_due()
 
@@ -57,14 +60,19 @@ class PredictionLog:
         with self._lock:
             self._end()
 
-    def _start(self) -> BinaryIO:
-        self._sequence += 1
-        self._rows, self._since = 0, time.monotonic()
-        self._file = self._path(OPEN).open("ab", buffering=0)
-        return self._file
+    def _opened(self) -> BinaryIO:
+        """The segment's file. Who removes or moves the spool leaves one that takes rows and shows them nobody."""
+        if self._file is not None and not _is_at(self._at, self._file):
+            _log.warning("the log's segment %s is gone, and %s rows with it", self._at, self._rows)
+            self._file.close()
+            self._file = None
+        return self._file or self._start()
 
-    def _path(self, ending: str = "") -> Path:
-        return self.spool / (segment_name(self._server_id, self._sequence) + ending)
+    def _start(self) -> BinaryIO:
+        at = self.spool / (segment_name(self._server_id, self._sequence + 1) + OPEN)
+        self._file, self._at = at.open("ab", buffering=0), at
+        self._sequence, self._rows, self._since = self._sequence + 1, 0, time.monotonic()
+        return self._file
 
     def _end_if_due(self) -> None:
         if self._rows >= self._most_rows or time.monotonic() - self._since >= self._most_seconds:
@@ -76,8 +84,15 @@ class PredictionLog:
         os.fsync(self._file.fileno())
         self._file.close()
         self._file = None
-        os.replace(self._path(OPEN), self._path())
+        os.replace(self._at, self._at.with_suffix(""))
         _sync_folder(self.spool)
+
+
+def _is_at(path: Path, file: BinaryIO) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _append(file: BinaryIO, content: bytes) -> None:

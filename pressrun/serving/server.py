@@ -199,8 +199,7 @@ async def _run(
     for task in (ticking, stopped, following):
         task.cancel()
     done, _ = await asyncio.wait({serving}, timeout=_LET_GO_SECONDS)
-    if log is not None:
-        log.close()
+    _close(log)
     tracing.leave()
     if not done:
         # Who has sent half a request, or reads no answer, would hold this until somebody kills it.
@@ -227,6 +226,16 @@ async def _drain(app: App, models: Host) -> None:
     deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
     while models.pending and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 -- polled for 10 s at most
         await asyncio.sleep(0.02)
+
+
+def _close(log: PredictionLog | None) -> None:
+    """A log that cannot be ended keeps nobody from leaving, nor the last spans from being told."""
+    if log is None:
+        return
+    try:
+        log.close()
+    except OSError as error:
+        _log.error("the prediction log's last segment cannot be ended: %s (%s)", error, log.spool)
 
 
 async def _tick(log: PredictionLog | None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +23,7 @@ from pressrun.serving.log import PredictionLog
 from pressrun.serving.metrics import Metrics
 from pressrun.serving.reading import Inference
 from pressrun.serving.records import call_of
-from tests.serving.running import running
+from tests.serving.running import Running, infer, running
 from tests.serving.stub_bundle import StubBundle, write_stub
 
 ROWS = 200
@@ -114,3 +116,40 @@ def test_a_large_request_is_in_a_durable_log_when_it_is_answered(tmp_path: Path)
         ((_, rows),) = segments(server.spool)
         assert [row["request_id"].partition("#")[2] for row in rows] == [str(number) for number in range(ROWS)]
         assert {row["article_id"] for row in rows} == {"é\u2028"}
+
+
+@pytest.mark.parametrize(("kind", "status"), [("durable", 429), ("best-effort", 200)])
+@pytest.mark.parametrize("how", ["removed", "moved"])
+def test_a_spool_that_goes_while_it_is_written_to_is_noticed_by_the_next_request(
+    kind: str, status: int, how: str, tmp_path: Path
+) -> None:
+    with running(tmp_path, f"--log={kind}") as server:
+        assert server.ask("/predict", b'{"text": "World news"}')[0] == 200
+        shutil.rmtree(server.spool) if how == "removed" else server.spool.rename(tmp_path / "moved")
+        for body in (infer("Sports"), many()):
+            assert server.ask("/v2/models/topics/infer", body)[0] == status
+        assert unlogged(server) == 1 + ROWS
+        server.spool.mkdir()
+        assert server.ask("/predict", b'{"text": "Business news"}')[0] == 200
+        server.end()
+        assert [(name, [row["label"] for row in rows]) for name, rows in segments(server.spool)] == [
+            ("s1-0000000002.jsonl", ["Business"])
+        ]
+
+
+def test_a_spool_that_is_gone_at_the_end_is_told_in_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with running(tmp_path) as server:
+        assert server.ask("/predict", b'{"text": "World news"}')[0] == 200
+        shutil.rmtree(server.spool)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+    said = capfd.readouterr().err
+    assert f"({server.spool})" in said
+    assert "Traceback" not in said
+
+
+def unlogged(server: Running) -> float:
+    (line,) = [
+        one for one in server.ask("/metrics")[1].splitlines() if one.startswith("pressrun_predictions_unlogged_total")
+    ]
+    return float(line.rpartition(" ")[2])
