@@ -1,6 +1,6 @@
 """Predictions on their way from the servers' spool into the lake, each exactly once.
 
-A segment is a file `<server id>-<sequence>.jsonl` of rows of the table `predictions`. It is deleted only after the lake
+A segment is a file `<source>-<sequence>.jsonl` of rows of the table `predictions`. It is deleted only after the lake
 has it; a segment that is shipped twice is recognised there by its source and sequence.
 """
 
@@ -53,11 +53,11 @@ def _touched(path: Path) -> float:
 def ship(lake: Lake, spool: Path, *, pipeline: str, live: Collection[str]) -> int:
     """Appends what is complete to the table `predictions` and returns the number of rows.
 
-    `live` are the ids of servers that still write: their open segments are left alone.
+    `live` are the servers (or sources) that still write: their open segments are left alone.
     """
     rows, failed = 0, set()
     for path, source, sequence, is_open in _segments(spool):
-        if source in failed or (is_open and source in live):
+        if source in failed or (is_open and not {source, source.rpartition("-")[0]}.isdisjoint(live)):
             continue
         try:
             rows += _ship(lake, path, pipeline=pipeline, source=source, sequence=sequence)

@@ -70,7 +70,9 @@ def _parser() -> Parser:
     log.add_argument("--log-drop", action="append", default=[], choices=FIELDS, help="left out of the log; repeat it")
     log.add_argument("--log-hash", action="append", default=[], choices=HASHABLE,
                      help="written as an HMAC with the key PRESSRUN_LOG_KEY; repeat it")  # fmt: skip
-    log.add_argument("--server-id", help="the source of the log's rows")
+    log.add_argument(
+        "--server-id", help="what the source of the log's rows begins with; each start adds an end of its own"
+    )
     log.add_argument("--log-format", choices=("text", "json"), default="text", help="of what the process itself tells")
     rollout = parser.add_argument_group("its place in a rollout")
     rollout.add_argument("--arm", help="champion (by itself), baseline or candidate")

@@ -2,7 +2,8 @@
 
 A segment being written ends in `.open`; closing it makes it durable and takes that ending off. Who ships segments may
 take an `.open` one too, once its server is dead: a line is written as soon as it is known, so a killed server loses
-nothing that it answered. Names are (server id, sequence): with them a segment is appended to the lake exactly once.
+nothing that it answered. Names are (source, sequence): with them a segment is appended to the lake exactly once. A
+source is one run of one server: another run that counted from 1 again would be taken for what the lake has already.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import msgspec
 
@@ -22,9 +24,9 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 _log = logging.getLogger(__name__)
 
 
-def segment_name(server_id: str, sequence: int) -> str:
+def segment_name(source: str, sequence: int) -> str:
     """The file name of one segment; `sequence` counts from 1."""
-    return f"{server_id}-{sequence:010d}.jsonl"
+    return f"{source}-{sequence:010d}.jsonl"
 
 
 class PredictionLog:
@@ -32,7 +34,7 @@ class PredictionLog:
 
     def __init__(self, spool: Path, *, server_id: str, most_rows: int = 2000, most_seconds: float = 5.0) -> None:
         spool.mkdir(parents=True, exist_ok=True)
-        self.spool, self._server_id = spool, server_id
+        self.spool, self.source = spool, f"{server_id}-{uuid4().hex[:12]}"
         self._most_rows, self._most_seconds = most_rows, most_seconds
         self._lock = Lock()
         self._file: BinaryIO | None = None
@@ -69,7 +71,7 @@ class PredictionLog:
         return self._file or self._start()
 
     def _start(self) -> BinaryIO:
-        at = self.spool / (segment_name(self._server_id, self._sequence + 1) + OPEN)
+        at = self.spool / (segment_name(self.source, self._sequence + 1) + OPEN)
         self._file, self._at = at.open("ab", buffering=0), at
         self._sequence, self._rows, self._since = self._sequence + 1, 0, time.monotonic()
         return self._file

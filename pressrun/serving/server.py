@@ -13,7 +13,6 @@ import socket
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import uvloop
 from granian.constants import Interfaces
@@ -65,16 +64,17 @@ def serve(
 ) -> None:
     """Serves the bundle on `host`:`port` until SIGTERM or Ctrl-C, then answers what is under way and leaves.
 
-    `spool` is the folder of the prediction log (None: no log) and `server_id` the source of its rows; with `durable`
-    nothing is answered that is not logged, and `privacy` says what of it is dropped or hashed. `digest` is what the
-    bundle must be, `limits` what its requests may take, `parent` the process to die with, `controller` who says what to
-    shadow. Raises BundleError, AddressTaken, NoSuchHost, and WrongModel when the bundle has another digest.
+    `spool` is the folder of the prediction log (None: no log) and `server_id` what the source of its rows begins with;
+    with `durable` nothing is answered that is not logged, and `privacy` says what of it is dropped or hashed. `digest`
+    is what the bundle must be, `limits` what its requests may take, `parent` the process to die with, `controller` who
+    says what to shadow. Raises BundleError, AddressTaken, NoSuchHost, and WrongModel when the bundle has another
+    digest.
     """
     traced = _begin(parent, host, port)
     models = Host(metrics=Metrics(), limits=limits or Limits())
     placed = Placed(bundle=Path(bundle_folder), model=model, version=version, digest=digest)
     models.models = {model: models.load(placed, arm=arm, generation=generation)}
-    log = _log_in(spool, server_id or f"{model}-g{generation}-{uuid4().hex[:12]}")
+    log = _log_in(spool, server_id or f"{model}-g{generation}")
     app = App(models, logging=_logging(log, durable, privacy), controller=controller, traced=traced)
     uvloop.run(_run(app, models, host, port, log, app.shadow.follow if app.shadow else None))
 
@@ -97,7 +97,7 @@ def serve_models(
     """
     traced = _begin(parent, host, port)
     models = Host(metrics=Metrics(), limits=limits or Limits())
-    log = _log_in(spool, server_id or f"models-{uuid4().hex[:12]}")
+    log = _log_in(spool, server_id or "models")
 
     async def run() -> None:
         swapper = Swapper(models, Path(file))

@@ -27,12 +27,23 @@ def test_complete_segments_are_appended_once_and_open_ones_of_live_servers_wait(
     log = PredictionLog(tmp_path, server_id="topics-g1-a", most_rows=2)
     for number in range(3):
         log.write([row(number)])
-    complete = next(tmp_path.glob("*.jsonl")).read_bytes()
+    whole = next(tmp_path.glob("*.jsonl"))
+    complete = whole.read_bytes()
     assert ship(lake, tmp_path, pipeline="topics", live={"topics-g1-a"}) == 2
     # The supervisor died between the append and the deletion: the segment is there again.
-    (tmp_path / "topics-g1-a-0000000001.jsonl").write_bytes(complete)
+    whole.write_bytes(complete)
     ship(lake, tmp_path, pipeline="topics", live={"topics-g1-a"})
     assert ids(lake) == ["r0", "r1"]
+
+
+def test_a_server_that_begins_again_under_its_id_loses_nothing(lake: Lake, tmp_path: Path) -> None:
+    for number in range(6):
+        log = PredictionLog(tmp_path, server_id="pod-1", most_rows=2)
+        log.write([row(2 * number), row(2 * number + 1)])
+        if number % 3 == 0:
+            ship(lake, tmp_path, pipeline="topics", live=())
+    ship(lake, tmp_path, pipeline="topics", live=())
+    assert ids(lake) == sorted(f"r{number}" for number in range(12))
 
 
 def test_what_a_killed_server_left_open_is_kept_but_for_its_torn_line(lake: Lake, tmp_path: Path) -> None:
