@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -50,7 +51,9 @@ class PredictionLog:
         with self._lock:
             _append(self._opened(), lines)
             self._rows += len(rows)
-            self._end_if_due()
+            # The rows are in it. That it cannot be ended yet is told by the next tick.
+            with suppress(OSError):
+                self._end_if_due()
 
     def tick(self) -> None:
         """Ends the segment when its time is over. Call it about once a second."""
@@ -65,10 +68,13 @@ class PredictionLog:
     def _opened(self) -> BinaryIO:
         """The segment's file. Who removes or moves the spool leaves one that takes rows and shows them nobody."""
         if self._file is not None and not _is_at(self._at, self._file):
-            _log.warning("the log's segment %s is gone, and %s rows with it", self._at, self._rows)
-            self._file.close()
-            self._file = None
+            self._forget(self._file)
         return self._file or self._start()
+
+    def _forget(self, file: BinaryIO) -> None:
+        _log.warning("the log's segment %s is gone; its %s rows are shipped if it returns", self._at, self._rows)
+        file.close()
+        self._file = None
 
     def _start(self) -> BinaryIO:
         at = self.spool / (segment_name(self.source, self._sequence + 1) + OPEN)
@@ -83,10 +89,13 @@ class PredictionLog:
     def _end(self) -> None:
         if self._file is None:
             return
+        if not _is_at(self._at, self._file):
+            self._forget(self._file)
+            return
         os.fsync(self._file.fileno())
+        os.replace(self._at, self._at.with_suffix(""))
         self._file.close()
         self._file = None
-        os.replace(self._at, self._at.with_suffix(""))
         _sync_folder(self.spool)
 
 

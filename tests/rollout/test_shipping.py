@@ -46,6 +46,20 @@ def test_a_server_that_begins_again_under_its_id_loses_nothing(lake: Lake, tmp_p
     assert ids(lake) == sorted(f"r{number}" for number in range(12))
 
 
+def test_what_is_written_after_a_segment_that_waits_does_not_overtake_it(lake: Lake, tmp_path: Path) -> None:
+    spool, away = tmp_path / "spool", tmp_path / "away"
+    log = PredictionLog(spool, server_id="pod-1", most_rows=2)
+    log.write([row(0)])
+    spool.rename(away)
+    spool.mkdir()
+    log.write([row(1), row(2)])
+    for segment in away.iterdir():
+        segment.rename(spool / segment.name)
+    assert ship(lake, spool, pipeline="topics", live={"pod-1"}) == 0
+    assert ship(lake, spool, pipeline="topics", live=()) == 3
+    assert ids(lake) == ["r0", "r1", "r2"]
+
+
 def test_what_a_killed_server_left_open_is_kept_but_for_its_torn_line(lake: Lake, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     log = PredictionLog(spool, server_id="topics-g1-b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import threading
@@ -66,6 +67,25 @@ def test_what_is_written_while_the_log_is_closed_is_in_it(tmp_path: Path) -> Non
             one.result()
     log.close()
     assert sum(len(rows) for _, rows in segments(tmp_path)) == 2000
+
+
+def test_a_segment_that_cannot_be_ended_yet_refuses_no_row_that_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = PredictionLog(tmp_path, server_id="s", most_rows=2)
+
+    def no_leave(*paths: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", no_leave)
+    log.write([{"request": 1}, {"request": 2}])
+    with pytest.raises(PermissionError):
+        log.tick()
+    monkeypatch.undo()
+    log.write([{"request": 3}])
+    log.close()
+    ((name, rows),) = segments(tmp_path)
+    assert (name, [row["request"] for row in rows]) == (segment_name(log.source, 1), [1, 2, 3])
 
 
 class Kept(PredictionLog):
@@ -143,7 +163,7 @@ def test_a_spool_that_is_gone_at_the_end_is_told_in_a_line(tmp_path: Path, capfd
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(60) == 0
     said = capfd.readouterr().err
-    assert f"({server.spool})" in said
+    assert str(server.spool) in said
     assert "Traceback" not in said
 
 
