@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +22,7 @@ NO_VERSION = "0"
 """Of a bundle that no registry has numbered, here and in `pressrun serve`."""
 # As in a models file: names stand in paths, metrics and pages.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 _OF_ONE_BUNDLE = ("bundle", "model", "version", "digest", "arm", "generation", "controller")
 
 
@@ -59,10 +61,12 @@ def _parser() -> Parser:
     which.add_argument("--digest", help="what the bundle must be; any by itself")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=_port, required=True)
-    parser.add_argument("--depth", type=int, default=Limits.depth, help="requests of a model that wait or run")
-    parser.add_argument("--cached", type=int, default=Limits.cached, help="rows whose answers are kept")
-    parser.add_argument("--threads", type=int, default=Limits.threads, help="that compute one batch of a transformer")
-    parser.add_argument("--body-seconds", type=float, default=Limits.body_seconds, help="in which a body must come")
+    parser.add_argument("--depth", type=_at_least(1), default=Limits.depth, help="requests of a model that wait or run")
+    parser.add_argument("--cached", type=_at_least(0), default=Limits.cached, help="rows whose answers are kept")
+    parser.add_argument(
+        "--threads", type=_at_least(1), default=Limits.threads, help="that compute one batch of a transformer"
+    )
+    parser.add_argument("--body-seconds", type=_seconds, default=Limits.body_seconds, help="in which a body must come")
     log = parser.add_argument_group("the prediction log")
     log.add_argument("--spool", help="its folder; without one nothing is logged")
     log.add_argument("--log", choices=("best-effort", "durable"), default="best-effort",
@@ -71,7 +75,9 @@ def _parser() -> Parser:
     log.add_argument("--log-hash", action="append", default=[], choices=HASHABLE,
                      help="written as an HMAC with the key PRESSRUN_LOG_KEY; repeat it")  # fmt: skip
     log.add_argument(
-        "--server-id", help="what the source of the log's rows begins with; each start adds an end of its own"
+        "--server-id",
+        type=_source,
+        help="what the source of the log's rows begins with; each start adds an end of its own",
     )
     log.add_argument("--log-format", choices=("text", "json"), default="text", help="of what the process itself tells")
     rollout = parser.add_argument_group("its place in a rollout")
@@ -90,10 +96,38 @@ def _name(text: str) -> str:
     return text
 
 
+def _source(text: str) -> str:
+    """It begins the names of files."""
+    if not _SOURCE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text[:100]!r} begins no file's name: give 1 to 200 letters, digits, _, . and -"
+        )
+    return text
+
+
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
         raise argparse.ArgumentTypeError(f"{text[:100]!r} is no port: give 1 to 65535")
     return int(text)
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or int(text[:12]) < least:
+            raise argparse.ArgumentTypeError(f"{text[:100]!r} is no whole number of {least} or more")
+        return int(text[:12])
+
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:100]!r} is no number of seconds above 0")
+    return seconds
 
 
 def _refuse_unlogged(given: Mapping[str, Any]) -> None:
@@ -116,6 +150,8 @@ def _privacy(given: dict[str, Any]) -> Privacy:
 def _refuse_spool(spool: str | None) -> None:
     if spool is None:
         return
+    if not spool:
+        raise _wrong("--spool", "empty, so nothing would be logged; give a folder, or leave it out")
     try:
         Path(spool).mkdir(parents=True, exist_ok=True)
     except OSError as error:

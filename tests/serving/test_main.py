@@ -65,6 +65,18 @@ def test_what_a_models_file_would_silence_is_refused(
     assert served == []
 
 
+@pytest.mark.parametrize("given", ["--depth=0", "--depth=-1", "--cached=-5", "--threads=0", "--body-seconds=nan",
+                                   "--body-seconds=0", "--server-id=../escaped", "--server-id=a/b",
+                                   "--spool="])  # fmt: skip
+def test_what_no_server_could_work_with_is_told_by_its_option(
+    given: str, tmp_path: Path, served: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics(tmp_path / "bundle")
+    said = refused(capsys, str(tmp_path / "bundle"), "--port=1", given)
+    assert f"argument {given.partition('=')[0]}: " in said
+    assert served == []
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_are_those_that_a_models_file_takes(
     name: str, tmp_path: Path, served: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
