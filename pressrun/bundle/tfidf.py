@@ -68,6 +68,7 @@ class Tfidf:
         cells, counts = np.unique(places[columns != _UNKNOWN], return_counts=True)
         row, column = np.divmod(cells, self.dimensions)
         weights = self.idf[column] * (np.log(counts) + 1 if self.sublinear_tf else counts)
-        weights /= np.sqrt(np.bincount(row, weights=weights**2, minlength=len(texts)))[row]
+        scales = np.sqrt(np.bincount(row, weights=weights**2, minlength=len(texts)))
+        weights /= np.where(scales > 0, scales, 1)[row]
         ends = np.searchsorted(row, np.arange(len(texts) + 1)).astype(np.int32)
         return sparse.csr_matrix((weights, column.astype(np.int32), ends), shape=(len(texts), self.dimensions))

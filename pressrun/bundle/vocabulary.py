@@ -11,8 +11,11 @@ from pressrun.bundle.errors import BundleError
 
 
 def dump_vocabulary(vocabulary: Mapping[str, int]) -> bytes:
-    """The n-grams by column."""
-    return json.dumps(sorted(vocabulary, key=vocabulary.__getitem__), ensure_ascii=False).encode()
+    """The n-grams by column. Raises BundleError for one that is no text."""
+    try:
+        return json.dumps(sorted(vocabulary, key=vocabulary.__getitem__), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise BundleError(f"the vocabulary holds what no text can: {str(error)[:100]}") from error
 
 
 def parse_vocabulary(content: bytes, *, size: int) -> dict[str, int]:

@@ -32,3 +32,8 @@ def test_a_cut_vocabulary_answers_as_scikit_learn() -> None:
 def test_no_texts_make_no_rows() -> None:
     _, ours = fitted()
     assert ours.transform([]).shape == (0, ours.dimensions)
+
+
+def test_a_weight_of_nothing_makes_a_row_of_zeros_and_no_nan() -> None:
+    rows = Tfidf(vocabulary={"goal": 0, "bank": 1}, idf=np.array([0.0, 1.0])).transform(["goal", "bank goal"])
+    assert rows.toarray().tolist() == [[0.0, 0.0], [0.0, 1.0]]
