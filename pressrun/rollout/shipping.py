@@ -53,20 +53,17 @@ def _touched(path: Path) -> float:
 def ship(lake: Lake, spool: Path, *, pipeline: str, live: Collection[str]) -> int:
     """Appends what is complete to the table `predictions` and returns the number of rows.
 
-    `live` are the servers (or sources) that still write: their open segments are left alone, and what a source wrote
-    after one that waits must not overtake it, since the lake takes a source's sequences in order.
+    `live` are the servers (or sources) that still write: their open segments are left alone.
     """
-    rows, waiting = 0, set()
+    rows, failed = 0, set()
     for path, source, sequence, is_open in _segments(spool):
-        if source in waiting:
-            continue
-        if is_open and not {source, source.rpartition("-")[0]}.isdisjoint(live):
-            waiting.add(source)
+        if source in failed or (is_open and not {source, source.rpartition("-")[0]}.isdisjoint(live)):
             continue
         try:
             rows += _ship(lake, path, pipeline=pipeline, source=source, sequence=sequence)
         except Exception:
-            waiting.add(source)
+            # A later segment must not overtake this one: the lake takes a source's sequences in order.
+            failed.add(source)
             _log.exception("segment %s is not in the lake yet; it is tried again", path.name)
     return rows
 

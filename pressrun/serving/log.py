@@ -2,8 +2,9 @@
 
 A segment being written ends in `.open`; closing it makes it durable and takes that ending off. Who ships segments may
 take an `.open` one too, once its server is dead: a line is written as soon as it is known, so a killed server loses
-nothing that it answered. Names are (source, sequence): with them a segment is appended to the lake exactly once. A
-source is one run of one server: another run that counted from 1 again would be taken for what the lake has already.
+nothing that it answered. Names are (source, sequence): with them a segment is appended to the lake exactly once. The
+lake takes a source's segments in order and an earlier one for what it has: so each run of a server is a source of its
+own, and begins another where a segment went astray, which may still return.
 """
 
 from __future__ import annotations
@@ -35,12 +36,16 @@ class PredictionLog:
 
     def __init__(self, spool: Path, *, server_id: str, most_rows: int = 2000, most_seconds: float = 5.0) -> None:
         spool.mkdir(parents=True, exist_ok=True)
-        self.spool, self.source = spool, f"{server_id}-{uuid4().hex[:12]}"
+        self.spool, self._server_id = spool, server_id
         self._most_rows, self._most_seconds = most_rows, most_seconds
         self._lock = Lock()
         self._file: BinaryIO | None = None
         self._at = spool
-        self._sequence, self._rows, self._since = 0, 0, 0.0
+        self._rows, self._since = 0, 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.source, self._sequence = f"{self._server_id}-{uuid4().hex[:12]}", 0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds `rows`; they outlive this process from here on, and the machine once their segment ends.
@@ -75,6 +80,7 @@ class PredictionLog:
         _log.warning("the log's segment %s is gone; its %s rows are shipped if it returns", self._at, self._rows)
         file.close()
         self._file = None
+        self._begin()
 
     def _start(self) -> BinaryIO:
         at = self.spool / (segment_name(self.source, self._sequence + 1) + OPEN)
