@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pressrun.bundle.tfidf import ngrams, words
+from pressrun.bundle.tfidf import ngrams, of_length_one, words
 
 _LEAST = -(2**31)
 
@@ -43,9 +43,8 @@ class HashedNgrams:
         signs = np.where(hashed >= 0, 1.0, -1.0)
         rows = sparse.csr_matrix((signs, self._places(hashed), ends), shape=(len(texts), self.columns))
         rows.sum_duplicates()
-        row = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-        lengths = np.sqrt(np.bincount(row, weights=rows.data**2, minlength=rows.shape[0]))
-        rows.data /= np.where(lengths > 0, lengths, 1)[row]
+        row = np.repeat(np.arange(len(texts)), np.diff(rows.indptr))
+        rows.data = of_length_one(rows.data, row, len(texts))
         return rows
 
     def _places(self, hashes: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -45,6 +45,12 @@ def _runs(tokens: Sequence[str], size: int) -> Iterable[str]:
     return tokens if size == 1 else map(" ".join, zip(*(tokens[start:] for start in range(size)), strict=False))
 
 
+def of_length_one(weights: NDArray[np.float64], row: NDArray[np.int64], rows: int) -> NDArray[np.float64]:
+    """Weights (m,), of which each stands in a `row` (m,), scaled so that rows have length one; zeros stay zeros."""
+    lengths = np.sqrt(np.bincount(row, weights=weights**2, minlength=rows))
+    return np.asarray(weights / np.where(lengths > 0, lengths, 1)[row])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tfidf:
     """`vocabulary` gives each n-gram its column, `idf` (d,) its weight."""
@@ -64,11 +70,11 @@ class Tfidf:
         grams = chain.from_iterable(ngrams(one, shortest, longest) for one in tokens)
         lengths = [sum(max(0, len(one) - size + 1) for size in range(shortest, longest + 1)) for one in tokens]
         columns = np.fromiter(map(self.vocabulary.get, grams, repeat(_UNKNOWN)), dtype=np.int64, count=sum(lengths))
+        # Row and column as one number, so that n-grams are counted for all texts at once.
         places = np.repeat(np.arange(len(texts)) * self.dimensions, lengths) + columns
         cells, counts = np.unique(places[columns != _UNKNOWN], return_counts=True)
         row, column = np.divmod(cells, self.dimensions)
         weights = self.idf[column] * (np.log(counts) + 1 if self.sublinear_tf else counts)
-        scales = np.sqrt(np.bincount(row, weights=weights**2, minlength=len(texts)))
-        weights /= np.where(scales > 0, scales, 1)[row]
+        weights = of_length_one(weights, row, len(texts))
         ends = np.searchsorted(row, np.arange(len(texts) + 1)).astype(np.int32)
         return sparse.csr_matrix((weights, column.astype(np.int32), ends), shape=(len(texts), self.dimensions))

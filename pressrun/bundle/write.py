@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -77,27 +76,25 @@ def write_bundle(
     parts = [*steps, *([model.tokenizer] if isinstance(model, Transformer) else []), model]
     written = _apart([_written(part) for part in parts])
     files = {name: content for _, contents in written for name, content in contents.items()}
-    manifest = _manifest(
-        name=name,
-        labels=tuple(labels),
-        family=family,
-        taxonomy_version=taxonomy_version,
-        task=task,
-        input=input,
-        columns=None if columns is None else tuple(columns),
-        memory=memory,
-        preprocessing=[spec.model_dump() for spec, _ in written[:-1]],
-        model=written[-1][0].model_dump(),
-        calibration=None if slope is None else Softmax(slope=slope).model_dump(),
-        files={name: _file(content).model_dump() for name, content in files.items()},
+    manifest = Manifest.model_validate(
+        {
+            "name": name,
+            "labels": tuple(labels),
+            "family": family,
+            "taxonomy_version": taxonomy_version,
+            "task": task,
+            "input": input,
+            "columns": None if columns is None else tuple(columns),
+            "memory": memory,
+            "preprocessing": [spec.model_dump() for spec, _ in written[:-1]],
+            "model": written[-1][0].model_dump(),
+            "calibration": None if slope is None else Softmax(slope=slope).model_dump(),
+            "files": {name: _file(content).model_dump() for name, content in files.items()},
+        }
     )
     with _taken_back_where_refused(Path(folder)) as put:
         put({**files, MANIFEST: manifest.canonical()})
         return load_bundle(folder, digest=manifest.digest)
-
-
-def _manifest(**parts: Any) -> Manifest:
-    return Manifest.model_validate(parts)
 
 
 @_refused_by_name()

@@ -20,9 +20,8 @@ from pressrun.serving.telling import set_up_logging
 
 NO_VERSION = "0"
 """Of a bundle that no registry has numbered, here and in `pressrun serve`."""
-# As in a models file: names stand in paths, metrics and pages.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+# As in a models file.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _OF_ONE_BUNDLE = ("bundle", "model", "version", "digest", "arm", "generation", "controller")
 
 
@@ -56,15 +55,15 @@ def _parser() -> Parser:
     which = parser.add_argument_group("what is served")
     which.add_argument("bundle", nargs="?", help="the folder of one model's bundle")
     which.add_argument("--models", help="a file that names models instead; it may change while they are served")
-    which.add_argument("--model", type=_name, help="the name in paths and metrics; the bundle's own by itself")
-    which.add_argument("--version", type=_name, help=f"of the model; {NO_VERSION} by itself")
+    which.add_argument("--model", type=_named(100), help="the name in paths and metrics; the bundle's own by itself")
+    which.add_argument("--version", type=_named(100), help=f"of the model; {NO_VERSION} by itself")
     which.add_argument("--digest", help="what the bundle must be; any by itself")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=_port, required=True)
-    parser.add_argument("--depth", type=_at_least(1), default=Limits.depth, help="requests of a model that wait or run")
-    parser.add_argument("--cached", type=_at_least(0), default=Limits.cached, help="rows whose answers are kept")
+    parser.add_argument("--port", type=_whole(1, 65535), required=True)
+    parser.add_argument("--depth", type=_whole(1), default=Limits.depth, help="requests of a model that wait or run")
+    parser.add_argument("--cached", type=_whole(0), default=Limits.cached, help="rows whose answers are kept")
     parser.add_argument(
-        "--threads", type=_at_least(1), default=Limits.threads, help="that compute one batch of a transformer"
+        "--threads", type=_whole(1), default=Limits.threads, help="that compute one batch of a transformer"
     )
     parser.add_argument("--body-seconds", type=_seconds, default=Limits.body_seconds, help="in which a body must come")
     log = parser.add_argument_group("the prediction log")
@@ -76,7 +75,7 @@ def _parser() -> Parser:
                      help="written as an HMAC with the key PRESSRUN_LOG_KEY; repeat it")  # fmt: skip
     log.add_argument(
         "--server-id",
-        type=_source,
+        type=_named(200),
         help="what the source of the log's rows begins with; each start adds an end of its own",
     )
     log.add_argument("--log-format", choices=("text", "json"), default="text", help="of what the process itself tells")
@@ -88,34 +87,24 @@ def _parser() -> Parser:
     return parser
 
 
-def _name(text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text[:100]!r} is no name: give 1 to 100 letters, digits, _, . and -, a letter or digit first"
-        )
-    return text
+def _named(most: int) -> Callable[[str], str]:
+    """Names stand in paths, metrics, pages and the names of files."""
+
+    def name(text: str) -> str:
+        if not _NAME.fullmatch(text) or len(text) > most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:100]!r} is no name: give 1 to {most} letters, digits, _, . and -, a letter or digit first"
+            )
+        return text
+
+    return name
 
 
-def _source(text: str) -> str:
-    """It begins the names of files."""
-    if not _SOURCE.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"{text[:100]!r} begins no file's name: give 1 to 200 letters, digits, _, . and -"
-        )
-    return text
-
-
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text[:100]!r} is no port: give 1 to 65535")
-    return int(text)
-
-
-def _at_least(least: int) -> Callable[[str], int]:
+def _whole(least: int, most: int = 10**9) -> Callable[[str], int]:
     def number(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or int(text[:12]) < least:
-            raise argparse.ArgumentTypeError(f"{text[:100]!r} is no whole number of {least} or more")
-        return int(text[:12])
+        if not (text.isascii() and text.isdigit() and len(text) <= 12) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text[:100]!r} is no whole number from {least} to {most}")
+        return int(text)
 
     return number
 

@@ -18,7 +18,7 @@ from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined]
 from pressrun.serving import answering, openapi
 from pressrun.serving.bodies import Bodies
 from pressrun.serving.errors import BadRequest, Overloaded, Refused
-from pressrun.serving.hosting import Host, Hosted
+from pressrun.serving.hosting import FEW_ROWS, Host, Hosted
 from pressrun.serving.log import PredictionLog
 from pressrun.serving.protocol import Identity, parameters, parse_infer, parse_json
 from pressrun.serving.reading import Inference, read_inference, read_plain
@@ -34,7 +34,6 @@ HEADER_LENGTH = "inference-header-content-length"
 _JSON = (("content-type", "application/json"),)
 _TEXT = (("content-type", "text/plain; version=0.0.4; charset=utf-8"),)
 _HTML = (("content-type", "text/html; charset=utf-8"),)
-_FEW_ROWS = 16
 _NOT_LOGGED = "predictions cannot be logged, so none are given; the server's log has the reason"
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -203,7 +202,7 @@ class App:
             return
         write = partial(self._logging.write, hosted, call, request_id, inference, scored)
         try:
-            if inference.rows <= _FEW_ROWS:
+            if inference.rows <= FEW_ROWS:
                 write()
             else:
                 # Thousands of rows take tens of milliseconds to make and write: meanwhile others are answered.

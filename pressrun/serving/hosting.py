@@ -21,7 +21,8 @@ from pressrun.serving.protocol import Identity
 from pressrun.serving.reading import Inference
 from pressrun.serving.scoring import Scored, Scorer
 
-_FEW_ROWS = 16
+FEW_ROWS = 16
+"""What is done for each row of a larger request leaves the event loop."""
 _log = logging.getLogger(__name__)
 
 
@@ -85,7 +86,7 @@ class Hosted:
         return await self._scored(inference, (await self.batcher.scores(inference.batch, until=until)).copy())
 
     async def _scored(self, inference: Inference, scores: np.ndarray) -> Scored:
-        if inference.rows <= _FEW_ROWS:
+        if inference.rows <= FEW_ROWS:
             return Scored(scores=scores, features=scoring.features_of(self.bundle, inference.batch))
         # Hundreds of long articles take as long to describe as to score: meanwhile others are answered.
         return Scored(
